@@ -133,16 +133,15 @@ func (s *site) recover(w http.ResponseWriter) {
 // inbound makes the token endpoint of an opened site.
 func inbound(p *process, c *config, db *sql.DB, log *slog.Logger) *endpoint.Server {
 	return &endpoint.Server{
-		DB:  db,
-		URL: c.url,
-		Now: p.now,
-		Settings: func(ctx context.Context) (*endpoint.Settings, error) {
-			return readSettings(ctx, db, c)
-		},
-		Client:      trustedClient(c),
-		Record:      recordEvent,
-		Unavailable: unavailable,
-		Stripped:    strippedBy,
-		Log:         log,
+		DB:             db,
+		URL:            c.url,
+		Now:            p.now,
+		SettingsColumn: settingsColumn,
+		ParseSettings:  remember(func(text string) (*endpoint.Settings, error) { return parseSettingsText(text, c) }),
+		Client:         trustedClient(c),
+		Record:         recordEvent,
+		Unavailable:    unavailable,
+		Stripped:       strippedBy,
+		Log:            log,
 	}
 }

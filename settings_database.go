@@ -50,6 +50,9 @@ func openDatabase(ctx context.Context, c *config, longRunning, create bool) (*sq
 // has it where a process answers but one request.
 func dsn(c *config, longRunning bool) string {
 	options := "_busy_timeout=8000&_txlock=immediate&_synchronous=FULL"
+	if longRunning {
+		options += "&_stmt_cache_size=32"
+	}
 	switch {
 	case c.journal == "wal":
 		options += "&_journal_mode=WAL"

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"mintkeep/endpoint"
@@ -94,14 +95,37 @@ func settingRows(ctx context.Context, db *sql.DB) ([]settingRow, error) {
 	return all, rows.Err()
 }
 
-// readSettings reads the settings as they are now, with the configuration's
-// endpoints and identities.
-func readSettings(ctx context.Context, db *sql.DB, c *config) (*endpoint.Settings, error) {
-	rows, err := settingRows(ctx, db)
-	if err != nil {
-		return nil, err
+// settingsColumn is an SQL expression that yields the settings table as text,
+// to be read in one statement with something else. parseSettingsText reads it.
+const settingsColumn = `coalesce((SELECT group_concat(setting_name || char(31) || setting_value, char(30)) FROM settings), '')`
+
+func parseSettingsText(text string, c *config) (*endpoint.Settings, error) {
+	var rows []settingRow
+	for row := range strings.SplitSeq(text, "\x1e") {
+		if name, value, ok := strings.Cut(row, "\x1f"); ok {
+			rows = append(rows, settingRow{name, value})
+		}
 	}
 	return parseSettings(rows, c)
+}
+
+// remember keeps the last answer of a function for as long as it is asked the same.
+func remember[T any](f func(string) (*T, error)) func(string) (*T, error) {
+	type answer struct {
+		to    string
+		value *T
+	}
+	var last atomic.Pointer[answer]
+	return func(text string) (*T, error) {
+		if a := last.Load(); a != nil && a.to == text {
+			return a.value, nil
+		}
+		value, err := f(text)
+		if err == nil {
+			last.Store(&answer{text, value})
+		}
+		return value, err
+	}
 }
 
 func parseSettings(rows []settingRow, c *config) (*endpoint.Settings, error) {

@@ -14,6 +14,7 @@ package endpoint
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -31,8 +32,11 @@ type Server struct {
 	URL string
 	// Now is the clock, read once a request.
 	Now func() time.Time
-	// Settings reads the settings as they are at this moment.
-	Settings func(context.Context) (*Settings, error)
+	// SettingsColumn is an SQL expression that yields the settings as text, and
+	// ParseSettings what that text means. They are read anew for each request; a
+	// verification reads them in the same statement as its token.
+	SettingsColumn string
+	ParseSettings  func(text string) (*Settings, error)
 	// Client asks the trusted endpoints. It follows no redirects.
 	Client *http.Client
 	// Record writes an event within the transaction it belongs to.
@@ -104,9 +108,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if rt.cors {
-		allowCrossOrigin(w.Header())
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
 	}
 	if r.Method == http.MethodOptions && rt.cors {
+		preflight(w.Header())
 		w.Header().Set("Allow", rt.allow())
 		w.WriteHeader(http.StatusNoContent)
 		return
@@ -151,19 +157,26 @@ func (rt route) allow() string {
 	return strings.Join(append(methods, "OPTIONS"), ", ")
 }
 
-// allowCrossOrigin opens an address to scripts of other origins (R30): bearer
-// tokens are sent on purpose, there are no cookies to be abused.
-func allowCrossOrigin(h http.Header) {
-	h.Set("Access-Control-Allow-Origin", "*")
+// preflight opens an address to scripts of other origins (R30): bearer tokens
+// are sent on purpose, there are no cookies to be abused.
+func preflight(h http.Header) {
 	h.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
 	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept")
-	h.Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
 	h.Set("Access-Control-Max-Age", "86400")
 }
 
 func (s *Server) metadata(*request) (*reply, error) {
 	return nil, &Error{Status: http.StatusNotFound, Code: "invalid_request",
 		Description: "no metadata is published: the authorization endpoint does not send the iss parameter that clients demand once it exists"}
+}
+
+// Settings reads the settings as they are at this moment.
+func (s *Server) Settings(ctx context.Context) (*Settings, error) {
+	var text string
+	if err := s.DB.QueryRowContext(ctx, `SELECT `+s.SettingsColumn).Scan(&text); err != nil {
+		return nil, fmt.Errorf("reading the settings: %w", err)
+	}
+	return s.ParseSettings(text)
 }
 
 // basePath is the path of BASE without a trailing slash, empty for the root.

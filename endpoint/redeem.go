@@ -254,13 +254,13 @@ func (s *Server) mint(q *request, tx *sql.Tx, st *Settings, g *grant, scope, kin
 	if err != nil {
 		return nil, err
 	}
-	answer := fields{"access_token": string(access), "token_type": "Bearer", "scope": scope, "me": g.me}
+	answer := fields{{"access_token", string(access)}, {"token_type", "Bearer"}, {"scope", scope}, {"me", g.me}}
 	if seconds := st.lifetime(); seconds > 0 {
 		refresh, err := g.insertRefresh(q.ctx(), tx, id, q.now)
 		if err != nil {
 			return nil, err
 		}
-		answer["expires_in"], answer["refresh_token"] = seconds, string(refresh)
+		answer = append(answer, member{"expires_in", seconds}, member{"refresh_token", string(refresh)})
 	}
 	return answer, s.Record(q.ctx(), tx, Event{At: q.now, Kind: kind, Me: g.me, ClientID: g.clientID,
 		TokenID: id, Address: q.address, Detail: scope})

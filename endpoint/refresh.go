@@ -204,9 +204,9 @@ func (s *Server) rotate(q *request, tx *sql.Tx, st *Settings, secret Secret, r *
 	if err != nil {
 		return nil, nil, err
 	}
-	answer := fields{"access_token": string(access), "token_type": "Bearer", "scope": scope, "me": r.grant.me, "refresh_token": string(next)}
+	answer := fields{{"access_token", string(access)}, {"token_type", "Bearer"}, {"scope", scope}, {"me", r.grant.me}, {"refresh_token", string(next)}}
 	if seconds := st.lifetime(); seconds > 0 {
-		answer["expires_in"] = seconds
+		answer = append(answer, member{"expires_in", seconds})
 	}
 	if err := r.succeed(q.ctx(), tx, secret, next, answer, q.now); err != nil {
 		return nil, nil, err
@@ -286,9 +286,7 @@ func openReply(secret Secret, sealed []byte) (fields, error) {
 		return nil, fmt.Errorf("opening the sealed answer: %w", err)
 	}
 	var answer fields
-	d := json.NewDecoder(strings.NewReader(string(plain)))
-	d.UseNumber()
-	if err := d.Decode(&answer); err != nil {
+	if err := json.Unmarshal(plain, &answer); err != nil {
 		return nil, fmt.Errorf("reading the sealed answer: %w", err)
 	}
 	return answer, nil

@@ -21,23 +21,64 @@ type reply struct {
 	header      map[string]string
 }
 
-// A fields value is a flat object: resource servers decode no deeper (R3).
-type fields map[string]any
+// Fields are a flat object, in the order of writing: resource servers decode
+// no deeper (R3). A value is a string, a number or a truth value.
+type fields []member
 
-func jsonReply(v any) (*reply, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, fmt.Errorf("encoding the answer: %w", err)
+type member struct {
+	name  string
+	value any
+}
+
+// MarshalJSON writes the members in their order.
+func (f fields) MarshalJSON() ([]byte, error) {
+	b := []byte{'{'}
+	for i, m := range f {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(strconv.AppendQuote(b, m.name), ':')
+		switch v := m.value.(type) {
+		case bool:
+			b = strconv.AppendBool(b, v)
+		case int64:
+			b = strconv.AppendInt(b, v, 10)
+		default:
+			value, err := json.Marshal(v)
+			if err != nil {
+				return nil, err
+			}
+			b = append(b, value...)
+		}
 	}
-	return &reply{contentType: "application/json", body: b.Bytes()}, nil
+	return append(b, '}'), nil
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (f *fields) UnmarshalJSON(text []byte) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if _, err := d.Token(); err != nil {
+		return err
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return err
+		}
+		value, err := d.Token()
+		if err != nil {
+			return err
+		}
+		*f = append(*f, member{fmt.Sprint(name), value})
+	}
+	return nil
 }
 
 func formReply(f fields) *reply {
 	v := make(url.Values, len(f))
-	for name, value := range f {
-		v.Set(name, fmt.Sprint(value))
+	for _, m := range f {
+		v.Set(m.name, fmt.Sprint(m.value))
 	}
 	return &reply{contentType: "application/x-www-form-urlencoded", body: []byte(v.Encode())}
 }
@@ -46,7 +87,11 @@ func encode(f fields, form bool) (*reply, error) {
 	if form {
 		return formReply(f), nil
 	}
-	return jsonReply(f)
+	b, err := f.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("encoding the answer: %w", err)
+	}
+	return &reply{contentType: "application/json", body: append(b, '\n')}, nil
 }
 
 func (p *reply) write(w http.ResponseWriter, headOnly bool) {
@@ -114,7 +159,7 @@ func (s *Server) fail(w http.ResponseWriter, q *request, err error) {
 	if e.Status >= 500 {
 		s.Log.Error("request failed", "method", q.http.Method, "route", q.word, "error", e.Error())
 	}
-	rep, _ := encode(fields{"error": e.Code, "error_description": e.Description}, q.answerForm)
+	rep, _ := encode(fields{{"error", e.Code}, {"error_description", e.Description}}, q.answerForm)
 	rep.status, rep.header = e.Status, e.Header
 	rep.write(w, q.http.Method == http.MethodHead)
 }

@@ -112,51 +112,59 @@ func (t *Token) alive(st *Settings, now time.Time) error {
 	return nil
 }
 
-// find looks the access token up by its hash, whatever its state. php-mintoken's
-// tokens are looked up by their id until their first use.
-func (s *Server) find(ctx context.Context, secret Secret) (*Token, error) {
+// lookUp reads the token and the settings in one statement: most requests are
+// verifications, and this is all of the database that they need. The token is
+// looked up by its hash, whatever its state; php-mintoken's by its id until its
+// first use. The settings are returned with a token's fault, too.
+func (s *Server) lookUp(q *request, secret Secret) (*Token, *Settings, error) {
 	id, hashed, old := secret.mintokenParts()
-	if !old && !secret.wellFormed(prefixAccess) {
-		return nil, errMalformed
+	fault := errUnknown
+	if old || secret.wellFormed(prefixAccess) {
+		t, st, err := s.lookUpBy(q, `token_hash = ?`, secret.hash())
+		if err == nil && t == nil && old {
+			if t, st, err = s.lookUpBy(q, `token_id = ?`, id); t != nil && bcrypt.CompareHashAndPassword([]byte(t.hash), hashed) != nil {
+				t = nil
+			}
+		}
+		if err != nil || t != nil {
+			return t, st, err
+		}
+	} else {
+		fault = errMalformed
 	}
-	t, err := scanToken(s.DB.QueryRowContext(ctx, `SELECT `+tokenColumns+` FROM tokens WHERE token_hash = ?`, secret.hash()).Scan)
-	if errors.Is(err, sql.ErrNoRows) && old {
-		return s.findMintoken(ctx, id, hashed)
-	}
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, errUnknown
-	}
+	st, err := s.Settings(q.ctx())
 	if err != nil {
-		return nil, fmt.Errorf("looking up a token: %w", err)
+		return nil, nil, err
 	}
-	return t, nil
+	return nil, st, fault
 }
 
-func (s *Server) findMintoken(ctx context.Context, id string, hashed []byte) (*Token, error) {
-	t, err := scanToken(s.DB.QueryRowContext(ctx, `SELECT `+tokenColumns+` FROM tokens WHERE token_id = ?`, id).Scan)
+func (s *Server) lookUpBy(q *request, condition, key string) (*Token, *Settings, error) {
+	var settings string
+	// No cancellation: watching for it would cost more than the statement.
+	row := s.DB.QueryRowContext(context.WithoutCancel(q.ctx()), `SELECT `+s.SettingsColumn+`, `+tokenColumns+` FROM tokens WHERE `+condition, key)
+	t, err := scanToken(func(columns ...any) error { return row.Scan(append([]any{&settings}, columns...)...) })
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, errUnknown
+		return nil, nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("looking up a token: %w", err)
+		return nil, nil, fmt.Errorf("looking up a token: %w", err)
 	}
-	if bcrypt.CompareHashAndPassword([]byte(t.hash), hashed) != nil {
-		return nil, errUnknown
-	}
-	return t, nil
+	st, err := s.ParseSettings(settings)
+	return t, st, err
 }
 
 // check finds a token that is alive and notes its use.
-func (s *Server) check(q *request, st *Settings, secret Secret, server string) (*Token, error) {
-	t, err := s.find(q.ctx(), secret)
+func (s *Server) check(q *request, secret Secret, server string) (*Token, *Settings, error) {
+	t, st, err := s.lookUp(q, secret)
 	if err != nil {
-		return nil, err
+		return nil, st, err
 	}
 	if err := t.alive(st, q.now); err != nil {
-		return nil, err
+		return nil, st, err
 	}
 	s.touch(q, st, t, secret, server)
-	return t, nil
+	return t, st, nil
 }
 
 // touch writes the last use, at most every hour or tenth of the idle lifetime,

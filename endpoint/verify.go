@@ -2,9 +2,9 @@ package endpoint
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -20,30 +20,25 @@ func (s *Server) verify(q *request) (*reply, error) {
 	if q.bearer == "" {
 		return nil, s.noBearer(q)
 	}
-	st, err := s.Settings(q.ctx())
-	if err != nil {
-		return nil, err
+	t, st, err := s.check(q, q.bearer, "")
+	if st != nil {
+		q.answerForm = q.wantsForm(st.DefaultForm)
 	}
-	q.answerForm = q.wantsForm(st.DefaultForm)
-	t, err := s.check(q, st, q.bearer, "")
 	if err != nil {
 		return nil, bearerError(err)
 	}
-	answer := fields{"me": t.Me, "client_id": t.ClientID, "scope": t.Scope,
-		"issued_at": t.Created.Unix(), "nonce": t.nonce()}
+	answer := fields{{"me", t.Me}, {"client_id", t.ClientID}, {"scope", t.Scope},
+		{"issued_at", t.Created.Unix()}, {"nonce", t.nonce()}}
 	if at, expires := t.Expiry(st); expires {
-		answer["exp"] = at.Unix()
+		answer = append(answer, member{"exp", at.Unix()})
 	}
 	return encode(answer, q.answerForm)
 }
 
 // nonce is stable for a token and below 2^53, so that it survives JavaScript.
 func (t *Token) nonce() uint64 {
-	h, err := hex.DecodeString(Secret(t.ID + t.Created.String()).hash())
-	if err != nil {
-		return 0
-	}
-	return binary.BigEndian.Uint64(h) >> 12
+	h := sha256.Sum256([]byte("nonce " + t.ID))
+	return binary.BigEndian.Uint64(h[:]) >> 12
 }
 
 // noBearer is 401 without an error in the header (RFC 6750 section 3.1); the
@@ -89,22 +84,22 @@ func (s *Server) introspect(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.check(q, st, token, server)
+	t, st, err := s.check(q, token, server)
 	if tokenFault(err) {
-		return jsonReply(fields{"active": false})
+		return encode(fields{{"active", false}}, false)
 	}
 	if err != nil {
 		return nil, err
 	}
-	answer := fields{"active": true, "me": t.Me, "sub": t.Me, "client_id": t.ClientID, "scope": t.Scope,
-		"token_type": "Bearer", "iat": t.Created.Unix(), "jti": t.ID}
+	answer := fields{{"active", true}, {"me", t.Me}, {"sub", t.Me}, {"client_id", t.ClientID}, {"scope", t.Scope},
+		{"token_type", "Bearer"}, {"iat", t.Created.Unix()}, {"jti", t.ID}}
 	if s.URL != "" {
-		answer["iss"] = s.URL
+		answer = append(answer, member{"iss", s.URL})
 	}
 	if at, expires := t.Expiry(st); expires {
-		answer["exp"] = at.Unix()
+		answer = append(answer, member{"exp", at.Unix()})
 	}
-	return jsonReply(answer)
+	return encode(answer, false)
 }
 
 // introspector tells who asks: a resource server by name and secret (Basic or
@@ -173,7 +168,7 @@ func (s *Server) revoke(q *request) (*reply, error) {
 	if err := s.revokeSecret(q, token); err != nil && !tokenFault(err) {
 		return nil, err
 	}
-	return jsonReply(fields{})
+	return encode(fields{}, false)
 }
 
 // bareToken finds the token that indigenous for iOS sends as a bare key.
@@ -197,7 +192,7 @@ func (s *Server) revokeSecret(q *request, secret Secret) error {
 			return s.endGrantOf(q.ctx(), tx, &Token{ID: r.tokenID, GrantID: r.grant.id, Me: r.grant.me, ClientID: r.grant.clientID}, q.now)
 		})
 	}
-	t, err := s.find(q.ctx(), secret)
+	t, _, err := s.lookUp(q, secret)
 	if err != nil {
 		return err
 	}
