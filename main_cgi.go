@@ -24,7 +24,6 @@ const cgiTimeout = 60 * time.Second
 // serveCGI answers the one request of this process. The answer is written when
 // everything it promises is committed.
 func serveCGI(p *process) int {
-	time.AfterFunc(cgiTimeout, func() { os.Exit(1) })
 	w := &cgiWriter{header: make(http.Header)}
 	r, err := cgiRequest(p.env, p.stdin)
 	if err != nil {
@@ -33,9 +32,8 @@ func serveCGI(p *process) int {
 		w.send(p.stdout)
 		return 0
 	}
-	executable, _ := os.Executable()
 	newSite(p, func() (*config, error) {
-		file := scriptConfig(p.args, p.getenv, executable)
+		file := scriptConfig(p.args, p.getenv)
 		if file == "" && p.env["MINTKEEP_DATABASE"] == "" {
 			return nil, &noConfigError{where: besideRoot(p.env["DOCUMENT_ROOT"])}
 		}
@@ -65,7 +63,11 @@ func cgiRequest(env map[string]string, stdin io.Reader) (*http.Request, error) {
 	return withFront(r, env), nil
 }
 
+// cgiBody ends a process whose body never comes to its end.
 func cgiBody(env map[string]string, length int64, stdin io.Reader) io.Reader {
+	if env["REQUEST_METHOD"] == http.MethodPost {
+		time.AfterFunc(cgiTimeout, func() { os.Exit(1) })
+	}
 	switch {
 	case length > 0:
 		return &wholeReader{r: stdin, left: length}

@@ -220,10 +220,11 @@ func (c *config) withDefaults(database string) (*config, error) {
 // scriptConfig finds the configuration file of a CGI request. An argument is
 // taken for it only if it is the very file that the web server was asked to run
 // (and not this program): the other arguments may come from the query string.
-func scriptConfig(args []string, getenv func(string) string, executable string) string {
+func scriptConfig(args []string, getenv func(string) string) string {
 	script := getenv("SCRIPT_FILENAME")
 	if file := firstArgument(args); file != "" && script != "" {
-		if sameFile(file, script) && !sameFile(file, executable) && startsWithHashBang(file) {
+		executable, err := os.Executable()
+		if err == nil && sameFile(file, script) && !sameFile(file, executable) && startsWithHashBang(file) {
 			return file
 		}
 	}

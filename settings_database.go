@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	_ "embed"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,8 +26,11 @@ const schemaVersion = 1
 // openDatabase opens an existing database and brings it up to date. create
 // tells whether a missing file may be made.
 func openDatabase(ctx context.Context, c *config, longRunning, create bool) (*sql.DB, error) {
-	if err := ensureFile(c, create); err != nil {
-		return nil, err
+	current := !longRunning && upToDate(c.database)
+	if !current {
+		if err := ensureFile(c, create); err != nil {
+			return nil, err
+		}
 	}
 	db, err := sql.Open("sqlite3", dsn(c, longRunning))
 	if err != nil {
@@ -37,6 +41,9 @@ func openDatabase(ctx context.Context, c *config, longRunning, create bool) (*sq
 	} else {
 		db.SetMaxOpenConns(8)
 		db.SetMaxIdleConns(8)
+	}
+	if current {
+		return db, nil
 	}
 	if err := upgrade(ctx, db); err != nil {
 		db.Close()
@@ -84,6 +91,21 @@ func ensureFile(c *config, create bool) error {
 		return wrap("creating the database", err)
 	}
 	return wrap("creating the database", f.Close())
+}
+
+// upToDate reads the schema version from the file's header (SQLite's file
+// format, section 1.3), which saves a process of one request a statement. It
+// says no in WAL mode, where the header may be stale. Only before SQLite opens
+// the file: closing it later would drop SQLite's locks.
+func upToDate(database string) bool {
+	f, err := os.Open(database)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var h [64]byte
+	_, err = f.ReadAt(h[:], 0)
+	return err == nil && h[18] == 1 && h[19] == 1 && binary.BigEndian.Uint32(h[60:]) == schemaVersion
 }
 
 // emptyFolder reports whether the database's folder exists and holds nothing
@@ -194,9 +216,17 @@ func inDocumentRoot(c *config, roots ...string) error {
 	if c.inRoot == "yes" {
 		return nil
 	}
-	for _, file := range []struct{ key, path string }{{"database", c.database}, {"key_file", c.keyFile}, {"errorlog", c.errorLog}} {
-		for _, root := range roots {
-			if file.path == "" || root == "" || root == "/" || !within(root, file.path) {
+	for _, root := range roots {
+		if root == "" || root == "/" {
+			continue
+		}
+		realRoot, realDirs := realPath(root), make(map[string]string)
+		for _, file := range []struct{ key, path string }{{"database", c.database}, {"key_file", c.keyFile}, {"errorlog", c.errorLog}} {
+			dir := filepath.Dir(file.path)
+			if realDirs[dir] == "" {
+				realDirs[dir] = realPath(dir)
+			}
+			if file.path == "" || !below(filepath.Clean(root), dir) && !below(realRoot, realDirs[dir]) {
 				continue
 			}
 			better := filepath.Join(filepath.Dir(filepath.Clean(root)), "mintkeep", filepath.Base(file.path))
@@ -206,17 +236,14 @@ func inDocumentRoot(c *config, roots ...string) error {
 	return nil
 }
 
-// within reports whether the file lies below the folder, by name or by what
-// symbolic links stand for.
-func within(folder, file string) bool {
-	real := func(p string) string {
-		if r, err := filepath.EvalSymlinks(p); err == nil {
-			return r
-		}
-		return filepath.Clean(p)
+func below(folder, dir string) bool {
+	return dir == folder || strings.HasPrefix(dir, strings.TrimSuffix(folder, "/")+"/")
+}
+
+// realPath is the path with symbolic links resolved, or as it is.
+func realPath(p string) string {
+	if r, err := filepath.EvalSymlinks(p); err == nil {
+		return r
 	}
-	below := func(dir, p string) bool {
-		return p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/")
-	}
-	return below(filepath.Clean(folder), filepath.Clean(file)) || below(real(folder), filepath.Join(real(filepath.Dir(file)), filepath.Base(file)))
+	return filepath.Clean(p)
 }
