@@ -10,3 +10,5 @@ require (
 require golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6d
 
 require golang.org/x/net v0.62.0
+
+require golang.org/x/oauth2 v0.37.0
