@@ -139,6 +139,7 @@ func inbound(p *process, c *config, db *sql.DB, log *slog.Logger) *endpoint.Serv
 		SettingsColumn: settingsColumn,
 		ParseSettings:  remember(func(text string) (*endpoint.Settings, error) { return parseSettingsText(text, c) }),
 		Client:         trustedClient(c),
+		Guarded:        guardedClient(c, nil),
 		Record:         recordEvent,
 		Unavailable:    unavailable,
 		Stripped:       strippedBy,

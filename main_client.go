@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
 
+	"code.dny.dev/ssrf"
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
@@ -19,7 +21,7 @@ import (
 // could name one in CGI) and follows no redirects.
 func trustedClient(c *config) *http.Client {
 	return &http.Client{
-		Transport: &lazyTransport{caFile: c.caFile},
+		Transport: &lazyTransport{caFile: c.caFile, dialer: func() *net.Dialer { return &net.Dialer{Timeout: 2 * time.Second} }},
 		Timeout:   10 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
@@ -27,8 +29,29 @@ func trustedClient(c *config) *http.Client {
 	}
 }
 
+// guardedClient is for addresses that strangers name. Every connection, also that
+// of a redirect, is checked when the name has been resolved, so that a name
+// cannot turn into a private address in between. Any port will do; prefixes that
+// are allowed all the same are for tests.
+func guardedClient(c *config, resolver *net.Resolver, allow ...netip.Prefix) *http.Client {
+	return &http.Client{
+		Transport: &lazyTransport{caFile: c.caFile, dialer: func() *net.Dialer {
+			guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(allow...))
+			return &net.Dialer{Timeout: 2 * time.Second, Resolver: resolver, Control: guard.Safe}
+		}},
+		Timeout: 10 * time.Second,
+		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
+			if len(via) > 5 {
+				return errors.New("it redirects too often")
+			}
+			return nil
+		},
+	}
+}
+
 type lazyTransport struct {
 	caFile string
+	dialer func() *net.Dialer
 	once   sync.Once
 	real   *http.Transport
 	err    error
@@ -41,14 +64,14 @@ func (t *lazyTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if roots, t.err = tlsRoots(t.caFile); t.err != nil {
 			return
 		}
-		dialer := &net.Dialer{Timeout: 2 * time.Second}
 		t.real = &http.Transport{
-			DialContext:           dialer.DialContext,
-			TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-			TLSHandshakeTimeout:   4 * time.Second,
-			ResponseHeaderTimeout: 8 * time.Second,
-			IdleConnTimeout:       30 * time.Second,
-			ForceAttemptHTTP2:     true,
+			DialContext:            t.dialer().DialContext,
+			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			TLSHandshakeTimeout:    4 * time.Second,
+			ResponseHeaderTimeout:  8 * time.Second,
+			MaxResponseHeaderBytes: 64 << 10,
+			IdleConnTimeout:        30 * time.Second,
+			ForceAttemptHTTP2:      true,
 		}
 	})
 	if t.err != nil {

@@ -2,7 +2,7 @@
 -- `mintkeep init` give the same file; a database made by php-mintoken gets the
 -- columns it lacks first and then this.
 --
--- Times are UTC text, YYYY-MM-DD HH:MM:SS. Tokens, codes, refresh tokens and
+-- Times are UTC text, YYYY-MM-DD HH:MM:SS. Tokens, codes, refresh tokens, flows and
 -- server secrets are here only as SHA-256 (hex) of at least 256 random bits.
 
 -- Access tokens that this site issued. The first eight columns are php-mintoken's.
@@ -75,6 +75,70 @@ CREATE TABLE IF NOT EXISTS redeemed_codes (
     redeemed TEXT    NOT NULL
 );
 CREATE INDEX IF NOT EXISTS redeemed_codes_by_time ON redeemed_codes (redeemed);
+
+-- The front: authorization requests on their way, at most 1,000, for ten minutes.
+--   flow_hash    of the id that goes through URLs, cookie_hash of the secret in
+--                the cookie that ties the flow to one browser
+--   endpoint     the trusted endpoint that the browser was sent to
+--   own          1 if towards that endpoint we are the client
+--   state        the client's, to be given back
+--   challenge    PKCE, S256; empty if the client sent none
+--   grant_id, person  once the endpoint has said who it is, while the owner is asked
+CREATE TABLE IF NOT EXISTS authorizations (
+    flow_hash    TEXT    NOT NULL PRIMARY KEY,
+    cookie_hash  TEXT    NOT NULL,
+    endpoint     TEXT    NOT NULL,
+    own          INTEGER NOT NULL,
+    client_id    TEXT    NOT NULL,
+    redirect_uri TEXT    NOT NULL,
+    state        TEXT,
+    scope        TEXT    NOT NULL,
+    challenge    TEXT    NOT NULL,
+    me           TEXT    NOT NULL,
+    created      TEXT    NOT NULL,
+    grant_id     INTEGER NOT NULL,
+    person       TEXT    NOT NULL
+);
+CREATE INDEX IF NOT EXISTS authorizations_by_time ON authorizations (created);
+
+-- The front's own codes: good once, for a minute, and kept a day so that one
+-- that comes again is known.
+CREATE TABLE IF NOT EXISTS codes (
+    code_hash    TEXT    NOT NULL PRIMARY KEY,
+    grant_id     INTEGER NOT NULL,
+    redirect_uri TEXT    NOT NULL,
+    challenge    TEXT    NOT NULL,
+    created      TEXT    NOT NULL,
+    used         TEXT
+);
+CREATE INDEX IF NOT EXISTS codes_by_time ON codes (created);
+CREATE INDEX IF NOT EXISTS codes_by_grant ON codes (grant_id);
+
+-- What kind of endpoint stands behind the front: scoped (it asks the owner for
+-- the scopes), identity (it says only who it is) or unknown (it was asked and
+-- did not tell).
+CREATE TABLE IF NOT EXISTS endpoint_kinds (
+    endpoint TEXT NOT NULL PRIMARY KEY,
+    kind     TEXT NOT NULL,
+    learned  TEXT NOT NULL
+);
+
+-- Names of apps as their pages give them; tried is when the page was last
+-- asked for, fetched when it last answered.
+CREATE TABLE IF NOT EXISTS clients (
+    client_id TEXT NOT NULL PRIMARY KEY,
+    name      TEXT NOT NULL,
+    fetched   TEXT,
+    tried     TEXT NOT NULL
+);
+
+-- Profiles (JSON) as the people's pages give them; empty if a page has none.
+CREATE TABLE IF NOT EXISTS profiles (
+    me      TEXT NOT NULL PRIMARY KEY,
+    profile TEXT NOT NULL,
+    fetched TEXT,
+    tried   TEXT NOT NULL
+);
 
 -- Which endpoint confirmed codes of which shape, to ask that one first.
 CREATE TABLE IF NOT EXISTS code_shapes (

@@ -86,6 +86,11 @@ func (s *Server) revokeGrants(ctx context.Context, ofGrant, ofToken string, arg 
 		if err != nil {
 			return err
 		}
+		// What was allowed a moment ago may still be a code.
+		_, err = tx.ExecContext(ctx, `DELETE FROM codes WHERE used IS NULL AND grant_id IN (SELECT grant_id FROM grants WHERE ended IS NULL `+ofGrant+`)`, arg...)
+		if err != nil {
+			return fmt.Errorf("taking back codes: %w", err)
+		}
 		found = append(loose, grants...)
 		for _, t := range found {
 			if err := s.endGrantOf(ctx, tx, t, now); err != nil {
@@ -130,7 +135,7 @@ const pruneAfter = 30 * 24 * time.Hour
 
 // Prune removes what has been dead for more than 30 days: refresh tokens,
 // tokens that no living refresh token stands for, and grants that have none
-// left; events after a year. It says how many tokens went.
+// left; what was read of pages, and events after a year. It says how many tokens went.
 func (s *Server) Prune(ctx context.Context, st *Settings) (removed int, err error) {
 	now := s.Now().UTC()
 	err = s.write(ctx, func(tx *sql.Tx) error {
@@ -174,6 +179,11 @@ func pruneGrants(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		AND grant_id NOT IN (SELECT grant_id FROM refresh_tokens)`, stamp(now.Add(-pruneAfter)))
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `DELETE FROM events WHERE at < ?`, stamp(now.AddDate(-1, 0, 0)))
+	}
+	for _, table := range []string{"clients", "profiles"} {
+		if err == nil {
+			_, err = tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE tried < ?`, stamp(now.Add(-pruneAfter)))
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("pruning grants: %w", err)

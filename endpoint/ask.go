@@ -28,6 +28,8 @@ type confirmation struct {
 // errNo is a trusted endpoint's clear no.
 var errNo = errors.New("the endpoint does not know the code")
 
+var errNoEndpoint = errors.New("no trusted endpoint\nhint: run `mintkeep endpoint add URL` or put `endpoint: URL` into the configuration file")
+
 // ask has the code verified by the trusted endpoints, one after the other, those
 // that confirmed codes of this shape first. Any yes wins; else a fault of one of
 // them is 503, because it might have said yes; else the code is invalid.
@@ -62,8 +64,7 @@ func (s *Server) ask(q *request, st *Settings, ask redemption) (*confirmation, e
 // endpoints are the trusted endpoints in the order of asking.
 func (s *Server) endpoints(q *request, st *Settings, code string) ([]string, error) {
 	if len(st.Endpoints) == 0 {
-		return nil, unavailable("no authorization endpoint is trusted here yet",
-			errors.New("no trusted endpoint\nhint: run `mintkeep endpoint add URL` or put `endpoint: URL` into the configuration file"))
+		return nil, unavailable("no authorization endpoint is trusted here yet", errNoEndpoint)
 	}
 	if len(st.Endpoints) == 1 {
 		return st.Endpoints, nil
@@ -137,14 +138,7 @@ func (s *Server) askOne(ctx context.Context, endpoint string, ask redemption) (*
 	if ask.verifier != "" {
 		form.Set("code_verifier", ask.verifier)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	req.Header.Set("Accept", "application/json") // alone: Selfauth answers 406 to much else
-	req.Header.Set("User-Agent", "mintkeep")
-	resp, err := s.Client.Do(req)
+	resp, err := s.post(ctx, endpoint, form)
 	if err != nil {
 		return nil, err
 	}

@@ -7,8 +7,14 @@
 // that returns a reply or an error, and is written in one place (reply.go).
 // All SQL about tokens is in token.go and the file of the function that uses it.
 //
+// Before an authorization endpoint that knows neither PKCE nor iss nor codes
+// for single use stands the front: authorize.go takes the client's request and
+// sends the browser on, callback.go takes what the endpoint says, consent.go asks
+// the owner where the endpoint did not, code.go makes and redeems the front's own
+// codes. discover.go reads the pages of apps and people, profile.go keeps profiles.
+//
 // The package implements IndieAuth (https://indieauth.spec.indieweb.org/),
-// RFC 6749, RFC 6750, RFC 7009 and RFC 7662.
+// RFC 6749, RFC 6750, RFC 7009, RFC 7636, RFC 7662, RFC 8414 and RFC 9207.
 package endpoint
 
 import (
@@ -23,7 +29,7 @@ import (
 )
 
 // Server answers every request below the token endpoint's URL. All fields but
-// Stripped are required. It keeps no state between requests except what is
+// Guarded and Stripped are required. It keeps no state between requests except what is
 // in the database, and may be used by many goroutines.
 type Server struct {
 	// DB is mintkeep's database. Every transaction begun on it is immediate.
@@ -39,6 +45,9 @@ type Server struct {
 	ParseSettings  func(text string) (*Settings, error)
 	// Client asks the trusted endpoints. It follows no redirects.
 	Client *http.Client
+	// Guarded reads pages that strangers name; it dials public addresses only.
+	// Without it such pages count as unreachable.
+	Guarded *http.Client
 	// Record writes an event within the transaction it belongs to.
 	Record func(context.Context, *sql.Tx, Event) error
 	// Unavailable tells a database that is busy, full or not writable from a bug.
@@ -80,6 +89,7 @@ type handler func(*Server, *request) (*reply, error)
 // A route is one word below BASE; the empty word is BASE itself.
 type route struct {
 	cors bool
+	page string // the method whose answers are for a person in a browser
 	get  handler
 	post handler
 }
@@ -94,6 +104,16 @@ func routeFor(word string) (route, bool) {
 		return route{cors: true, post: (*Server).revoke}, true
 	case "metadata":
 		return route{cors: true, get: (*Server).metadata}, true
+	case "userinfo":
+		return route{cors: true, get: (*Server).userinfo}, true
+	case "authorize":
+		return route{cors: true, page: http.MethodGet, get: (*Server).authorize, post: (*Server).identify}, true
+	case "callback":
+		return route{page: http.MethodGet, get: (*Server).callback}, true
+	case "consent":
+		return route{page: http.MethodPost, post: (*Server).consent}, true
+	case "client":
+		return route{cors: true, get: (*Server).client}, true
 	}
 	return route{}, false
 }
@@ -107,7 +127,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Description: "there is nothing at this address; the token endpoint answers one level up"})
 		return
 	}
-	if rt.cors {
+	page := rt.page != "" && (r.Method == rt.page || !rt.cors)
+	if rt.cors && !page {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
 	}
@@ -117,7 +138,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	q, err := s.parse(r, word)
+	q, err := s.parse(r, word, page)
 	if err != nil {
 		s.fail(w, q, err)
 		return
@@ -137,10 +158,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (rt route) handler(method string) handler {
-	switch method {
-	case http.MethodGet, http.MethodHead:
+	switch {
+	case method == http.MethodGet, method == http.MethodHead && rt.page == "":
 		return rt.get
-	case http.MethodPost:
+	case method == http.MethodPost:
 		return rt.post
 	}
 	return nil
@@ -149,12 +170,18 @@ func (rt route) handler(method string) handler {
 func (rt route) allow() string {
 	var methods []string
 	if rt.get != nil {
-		methods = append(methods, "GET", "HEAD")
+		methods = append(methods, "GET")
+	}
+	if rt.get != nil && rt.page == "" {
+		methods = append(methods, "HEAD")
 	}
 	if rt.post != nil {
 		methods = append(methods, "POST")
 	}
-	return strings.Join(append(methods, "OPTIONS"), ", ")
+	if rt.cors {
+		methods = append(methods, "OPTIONS")
+	}
+	return strings.Join(methods, ", ")
 }
 
 // preflight opens an address to scripts of other origins (R30): bearer tokens
@@ -163,11 +190,6 @@ func preflight(h http.Header) {
 	h.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
 	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept")
 	h.Set("Access-Control-Max-Age", "86400")
-}
-
-func (s *Server) metadata(*request) (*reply, error) {
-	return nil, &Error{Status: http.StatusNotFound, Code: "invalid_request",
-		Description: "no metadata is published: the authorization endpoint does not send the iss parameter that clients demand once it exists"}
 }
 
 // Settings reads the settings as they are at this moment.

@@ -34,11 +34,14 @@ func (s *Server) page(q *request) (*reply, error) {
 	return p, nil
 }
 
-// linkTags are what the owner's home page must contain to be discovered.
+// linkTags are what the owner's home page must contain to be discovered: the
+// front's metadata, and both endpoints for clients that know no metadata.
 func (s *Server) linkTags(st *Settings) string {
-	tags := ""
-	for _, e := range st.Endpoints {
-		tags += `<link rel="authorization_endpoint" href="` + html.EscapeString(e) + "\">\n"
+	base := html.EscapeString(s.URL)
+	tags := `<link rel="token_endpoint" href="` + base + `">`
+	if len(st.Endpoints) == 0 {
+		return tags
 	}
-	return tags + `<link rel="token_endpoint" href="` + html.EscapeString(s.URL) + `">`
+	return `<link rel="indieauth-metadata" href="` + base + "/metadata\">\n" +
+		`<link rel="authorization_endpoint" href="` + base + "/authorize\">\n" + tags
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -53,6 +54,9 @@ func (s *Server) redeem(q *request) (*reply, error) {
 	st, err := s.Settings(q.ctx())
 	if err != nil {
 		return nil, err
+	}
+	if strings.HasPrefix(ask.code, prefixCode) {
+		return s.redeemOwn(q, st, ask)
 	}
 	if err := s.mayRedeem(q, st, ask); err != nil {
 		return nil, err
@@ -103,9 +107,6 @@ func (s *Server) mayRedeem(q *request, st *Settings, ask redemption) error {
 	if s.URL != "" && under(s.URL, ask.redirectURI) {
 		return badGrant("this redirect_uri is the token endpoint's own; redeem the code that it gave you")
 	}
-	if strings.HasPrefix(ask.code, prefixCode) {
-		return badGrant("the code is unknown or has expired")
-	}
 	if !st.Direct {
 		return badGrant("codes of the authorization endpoint are not accepted directly; start at this endpoint's authorize address")
 	}
@@ -115,15 +116,15 @@ func (s *Server) mayRedeem(q *request, st *Settings, ask redemption) error {
 	return s.replayed(q, ask)
 }
 
-// under reports whether the URL is base or lies below it.
+// under reports whether the URL is base or lies below it, however it is spelt.
 func under(base, u string) bool {
 	b, err1 := url.Parse(base)
 	p, err2 := url.Parse(u)
-	if err1 != nil || err2 != nil || !strings.EqualFold(b.Host, p.Host) {
+	if err1 != nil || err2 != nil || !strings.EqualFold(b.Hostname(), p.Hostname()) || portOf(b) != portOf(p) && b.Scheme == p.Scheme {
 		return false
 	}
-	prefix := strings.TrimSuffix(b.Path, "/")
-	return p.Path == prefix || strings.HasPrefix(p.Path, prefix+"/")
+	prefix, at := strings.TrimSuffix(path.Clean("/"+b.Path), "/"), path.Clean("/"+p.Path)
+	return at == prefix || strings.HasPrefix(at, prefix+"/")
 }
 
 // codeKey is the ledger's key of a code. Of a code in Selfauth's form only the
@@ -131,11 +132,20 @@ func under(base, u string) bool {
 // code has many spellings.
 func codeKey(code string) string {
 	key := "code " + code
-	if parts := strings.SplitN(code, ":", 3); len(parts) == 3 && isHex(parts[0]) && len(parts[1]) == 64 && isHex(parts[1]) {
-		key = "selfauth " + strings.ToLower(parts[1])
+	if signature, ok := selfauthPart(code); ok {
+		key = "selfauth " + signature
 	}
 	h := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(h[:])
+}
+
+// selfauthPart is the signature in a code of Selfauth's form, hex:64hex:….
+func selfauthPart(code string) (signature string, ok bool) {
+	parts := strings.SplitN(code, ":", 3)
+	if len(parts) != 3 || !isHex(parts[0]) || len(parts[1]) != 64 || !isHex(parts[1]) {
+		return "", false
+	}
+	return strings.ToLower(parts[1]), true
 }
 
 func isHex(s string) bool {
@@ -190,23 +200,8 @@ func (s *Server) issue(q *request, st *Settings, ask redemption, found *confirma
 	g := &grant{me: found.me, clientID: ask.clientID, scope: found.scope, endpoint: found.endpoint}
 	var answer fields
 	err := s.write(q.ctx(), func(tx *sql.Tx) error {
-		if err := s.sweep(q.ctx(), tx, q.now); err != nil {
-			return err
-		}
-		earlier, err := ask.ledger(q, tx)
-		if err != nil {
-			return err
-		}
-		if earlier != 0 {
-			return s.endReplayed(q, tx, ask, earlier)
-		}
-		if err := g.insert(q.ctx(), tx, q.now); err != nil {
-			return err
-		}
-		if err := ask.enterLedger(q, tx, g); err != nil {
-			return err
-		}
-		if err := s.rememberShape(q, tx, st, ask.code, found.endpoint); err != nil {
+		replayed, err := s.enter(q, tx, st, ask, g)
+		if err != nil || replayed {
 			return err
 		}
 		answer, err = s.mint(q, tx, st, g, g.scope, "issued")
@@ -218,7 +213,29 @@ func (s *Server) issue(q *request, st *Settings, ask redemption, found *confirma
 	if answer == nil {
 		return nil, errReplay()
 	}
-	return encode(answer, q.onlyForm())
+	return encode(s.withProfile(q, st, answer, g), q.onlyForm())
+}
+
+// enter makes the grant of a code that an endpoint confirmed and writes the code
+// into the ledger; if it stands there already, the first grant ends.
+func (s *Server) enter(q *request, tx *sql.Tx, st *Settings, ask redemption, g *grant) (replayed bool, err error) {
+	if err := s.sweep(q.ctx(), tx, q.now); err != nil {
+		return false, err
+	}
+	earlier, err := ask.ledger(q, tx)
+	if err != nil {
+		return false, err
+	}
+	if earlier != 0 {
+		return true, s.endReplayed(q, tx, ask, earlier)
+	}
+	if err := g.insert(q.ctx(), tx, q.now); err != nil {
+		return false, err
+	}
+	if err := ask.enterLedger(q, tx, g); err != nil {
+		return false, err
+	}
+	return false, s.rememberShape(q, tx, st, ask.code, g.endpoint)
 }
 
 func (ask redemption) enterLedger(q *request, tx *sql.Tx, g *grant) error {
@@ -238,6 +255,8 @@ func (s *Server) sweep(ctx context.Context, tx *sql.Tx, now time.Time) error {
 	}{
 		{`DELETE FROM redeemed_codes WHERE redeemed <= ?`, ledgerLife},
 		{`DELETE FROM refusals WHERE refused <= ?`, refusalWindow},
+		{`DELETE FROM authorizations WHERE created <= ?`, flowLife},
+		{`DELETE FROM codes WHERE created <= ?`, ledgerLife},
 		{`UPDATE refresh_tokens SET reply = NULL WHERE reply IS NOT NULL AND rotated < ?`, graceWindow},
 	} {
 		if _, err := tx.ExecContext(ctx, old.statement, stamp(now.Add(-old.age))); err != nil {

@@ -85,8 +85,9 @@ func (s *Server) refresh(q *request) (*reply, error) {
 	}
 	var answer fields
 	var refusal *Error
-	err = s.write(q.ctx(), func(tx *sql.Tx) error {
-		row, err := findRefresh(q.ctx(), tx, secret.hash())
+	var row *refreshRow
+	err = s.write(q.ctx(), func(tx *sql.Tx) (err error) {
+		row, err = findRefresh(q.ctx(), tx, secret.hash())
 		if err != nil {
 			return err
 		}
@@ -102,7 +103,7 @@ func (s *Server) refresh(q *request) (*reply, error) {
 	if refusal != nil {
 		return nil, refusal
 	}
-	return encode(answer, q.onlyForm())
+	return encode(s.withProfile(q, st, answer, &grant{me: row.grant.me, scope: answer.text("scope")}), q.onlyForm())
 }
 
 // usable refuses a refresh token that gives nothing, whether used before or not.

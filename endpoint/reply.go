@@ -19,15 +19,27 @@ type reply struct {
 	contentType string
 	body        []byte
 	header      map[string]string
+	cookies     []*http.Cookie
 }
 
-// Fields are a flat object, in the order of writing: resource servers decode
-// no deeper (R3). A value is a string, a number or a truth value.
+// Fields are an object, in the order of writing. A value is a string, a number
+// or a truth value, for resource servers decode no deeper (R3); only metadata
+// has lists, and an answer to a client its profile.
 type fields []member
 
 type member struct {
 	name  string
 	value any
+}
+
+// text is the member of that name if it is a text.
+func (f fields) text(name string) string {
+	for _, m := range f {
+		if v, ok := m.value.(string); ok && m.name == name {
+			return v
+		}
+	}
+	return ""
 }
 
 // MarshalJSON writes the members in their order.
@@ -78,7 +90,9 @@ func (f *fields) UnmarshalJSON(text []byte) error {
 func formReply(f fields) *reply {
 	v := make(url.Values, len(f))
 	for _, m := range f {
-		v.Set(m.name, fmt.Sprint(m.value))
+		if m.name != "profile" { // a form has no objects
+			v.Set(m.name, fmt.Sprint(m.value))
+		}
 	}
 	return &reply{contentType: "application/x-www-form-urlencoded", body: []byte(v.Encode())}
 }
@@ -96,11 +110,16 @@ func encode(f fields, form bool) (*reply, error) {
 
 func (p *reply) write(w http.ResponseWriter, headOnly bool) {
 	h := w.Header()
-	h.Set("Content-Type", p.contentType)
+	if p.contentType != "" {
+		h.Set("Content-Type", p.contentType)
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	for name, value := range p.header {
 		h.Set(name, value)
+	}
+	for _, c := range p.cookies {
+		http.SetCookie(w, c)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(p.body)))
 	if p.status == 0 {
@@ -159,9 +178,20 @@ func (s *Server) fail(w http.ResponseWriter, q *request, err error) {
 	if e.Status >= 500 {
 		s.Log.Error("request failed", "method", q.http.Method, "route", q.word, "error", e.Error())
 	}
-	rep, _ := encode(fields{{"error", e.Code}, {"error_description", e.Description}}, q.answerForm)
-	rep.status, rep.header = e.Status, e.Header
+	rep := q.errorReply(e)
+	rep.status = e.Status
 	rep.write(w, q.http.Method == http.MethodHead)
+}
+
+func (q *request) errorReply(e *Error) *reply {
+	if q.page {
+		if rep, err := errorPage(e); err == nil {
+			return rep
+		}
+	}
+	rep, _ := encode(fields{{"error", e.Code}, {"error_description", e.Description}}, q.answerForm)
+	rep.header = e.Header
+	return rep
 }
 
 // quality returns the q value that an Accept header gives to a media type,

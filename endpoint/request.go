@@ -22,6 +22,7 @@ type request struct {
 	http    *http.Request
 	now     time.Time
 	word    string            // the route
+	page    bool              // a person looks at the answer, an error too
 	form    map[string]string // parameters we read, of the body or, if it is empty, the query
 	bare    []string          // keys that stand alone, without "="
 	hasAuth bool              // an Authorization header arrived
@@ -40,13 +41,25 @@ type basic struct {
 
 func (q *request) ctx() context.Context { return q.http.Context() }
 
-// read lists the parameters that some handler reads; a repeated one is refused
-// (RFC 6749 section 3.2), others may repeat.
-func read(name string) bool {
-	switch name {
-	case "grant_type", "action", "code", "client_id", "client_secret", "redirect_uri",
-		"code_verifier", "refresh_token", "scope", "token":
-		return true
+// reads lists the parameters that the handler of a route reads; a repeated one
+// is refused (RFC 6749 section 3.2), others may repeat.
+func (q *request) reads(name string) bool {
+	switch {
+	case !q.page:
+		switch name {
+		case "grant_type", "action", "code", "client_id", "client_secret", "redirect_uri",
+			"code_verifier", "refresh_token", "scope", "token":
+			return true
+		}
+	case q.word == "authorize":
+		switch name {
+		case "response_type", "client_id", "redirect_uri", "state", "scope", "me", "code_challenge", "code_challenge_method":
+			return true
+		}
+	case q.word == "callback":
+		return name == "flow" || name == "state" || name == "code" || name == "error"
+	case q.word == "consent":
+		return name == "flow" || name == "scope" || name == "answer"
 	}
 	return false
 }
@@ -57,6 +70,9 @@ func read(name string) bool {
 func (s *Server) word(r *http.Request) (string, bool) {
 	p := strings.TrimSuffix(path.Clean("/"+r.URL.Path), "/")
 	base := s.basePath()
+	if p == wellKnown+base {
+		return "metadata", true
+	}
 	if s.URL != "" && (p == base || strings.HasPrefix(p, base+"/")) {
 		return strings.TrimPrefix(strings.TrimPrefix(p, base), "/"), true
 	}
@@ -69,13 +85,16 @@ func (s *Server) word(r *http.Request) (string, bool) {
 
 // parse reads the whole request. It returns a request even when it fails, so
 // that the error can be written in the right format.
-func (s *Server) parse(r *http.Request, word string) (*request, error) {
-	q := &request{http: r, now: s.Now().UTC(), word: word, address: countedAddress(r.RemoteAddr)}
+func (s *Server) parse(r *http.Request, word string, page bool) (*request, error) {
+	q := &request{http: r, now: s.Now().UTC(), word: word, page: page, address: countedAddress(r.RemoteAddr)}
 	if err := q.parseAuthorization(r); err != nil {
 		return q, err
 	}
 	if r.Method != http.MethodPost {
 		q.answerForm = word == "" && q.wantsForm(false)
+		if page {
+			return q, q.parseForm(r.URL.RawQuery)
+		}
 		return q, nil
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
@@ -86,7 +105,7 @@ func (s *Server) parse(r *http.Request, word string) (*request, error) {
 		return q, badRequest("the body could not be read to its end")
 	}
 	raw := string(body)
-	if raw == "" {
+	if raw == "" && !page {
 		raw = r.URL.RawQuery
 	} else if ct := r.Header.Get("Content-Type"); ct != "" {
 		if media, _, _ := mime.ParseMediaType(ct); media != "application/x-www-form-urlencoded" {
@@ -107,10 +126,12 @@ func (q *request) parseForm(raw string) error {
 		if !hasValue && name != "" {
 			q.bare = append(q.bare, name)
 		}
-		if !read(name) || value == "" {
+		if !q.reads(name) || value == "" {
 			continue
 		}
-		if _, twice := q.form[name]; twice {
+		if q.word == "consent" && name == "scope" {
+			value = strings.TrimPrefix(q.form[name]+" "+value, " ") // a tick for each
+		} else if _, twice := q.form[name]; twice {
 			return badRequest("the parameter " + name + " is given more than once")
 		}
 		if !utf8.ValidString(value) || strings.ContainsFunc(value, isControl) {

@@ -1,0 +1,151 @@
+package endpoint
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// An appPage is what an app's client_id says about it.
+type appPage struct {
+	name      string
+	redirects []string
+}
+
+// readClient fetches a client_id: a JSON client metadata document, or a page
+// with an h-app (IndieAuth section 4.2). What another host answers is not the
+// app's word: many sites have an address that redirects anywhere.
+func (s *Server) readClient(ctx context.Context, clientID string) (*appPage, error) {
+	id, err := parseClientID(clientID)
+	if err != nil {
+		return nil, err
+	}
+	if loopback(id) {
+		return nil, errors.New("a page on loopback is not fetched")
+	}
+	p, err := s.fetch(ctx, clientID, "application/json, text/html;q=0.9, */*;q=0.1", nobody)
+	if err != nil {
+		return nil, err
+	}
+	if !strings.EqualFold(p.url.Hostname(), id.Hostname()) {
+		return nil, fmt.Errorf("it redirects to another host, %s", p.url.Hostname())
+	}
+	if media, _, _ := mime.ParseMediaType(p.header.Get("Content-Type")); media == "application/json" || strings.HasSuffix(media, "+json") {
+		return readClientJSON(p, clientID)
+	}
+	root := parseHTML(p.body)
+	base := baseOf(root, p.url)
+	app := &appPage{redirects: p.rels(root, base, "redirect_uri")}
+	for _, it := range items(root, base, "h-app", "h-x-app") {
+		if app.name == "" {
+			app.name = cleanName(it.name)
+		}
+	}
+	return app, nil
+}
+
+// readClientJSON is IndieAuth section 4.2.1. A document that names another client
+// is not about this one.
+func readClientJSON(p *fetched, clientID string) (*appPage, error) {
+	var doc struct {
+		ClientID  string   `json:"client_id"`
+		Name      string   `json:"client_name"`
+		Redirects []string `json:"redirect_uris"`
+	}
+	if err := json.Unmarshal(p.body, &doc); err != nil {
+		return nil, fmt.Errorf("its metadata cannot be read: %w", err)
+	}
+	if doc.ClientID != clientID && !(doc.ClientID != "" && sameClient(doc.ClientID, clientID)) {
+		return nil, fmt.Errorf("its metadata is that of %q", doc.ClientID)
+	}
+	app := &appPage{name: cleanName(doc.Name), redirects: p.rels(nil, nil, "redirect_uri")}
+	for _, r := range doc.Redirects {
+		if u, err := p.url.Parse(r); err == nil {
+			app.redirects = append(app.redirects, u.String())
+		}
+	}
+	return app, nil
+}
+
+// cleanName makes a short line of what a stranger calls an app: nothing that
+// turns the writing round or hides.
+func cleanName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar {
+			return -1
+		}
+		return r
+	}, strings.Join(strings.Fields(name), " "))
+	if short := []rune(name); len(short) > 80 {
+		name = string(short[:80]) + "…"
+	}
+	return name
+}
+
+// How long what was read of strangers' pages counts, and how soon a page that did
+// not answer is asked again.
+const (
+	nameLife    = 24 * time.Hour
+	profileLife = time.Hour
+	tryAgain    = 5 * time.Minute
+)
+
+// ClientName is what an app calls itself, "" if its page does not say or cannot
+// be read. It is kept for a day.
+func (s *Server) ClientName(ctx context.Context, clientID string) string {
+	now := s.Now().UTC()
+	if id, err := url.Parse(clientID); err != nil || loopback(id) {
+		return ""
+	}
+	name, err := s.cached(ctx, now, cache{table: "clients", key: "client_id", value: "name", life: nameLife}, clientID, func() (string, error) {
+		app, err := s.readClient(ctx, clientID)
+		if err != nil {
+			return "", err
+		}
+		return app.name, nil
+	})
+	if err != nil {
+		s.Log.Warn("name of an app not read", "client_id", clientID, "error", err)
+	}
+	return name
+}
+
+// A cache is a table of what pages said.
+type cache struct {
+	table, key, value string
+	life              time.Duration
+}
+
+// cached reads through a cache. An old value is better than none; a page that
+// did not answer is left in peace for a while.
+func (s *Server) cached(ctx context.Context, now time.Time, c cache, key string, read func() (string, error)) (string, error) {
+	var value, tried string
+	var fetched sql.NullString
+	err := s.DB.QueryRowContext(ctx, `SELECT `+c.value+`, fetched, tried FROM `+c.table+` WHERE `+c.key+` = ?`, key).Scan(&value, &fetched, &tried)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("reading the cache of %s: %w", c.table, err)
+	}
+	at, _ := parseStamp(fetched.String)
+	last, _ := parseStamp(tried)
+	if now.Sub(at) < c.life || now.Sub(last) < tryAgain {
+		return value, nil
+	}
+	fresh, fault := read()
+	if fault == nil {
+		value, fetched = fresh, sql.NullString{String: stamp(now), Valid: true}
+	}
+	err = s.write(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO `+c.table+` (`+c.key+`, `+c.value+`, fetched, tried) VALUES (?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET `+c.value+` = excluded.`+c.value+`, fetched = excluded.fetched, tried = excluded.tried`,
+			key, value, fetched, stamp(now))
+		return err
+	})
+	return value, errors.Join(fault, err)
+}
