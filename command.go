@@ -183,8 +183,12 @@ func (in *invocation) open() (*config, *sql.DB, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	db, err := openDatabase(in.ctx, c, false, false)
+	db, err := openDatabase(in.ctx, c, in.opening())
 	return c, db, err
+}
+
+func (in *invocation) opening() opening {
+	return opening{log: newLog(in.stderr, ""), now: in.now}
 }
 
 // server opens the inbound half for a verb.

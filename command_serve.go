@@ -20,11 +20,11 @@ func (in *invocation) ready() (*site, error) {
 		return nil, err
 	}
 	s := newSite(in.process, func() (*config, error) { return c, nil }, true)
-	db, err := openDatabase(in.ctx, c, true, false)
+	s.config, s.log = c, newLog(in.stderr, c.errorLog)
+	db, err := openDatabase(in.ctx, c, opening{longRunning: true, log: s.log, now: in.now})
 	if err != nil {
 		return nil, err
 	}
-	s.config, s.log = c, newLog(in.stderr, c.errorLog)
 	s.handler = inbound(in.process, c, db, s.log)
 	return s, nil
 }

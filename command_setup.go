@@ -28,7 +28,9 @@ func runInit(in *invocation) error {
 	if err := os.MkdirAll(filepath.Dir(c.database), 0o700); err != nil {
 		return wrap("creating the folder of the database", err)
 	}
-	db, err := openDatabase(in.ctx, c, true, true)
+	o := in.opening()
+	o.create, o.longRunning = true, true // the latter sets the journal mode
+	db, err := openDatabase(in.ctx, c, o)
 	if err != nil {
 		return err
 	}
@@ -42,9 +44,6 @@ func runInit(in *invocation) error {
 		if err := addSetting(in.ctx, db, "me", u); err != nil {
 			return err
 		}
-	}
-	if n, err := mintokenLeftovers(in.ctx, db, in.now().UTC().Format("2006-01-02 15:04:05")); err == nil && n > 0 {
-		fmt.Fprintf(in.stdout, "%d tokens of php-mintoken are past their date; current PHP still accepted them, mintkeep does not.\n", n)
 	}
 	fmt.Fprintln(in.stdout, "The database is at", c.database)
 	return nil

@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -23,29 +25,40 @@ var schema string
 // schemaVersion is the user_version that schema.sql sets.
 const schemaVersion = 1
 
-// openDatabase opens an existing database and brings it up to date. create
-// tells whether a missing file may be made.
-func openDatabase(ctx context.Context, c *config, longRunning, create bool) (*sql.DB, error) {
-	current := !longRunning && upToDate(c.database)
+// An opening says how a database is opened.
+type opening struct {
+	longRunning bool // by a process that answers more than one request
+	create      bool // even where a mistyped path could explain that the file is missing
+	log         *slog.Logger
+	now         func() time.Time
+}
+
+// openDatabase opens the database and brings it up to date.
+func openDatabase(ctx context.Context, c *config, o opening) (*sql.DB, error) {
+	current := !o.longRunning && upToDate(c.database)
 	if !current {
-		if err := ensureFile(c, create); err != nil {
+		if err := ensureFile(c, o.create); err != nil {
 			return nil, err
 		}
 	}
-	db, err := sql.Open("sqlite3", dsn(c, longRunning))
+	db, err := sql.Open("sqlite3", dsn(c, o.longRunning))
 	if err != nil {
 		return nil, fmt.Errorf("opening %s: %w", c.database, err)
 	}
-	if !longRunning {
-		db.SetMaxOpenConns(1)
-	} else {
+	db.SetMaxOpenConns(1)
+	if o.longRunning {
 		db.SetMaxOpenConns(8)
 		db.SetMaxIdleConns(8)
+		db.SetConnMaxLifetime(time.Minute) // the file may be replaced
 	}
 	if current {
 		return db, nil
 	}
-	if err := upgrade(ctx, db); err != nil {
+	adopted, err := upgrade(ctx, db)
+	if err == nil && adopted {
+		err = warnLeftovers(ctx, db, o)
+	}
+	if err != nil {
 		db.Close()
 		return nil, fmt.Errorf("opening %s: %w", c.database, err)
 	}
@@ -131,32 +144,29 @@ func wrap(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// upgrade brings the schema to this program's version in one transaction. Many
-// processes may find an old file at once: who comes second finds it done.
-func upgrade(ctx context.Context, db *sql.DB) error {
+// upgrade brings the schema to this program's version in one transaction, and
+// says whether it took over a database of php-mintoken's. Many processes may find
+// an old file at once: who comes second finds it done.
+func upgrade(ctx context.Context, db *sql.DB) (adopted bool, err error) {
 	version, err := userVersion(ctx, db)
 	if err != nil || version == schemaVersion {
-		return err
+		return false, err
 	}
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("upgrading: %w", err)
-	}
-	defer tx.Rollback()
-	version, err = userVersion(ctx, tx)
-	if err != nil || version == schemaVersion {
-		return err
-	}
-	if version > schemaVersion {
-		return fmt.Errorf("the database was made by a newer mintkeep (schema %d, this one knows %d)\nhint: upload the newer program; this one leaves the file as it is", version, schemaVersion)
-	}
-	if err := adoptMintoken(ctx, tx); err != nil {
-		return fmt.Errorf("upgrading: %w", err)
-	}
-	if _, err := tx.ExecContext(ctx, schema); err != nil {
-		return fmt.Errorf("upgrading: %w", err)
-	}
-	return wrap("upgrading", tx.Commit())
+	err = write(ctx, db, func(tx *sql.Tx) error {
+		version, err := userVersion(ctx, tx)
+		if err != nil || version == schemaVersion {
+			return err
+		}
+		if version > schemaVersion {
+			return fmt.Errorf("the database was made by a newer mintkeep (schema %d, this one knows %d)\nhint: upload the newer program; this one leaves the file as it is", version, schemaVersion)
+		}
+		if adopted, err = adoptMintoken(ctx, tx); err != nil {
+			return fmt.Errorf("upgrading: %w", err)
+		}
+		_, err = tx.ExecContext(ctx, schema)
+		return wrap("upgrading", err)
+	})
+	return adopted, err
 }
 
 type rowQuerier interface {
@@ -170,29 +180,34 @@ func userVersion(ctx context.Context, db rowQuerier) (v int, err error) {
 
 // adoptMintoken gives php-mintoken's table the columns that ours has in
 // addition. It refuses a file with other people's tables.
-func adoptMintoken(ctx context.Context, tx *sql.Tx) error {
+func adoptMintoken(ctx context.Context, tx *sql.Tx) (adopted bool, err error) {
 	var tables, mintoken int
-	err := tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE name IN ('tokens', 'settings'))
+	err = tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE name IN ('tokens', 'settings'))
 		FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`).Scan(&tables, &mintoken)
 	if err != nil || tables == 0 {
-		return err
+		return false, err
 	}
 	if mintoken != 2 {
-		return errors.New("this is not a database of mintkeep or php-mintoken\nhint: check the path in the line `database:`")
+		return false, errors.New("this is not a database of mintkeep or php-mintoken\nhint: check the path in the line `database:`")
 	}
 	for _, column := range []string{"grant_id INTEGER", "last_server TEXT"} {
 		if _, err := tx.ExecContext(ctx, `ALTER TABLE tokens ADD COLUMN `+column); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
 }
 
-// mintokenLeftovers counts the tokens of php-mintoken's that are past their
-// date: current PHP accepts them all the same.
-func mintokenLeftovers(ctx context.Context, db *sql.DB, now string) (n int, err error) {
-	err = db.QueryRowContext(ctx, `SELECT count(*) FROM tokens WHERE token_hash LIKE '$2_$%' AND revoked <= ?`, now).Scan(&n)
-	return n, wrap("counting old tokens", err)
+// warnLeftovers says how many of php-mintoken's tokens are past their date:
+// current PHP accepted them all the same.
+func warnLeftovers(ctx context.Context, db *sql.DB, o opening) error {
+	var n int
+	err := db.QueryRowContext(ctx, `SELECT count(*) FROM tokens WHERE revoked <= ?`, o.now().UTC().Format(time.DateTime)).Scan(&n)
+	if err != nil {
+		return fmt.Errorf("counting old tokens: %w", err)
+	}
+	o.log.Warn("took over a database of php-mintoken; its apps with tokens past their date must sign in again", "past_their_date", n)
+	return nil
 }
 
 // unavailable tells a database that is busy, full or cannot be written at the
