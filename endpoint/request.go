@@ -71,11 +71,11 @@ func (s *Server) word(r *http.Request) (string, bool) {
 // that the error can be written in the right format.
 func (s *Server) parse(r *http.Request, word string) (*request, error) {
 	q := &request{http: r, now: s.Now().UTC(), word: word, address: countedAddress(r.RemoteAddr)}
+	q.answerForm = r.Method != http.MethodPost && word == "" && q.wantsForm(false)
 	if err := q.parseAuthorization(r); err != nil {
 		return q, err
 	}
 	if r.Method != http.MethodPost {
-		q.answerForm = word == "" && q.wantsForm(false)
 		return q, nil
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))

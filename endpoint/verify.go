@@ -17,14 +17,14 @@ func (s *Server) verify(q *request) (*reply, error) {
 	if !q.hasAuth && q.prefersHTML() {
 		return s.page(q)
 	}
-	if q.bearer == "" {
-		return nil, s.noBearer(q)
-	}
 	st, err := s.Settings(q.ctx())
 	if err != nil {
 		return nil, err
 	}
 	q.answerForm = q.wantsForm(st.DefaultForm)
+	if q.bearer == "" {
+		return nil, s.noBearer(q)
+	}
 	t, err := s.check(q, st, q.bearer, "")
 	if err != nil {
 		return nil, bearerError(err)
