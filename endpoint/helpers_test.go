@@ -201,7 +201,7 @@ type answer struct {
 	body   string
 }
 
-var placeholder = regexp.MustCompile(`\{\{([a-z_]+)(?: ([^{}]*))?\}\}`)
+var placeholder = regexp.MustCompile(`\{\{([a-z0-9_]+)(?: ([^{}]*))?\}\}`)
 
 // wire turns a request as the tables have it into its bytes: the indentation of
 // the source goes, lines end in CRLF, a body of several lines becomes one.
