@@ -176,13 +176,17 @@ func (s *Server) revoke(q *request) (*reply, error) {
 	return jsonReply(fields{})
 }
 
-// bareToken finds the token that indigenous for iOS sends as a bare key.
+// bareToken finds the token that indigenous for iOS sends as a bare key. A
+// mangled one is taken as well: revoking it is answered like any other.
 func (q *request) bareToken() Secret {
 	for _, key := range q.bare {
 		secret := Secret(key)
 		if _, _, old := secret.mintokenParts(); old || secret.wellFormed(prefixAccess) || secret.wellFormed(prefixRefresh) {
 			return secret
 		}
+	}
+	if len(q.bare) > 0 {
+		return Secret(q.bare[0])
 	}
 	return ""
 }
