@@ -106,7 +106,7 @@ func active(m map[string]any) error {
 	case false, nil:
 		return refuse("not active")
 	}
-	return first(nil, refuse("active is %v", m["active"]))
+	return refuse("active is %v", m["active"])
 }
 
 // modOauth2 is liboauth2: 2xx, no error, active exactly true, then a claim that
