@@ -113,7 +113,7 @@ func (q *request) parseForm(raw string) error {
 		if _, twice := q.form[name]; twice {
 			return badRequest("the parameter " + name + " is given more than once")
 		}
-		if !utf8.ValidString(value) || strings.ContainsFunc(value, isControl) {
+		if name != "token" && !printable(value) { // a mangled token is answered like an unknown one
 			return badRequest("the parameter " + name + " contains characters that cannot be part of it")
 		}
 		q.form[name] = value
@@ -127,6 +127,8 @@ func unescape(s string) string {
 	}
 	return s
 }
+
+func printable(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, isControl) }
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
