@@ -475,3 +475,36 @@ func mangle(token string) string {
 	}
 	return token[:len(token)-1] + last
 }
+
+// says makes the authorization endpoint give this answer to everything.
+func says(status int, contentType, body string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header()["Content-Type"] = nil
+		if contentType != "" {
+			w.Header().Set("Content-Type", contentType)
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+		return true
+	}
+}
+
+// wireBody is the body of a redemption.
+func (h *house) wireBody(code string) string {
+	_, body, _ := strings.Cut(h.wire(redeemText, values(code)), "\r\n\r\n")
+	return body
+}
+
+// direct asks a server without a socket, as another process would be asked.
+func direct(s *endpoint.Server, method, body string, header ...string) answer {
+	r := httptest.NewRequest(method, "/token", strings.NewReader(body))
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return answer{w.Code, w.Result().Header, w.Body.String()}
+}
