@@ -169,7 +169,7 @@ func readConfirmation(status int, contentType string, body []byte) (*confirmatio
 	switch {
 	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status >= 500 || status < 200 || status >= 300 && status < 400:
 		return nil, fmt.Errorf("it answered with status %d", status)
-	case status >= 400:
+	case status != http.StatusOK:
 		return nil, errNo
 	}
 	me, scope, err := readAnswer(contentType, body)
