@@ -112,6 +112,19 @@ func setUp(e *testscript.Env, program, mode string) error {
 	e.Setenv("CALLBACK", appRedirect)
 	e.Setenv("CONFIG", h.path("public_html"+scriptPath))
 	e.Setenv("DB", h.path("mintkeep/tokens.db"))
+	tokens, err := mintokenTokens()
+	if err != nil {
+		return err
+	}
+	for name, token := range tokens {
+		e.Setenv("MINTOKEN_"+name, token)
+		c.secrets = append(c.secrets, token)
+	}
+	sqlFile, err := filepath.Abs(mintokenFile)
+	if err != nil {
+		return err
+	}
+	e.Setenv("MINTOKEN", sqlFile)
 	e.Setenv(clockVariable, c.clock)
 	e.Setenv("TZ", os.Getenv("TZ"))
 	e.Values[conversationKey{}] = c
