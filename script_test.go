@@ -2,6 +2,7 @@ package main
 
 import (
 	"database/sql"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -62,7 +63,7 @@ func runScripts(t *testing.T, dir, mode string) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			">": request, "<": answer, "config": configure, "server": server, "code": code, "clock": clock,
 			"authorization-endpoint": authorizationEndpoint, "restart": restart, "keep": keep, "secret": secret,
-			"perm": perm, "sql": runSQL, "direct": direct, "logged": logged, "only": only,
+			"perm": perm, "sql": runSQL, "direct": direct, "logged": logged, "only": only, "basic": basic,
 		},
 	})
 }
@@ -375,6 +376,11 @@ func keep(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	in(ts).secrets = append(in(ts).secrets, v)
 	ts.Setenv(args[0], v)
+}
+
+// basic puts the credentials of a Basic header into a variable: basic BLOG blog $SECRET.
+func basic(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Setenv(args[0], base64.StdEncoding.EncodeToString([]byte(args[1]+":"+args[2])))
 }
 
 // secret declares a text that must not be found in any file afterwards.
