@@ -16,7 +16,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -58,7 +57,7 @@ type host struct {
 	env    []string          // of every process, beside what the server sets
 	vars   map[string]string // variables that this server sets otherwise; "-" leaves one out
 	bare   bool              // the script is run by its bare name, as suexec does
-	stderr *lockedBuffer
+	stderr *os.File          // what the server would write to its error log
 
 	running *runningProcess
 }
@@ -67,13 +66,25 @@ const scriptPath = "/auth/token.cgi"
 
 // newHost lays the account out.
 func newHost(dir, program, mode string, env ...string) (*host, error) {
-	h := &host{dir: dir, mode: mode, script: scriptPath, env: env, vars: make(map[string]string), stderr: new(lockedBuffer)}
+	h := &host{dir: dir, mode: mode, script: scriptPath, env: env, vars: make(map[string]string)}
 	for _, folder := range []string{"bin", "public_html/auth", "mintkeep"} {
 		if err := os.MkdirAll(h.path(folder), 0o755); err != nil {
 			return nil, err
 		}
 	}
+	f, err := os.OpenFile(h.path("server.log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	h.stderr = f
 	return h, link(program, h.path("bin/mintkeep"))
+}
+
+// log is what the program wrote to stderr so far. It is a file, not a pipe: what
+// was written before an answer is there when the answer is.
+func (h *host) log() string {
+	b, _ := os.ReadFile(h.stderr.Name())
+	return string(b)
 }
 
 // link makes the program stand at a second place: a copy where a hard link
@@ -329,7 +340,7 @@ func listenUnix(name string) (*net.UnixListener, *os.File, error) {
 func (h *host) startHTTP() (*runningProcess, error) {
 	cmd := exec.Command(h.path("bin/mintkeep"), "serve", "-listen", "127.0.0.1:0", "-config", h.path("public_html"+h.script))
 	cmd.Dir, cmd.Env = h.dir, append([]string{"PATH=/usr/local/bin:/usr/bin:/bin"}, h.env...)
-	before := len(h.stderr.String())
+	before := len(h.log())
 	cmd.Stdout, cmd.Stderr = h.stderr, h.stderr
 	p, err := launch(cmd, "tcp", "")
 	if err != nil {
@@ -337,13 +348,13 @@ func (h *host) startHTTP() (*runningProcess, error) {
 	}
 	serving := regexp.MustCompile(`msg="serving [^"]*" address=(\S+)`)
 	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); time.Sleep(2 * time.Millisecond) {
-		if m := serving.FindStringSubmatch(h.stderr.String()[before:]); m != nil {
+		if m := serving.FindStringSubmatch(h.log()[before:]); m != nil {
 			p.address = m[1]
 			return p, nil
 		}
 		select {
 		case <-p.ended:
-			return nil, fmt.Errorf("serve ended: %w\n%s", errors.Join(p.err), h.stderr.String()[before:])
+			return nil, fmt.Errorf("serve ended: %w\n%s", errors.Join(p.err), h.log()[before:])
 		default:
 		}
 	}
@@ -388,23 +399,4 @@ func plainHTTP(c net.Conn, r *wireRequest) (*wireAnswer, error) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	return &wireAnswer{status: resp.StatusCode, header: resp.Header, body: string(body)}, err
-}
-
-// A lockedBuffer takes what several processes write.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-// Write appends.
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

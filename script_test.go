@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
@@ -135,31 +136,30 @@ func setUp(e *testscript.Env, program, mode string) error {
 		}
 		h.stop()
 		auth.Close()
-		searchSecrets(t, e.WorkDir, c.secrets, h.stderr.String())
+		h.stderr.Close()
+		searchSecrets(t, e.WorkDir, c.secrets)
 	})
 	return h.configure("database: ../../mintkeep/tokens.db", "url: https://example.com"+scriptPath,
 		"endpoint: "+auth.URL+"/auth/", "me: https://you.example/")
 }
 
 // searchSecrets looks for every secret of a script, byte for byte, in every
-// file that the program had to do with and in what it wrote to stderr.
-func searchSecrets(t testing.TB, dir string, secrets []string, stderr string) {
+// file that the program had to do with: the database, its journal, the error
+// log and what went to stderr.
+func searchSecrets(t testing.TB, dir string, secrets []string) {
 	t.Helper()
-	find := func(where, text string) {
-		for _, s := range secrets {
-			if strings.Contains(text, s) {
-				t.Errorf("%s contains the secret %s…", where, s[:min(len(s), 12)])
-			}
-		}
-	}
-	find("stderr", stderr)
 	filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
 		if err != nil || !d.Type().IsRegular() || filepath.Dir(name) == filepath.Join(dir, "bin") {
 			return nil
 		}
 		b, err := os.ReadFile(name)
-		if err == nil {
-			find(name, string(b))
+		if err != nil {
+			return nil
+		}
+		for _, s := range secrets {
+			if bytes.Contains(b, []byte(s)) {
+				t.Errorf("%s contains the secret %s…", name, s[:min(len(s), 12)])
+			}
 		}
 		return nil
 	})
@@ -202,7 +202,7 @@ func (c *conversation) send(ts *testscript.TestScript) {
 	}
 	var err error
 	if c.heard, err = c.host.do(r); err != nil {
-		ts.Fatalf("%s %s: %v\n%s", r.method, r.target, err, c.host.stderr.String())
+		ts.Fatalf("%s %s: %v\n%s", r.method, r.target, err, c.host.log())
 	}
 	ts.Logf("[%d] %v\n%s", c.heard.status, c.heard.header, c.heard.body)
 	for _, name := range []string{"access_token", "refresh_token"} {
@@ -427,7 +427,7 @@ func runSQL(ts *testscript.TestScript, neg bool, args []string) {
 // logged looks for a pattern in what the program wrote to stderr while it
 // answered: the web server's error log.
 func logged(ts *testscript.TestScript, neg bool, args []string) {
-	text := in(ts).host.stderr.String()
+	text := in(ts).host.log()
 	if regexp.MustCompile(args[0]).MatchString(text) == neg {
 		ts.Fatalf("the log: %s", text)
 	}
