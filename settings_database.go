@@ -215,5 +215,7 @@ func within(folder, file string) bool {
 	below := func(dir, p string) bool {
 		return p == dir || strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/")
 	}
-	return below(filepath.Clean(folder), filepath.Clean(file)) || below(real(folder), filepath.Join(real(filepath.Dir(file)), filepath.Base(file)))
+	return below(filepath.Clean(folder), filepath.Clean(file)) ||
+		below(real(folder), filepath.Join(real(filepath.Dir(file)), filepath.Base(file))) ||
+		below(real(folder), real(file))
 }
