@@ -65,6 +65,7 @@ func runScripts(t *testing.T, dir, mode string) {
 			">": request, "<": answer, "config": configure, "server": server, "code": code, "clock": clock,
 			"authorization-endpoint": authorizationEndpoint, "restart": restart, "keep": keep, "secret": secret,
 			"perm": perm, "sql": runSQL, "direct": direct, "logged": logged, "only": only, "basic": basic,
+			"guess": guess, "crlf": crlf,
 		},
 	})
 }
@@ -386,6 +387,23 @@ func basic(ts *testscript.TestScript, neg bool, args []string) {
 // secret declares a text that must not be found in any file afterwards.
 func secret(ts *testscript.TestScript, neg bool, args []string) {
 	in(ts).secrets = append(in(ts).secrets, args...)
+}
+
+// guess redeems invented codes: guess 30 400 wants the status each time.
+func guess(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for range n {
+		request(ts, false, []string{"POST", scriptPath})
+		request(ts, false, []string{"grant_type=authorization_code&code=guessed&client_id=" + appClient + "&redirect_uri=" + appRedirect})
+		answer(ts, false, args[1:2])
+	}
+}
+
+// crlf gives a file the line ends of Windows editors.
+func crlf(ts *testscript.TestScript, neg bool, args []string) {
+	text := strings.ReplaceAll(ts.ReadFile(args[0]), "\n", "\r\n")
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o755))
 }
 
 // perm compares a file's permissions: perm 0600 FILE.
