@@ -113,7 +113,7 @@ func (s *site) open(r *http.Request) (http.Handler, error) {
 	}
 	if s.handler == nil {
 		s.log = newLog(s.p.stderr, s.config.errorLog)
-		db, err := openDatabase(context.WithoutCancel(r.Context()), s.config, s.longRunning, false)
+		db, err := openDatabase(context.WithoutCancel(r.Context()), s.config, opening{s.p.now(), s.longRunning, inNewFolder})
 		if err != nil {
 			return nil, err
 		}
