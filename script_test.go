@@ -65,7 +65,7 @@ func runScripts(t *testing.T, dir, mode string) {
 			">": request, "<": answer, "config": configure, "server": server, "code": code, "clock": clock,
 			"authorization-endpoint": authorizationEndpoint, "restart": restart, "keep": keep, "secret": secret,
 			"perm": perm, "sql": runSQL, "direct": direct, "logged": logged, "only": only, "basic": basic,
-			"guess": guess, "crlf": crlf,
+			"guess": guess, "fails": fails,
 		},
 	})
 }
@@ -400,10 +400,12 @@ func guess(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// crlf gives a file the line ends of Windows editors.
-func crlf(ts *testscript.TestScript, neg bool, args []string) {
-	text := strings.ReplaceAll(ts.ReadFile(args[0]), "\n", "\r\n")
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o755))
+// fails runs a command that must end with the exit status: fails 2 mintkeep token.
+func fails(ts *testscript.TestScript, neg bool, args []string) {
+	exit := new(exec.ExitError)
+	if err := ts.Exec(args[1], args[2:]...); !errors.As(err, &exit) || strconv.Itoa(exit.ExitCode()) != args[0] {
+		ts.Fatalf("%s: %v", strings.Join(args[1:], " "), err)
+	}
 }
 
 // perm compares a file's permissions: perm 0600 FILE.
