@@ -46,10 +46,7 @@ func openDatabase(ctx context.Context, c *config, o opening) (*sql.DB, error) {
 	if err := ensureFile(c, o.create); err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite3", dsn(c, o.longRunning))
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", c.database, err)
-	}
+	db := sql.OpenDB(&patientConnector{dsn: dsn(c, o.longRunning)})
 	if !o.longRunning {
 		db.SetMaxOpenConns(1)
 	} else {
@@ -67,7 +64,7 @@ func openDatabase(ctx context.Context, c *config, o opening) (*sql.DB, error) {
 // transactions as writers, write durably. The journal mode is left as the file
 // has it where a process answers but one request.
 func dsn(c *config, longRunning bool) string {
-	options := "_busy_timeout=8000&_txlock=immediate&_synchronous=FULL"
+	options := fmt.Sprintf("_busy_timeout=%d&_txlock=immediate&_synchronous=FULL", lockWait.Milliseconds())
 	switch {
 	case c.journal == "wal":
 		options += "&_journal_mode=WAL"
