@@ -56,7 +56,7 @@ func (h *testHost) config() string { return h.path("public_html" + scriptPath) }
 
 func (h *testHost) mustConfigure(t testing.TB, more ...string) {
 	t.Helper()
-	lines := append([]string{"database: ../../mintkeep/tokens.db", "url: https://example.com" + scriptPath, "endpoint: " + h.authURL}, more...)
+	lines := append([]string{"database: ../../mintkeep/tokens.db", "url: https://example.com" + scriptPath, "endpoint: " + h.authURL, "me: https://you.example/"}, more...)
 	if err := h.configure(lines...); err != nil {
 		t.Fatal(err)
 	}

@@ -57,6 +57,7 @@ type host struct {
 	env    []string          // of every process, beside what the server sets
 	vars   map[string]string // variables that this server sets otherwise; "-" leaves one out
 	bare   bool              // the script is run by its bare name, as suexec does
+	socket string            // of FastCGI
 	stderr *os.File          // what the server would write to its error log
 
 	running *runningProcess
@@ -66,7 +67,7 @@ const scriptPath = "/auth/token.cgi"
 
 // newHost lays the account out.
 func newHost(dir, program, mode string, env ...string) (*host, error) {
-	h := &host{dir: dir, mode: mode, script: scriptPath, env: env, vars: make(map[string]string)}
+	h := &host{dir: dir, mode: mode, script: scriptPath, env: env, vars: make(map[string]string), socket: "fcgi.sock"}
 	for _, folder := range []string{"bin", "public_html/auth", "mintkeep"} {
 		if err := os.MkdirAll(h.path(folder), 0o755); err != nil {
 			return nil, err
@@ -311,7 +312,7 @@ func (p *runningProcess) exit(t testing.TB, within time.Duration) error {
 // startFastCGI runs the script as mod_fcgid does: a listening socket on file
 // descriptor 0, and no variables.
 func (h *host) startFastCGI() (*runningProcess, error) {
-	l, f, err := listenUnix(h.path("fcgi.sock"))
+	l, f, err := listenUnix(h.path(h.socket))
 	if err != nil {
 		return nil, err
 	}
@@ -321,7 +322,7 @@ func (h *host) startFastCGI() (*runningProcess, error) {
 	cmd := exec.Command(script)
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = filepath.Dir(script), f, h.stderr, h.stderr
 	cmd.Env = append([]string{"PATH=/usr/local/bin:/usr/bin:/bin"}, h.env...)
-	return launch(cmd, "unix", h.path("fcgi.sock"))
+	return launch(cmd, "unix", h.path(h.socket))
 }
 
 // listenUnix listens and returns the socket as a file for a child.
