@@ -131,7 +131,8 @@ func (k *killing) refresh() {
 }
 
 func (k *killing) revoke() {
-	p := k.take()
+	p := k.mustRedeem(k.t)
+	k.secrets = append(k.secrets, p.access, p.refresh)
 	if a := k.killed("revoke", post("revoke", "token", p.refresh)); a != nil {
 		k.revoked = append(k.revoked, p)
 	}
