@@ -136,7 +136,9 @@ func (s *Server) withProfile(q *request, st *Settings, answer fields, g *grant) 
 // with the scope of that name.
 func (s *Server) userinfo(q *request) (*reply, error) {
 	if q.bearer == "" {
-		return nil, s.noBearer(q)
+		err := s.noBearer(q)
+		q.answerForm = false
+		return nil, err
 	}
 	t, st, err := s.check(q, q.bearer, "")
 	if err != nil {

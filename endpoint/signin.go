@@ -19,10 +19,15 @@ import (
 func (s *Server) OwnerClient() string { return s.URL + "/owner" }
 
 // SignInURL is where the browser goes to sign in. The redirect must lie below
-// OwnerClient; the challenge is the S256 of a fresh verifier (Challenge).
-func (s *Server) SignInURL(redirectURI, state, challenge string) string {
-	return withQuery(s.URL+"/authorize", url.Values{"response_type": {"code"}, "client_id": {s.OwnerClient()}, "redirect_uri": {redirectURI},
-		"state": {state}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}})
+// OwnerClient; the challenge is the S256 of a fresh verifier (Challenge); me is
+// what the person says who they are, or empty for the person of this site.
+func (s *Server) SignInURL(redirectURI, state, challenge, me string) string {
+	v := url.Values{"response_type": {"code"}, "client_id": {s.OwnerClient()}, "redirect_uri": {redirectURI},
+		"state": {state}, "code_challenge": {challenge}, "code_challenge_method": {"S256"}}
+	if me != "" {
+		v.Set("me", me)
+	}
+	return withQuery(s.URL+"/authorize", v)
 }
 
 // Challenge is the PKCE challenge of a verifier (RFC 7636 section 4.2, S256).
