@@ -127,7 +127,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Description: "there is nothing at this address; the token endpoint answers one level up"})
 		return
 	}
-	page := rt.page != "" && (r.Method == rt.page || !rt.cors)
+	page := rt.page != "" && (r.Method == rt.page || r.Method == http.MethodHead || !rt.cors)
 	if rt.cors && !page {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
