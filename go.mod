@@ -15,6 +15,8 @@ require golang.org/x/oauth2 v0.37.0
 
 require code.dny.dev/ssrf v0.3.0
 
+require willnorris.com/go/microformats v1.2.0
+
 require (
 	github.com/rogpeppe/go-internal v1.16.0
 	golang.org/x/sys v0.49.0 // indirect

@@ -84,7 +84,7 @@ func (s sight) page(t testing.TB, status int, says string) {
 type wish map[string]string
 
 const (
-	proof    = "a-verifier-of-the-client-that-is-43-characters-long"
+	proof       = "a-verifier-of-the-client-that-is-43-characters-long"
 	clientState = `st&ate="<script>'`
 )
 

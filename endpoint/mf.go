@@ -16,6 +16,9 @@ type item struct {
 	url                     []string
 }
 
+// maxURLs is how many addresses of one person are looked at.
+const maxURLs = 50
+
 // items finds the items of the given classes, nested ones too, in their order.
 func items(root *html.Node, base *url.URL, classes ...string) []*item {
 	var out []*item
@@ -54,9 +57,9 @@ func readItem(root *html.Node, base *url.URL) *item {
 	it := &item{}
 	old := hasClass(root, "vcard") && !hasClass(root, "h-card")
 	named, texts, urls, nested := false, false, false, false
-	first := func(to *string, value string) {
+	first := func(to *string, read func(*html.Node, *url.URL) string, n *html.Node) {
 		if *to == "" {
-			*to = value
+			*to = read(n, base)
 		}
 	}
 	walk(root, func(n *html.Node) bool {
@@ -73,15 +76,17 @@ func readItem(root *html.Node, base *url.URL) *item {
 			switch property {
 			case "name":
 				named = true
-				first(&it.name, textValue(n, base))
+				first(&it.name, textValue, n)
 			case "url":
-				it.url = append(it.url, urlValue(n, base))
+				if len(it.url) < maxURLs {
+					it.url = append(it.url, urlValue(n, base))
+				}
 			case "uid":
-				first(&it.uid, urlValue(n, base))
+				first(&it.uid, urlValue, n)
 			case "photo", "logo":
-				first(&it.photo, urlValue(n, base))
+				first(&it.photo, urlValue, n)
 			case "email":
-				first(&it.email, urlValue(n, base))
+				first(&it.email, urlValue, n)
 			}
 		}
 		nested = nested || isRoot(n)

@@ -65,8 +65,11 @@ func tagName(s string) string {
 // but with those tables.)
 func startTag(raw string) *html.Node {
 	raw = strings.TrimSuffix(strings.TrimPrefix(raw, "<"), ">")
-	n := El(tagName(raw), nil)
-	rest := raw[len(n.Data):]
+	end := strings.IndexAny(raw, " \t\n\f\r/>")
+	if end < 0 {
+		end = len(raw)
+	}
+	n, rest := El(strings.ToLower(raw[:end]), nil), raw[end:]
 	for {
 		rest = strings.TrimLeft(rest, " \t\n\f\r/")
 		if rest == "" {

@@ -1,0 +1,228 @@
+package endpoint
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"willnorris.com/go/microformats"
+)
+
+// Pages as people write them, each read as microformats reads it.
+func pages() map[string]string {
+	return map[string]string{
+		"usual": `<!doctype html><html lang=en><head><meta charset=utf-8><title>Jane</title><link rel="me" href="https://social.example/@jane">
+			<link rel=stylesheet href=x.css><style>.h-card{color:red}</style></head><body><div class="h-card"><img class="u-photo" src="/me.jpg" alt="">
+			<a class="p-name u-url u-uid" rel="me" href="/">Jane Doe</a><p class="p-note">Hello &amp; welcome <a class=u-email href="mailto:jane@example.com">mail</a></p></div></body></html>`,
+		"implied, all of it":      `<a class="h-card" href="https://jane.example/"><img src="me.png" alt="Jane"></a>`,
+		"implied, text":           `<p class=h-card>  Jane   <b>Doe</b> </p>`,
+		"implied, link inside":    `<div class="h-card"><a href="/x">Jane Doe</a></div>`,
+		"implied, two links":      `<div class="h-card"><a href="/x">Jane</a> <a href="/y">Doe</a></div>`,
+		"implied, img and text":   `<span class="h-card"><img src="a.jpg" alt="A"> Jane</span>`,
+		"implied, deep":           `<div class=h-card><span><img src=a.jpg alt=Jane></span></div>`,
+		"implied, abbr":           `<abbr class=h-card title="Jane Doe">JD</abbr>`,
+		"not implied":             `<div class="h-card"><span class="p-nickname">jd</span> Jane <a href=/x>x</a></div>`,
+		"other u- prevents":       `<div class="h-card">Jane <a class=u-key href=/key>k</a><a href=/>home</a><img src=a></div>`,
+		"nested card":             `<div class="h-entry"><p class="p-author h-card"><a class="u-url" href="/">Jane</a></p><p class=p-name>Post</p></div>`,
+		"card in card":            `<div class="h-card"><a class="p-name u-url" href="/">Jane</a> of <span class="p-org h-card"><a class="p-name u-url" href="https://org.example/">Org</a></span></div>`,
+		"two cards":               `<div class=h-card><a class="u-url p-name" href="/a">A</a></div><div class=h-card><a class="u-url p-name" href="/b">B</a></div>`,
+		"entities":                `<p class="h-card"><a class="p-name u-url" href="/?a=1&amp;b=2">J&auml;ne &lt;3 &#x1F600; &notanentity;</a></p>`,
+		"capitals, quotes":        `<DIV CLASS='h-card'><A CLASS="u-url" HREF='/'  REL=ME>x</A><SPAN class=p-name>Jane "J" Doe</SPAN></DIV>`,
+		"base":                    `<head><base href="https://other.example/dir/"></head><p class=h-card><a class="u-url p-name" href="x">J</a><img class=u-photo src=p.png></p>`,
+		"script and comment":      `<script>document.write('<div class="h-card"><a class=u-url href=/evil>E</a></div>')</script><!-- <p class=h-card>no</p> --><div class=h-card><a class="p-name u-url" href=/>J</a></div>`,
+		"template":                `<template><div class=h-card>no</div></template><div class=h-card><a class="p-name u-url" href=/>J</a></div>`,
+		"unclosed list":           `<ul><li class=h-card><a class="u-url p-name" href=/a>A</a><li class=h-card><a class="u-url p-name" href=/b>B</a></ul>`,
+		"unclosed paragraphs":     `<p class=h-card><a class="u-url p-name" href=/a>A</a><p><a class="u-url" href=/b>B</a><div>x</div>`,
+		"stray end tags":          `</div></p><div class=h-card></b><a class="u-url p-name" href=/>J</a></i></div></div>`,
+		"void elements":           `<div class=h-card><img class=u-photo src=p.png><br><input type=hidden value=x><hr><a class="u-url p-name" href=/>J</a></div>`,
+		"data and value":          `<div class=h-card><data class=p-name value="Jane D">jd</data><data class=u-uid value="/u"></data><span class=u-url>https://jane.example/s</span></div>`,
+		"name with img":           `<div class=h-card><a class="p-name u-url" href=/><img src=a alt="Jane"> Doe</a></div>`,
+		"e-mail as text":          `<div class=h-card><a class="p-name u-url" href=/>J</a><a class="u-email" href="mailto:j@example.com">x</a></div>`,
+		"app":                     `<div class="h-app"><a href="/" class="u-url p-name">The App</a><img src="/logo.png" class="u-logo"></div>`,
+		"x-app":                   `<div class="h-x-app"><h1 class=p-name>Old App</h1><a class=u-url href=/>x</a></div>`,
+		"hCard":                   `<div class="vcard"><a class="url fn" href="/">Jane</a><img class="photo" src="p.png"></div>`,
+		"several rels":            `<link rel="redirect_uri" href="/cb"><link rel="Redirect_URI me" href="app://cb"><a rel="nofollow redirect_uri" href="https://x.example/">x</a><link rel=redirect href=/no>`,
+		"attribute without value": `<div hidden class="h-card" data-x='a"b'><a download class="p-name u-url" href=/ >J</a></div>`,
+		"table":                   `<table><tr><td class=h-card><a class="u-url p-name" href=/a>A</a><td class=h-card><a class="u-url p-name" href=/b>B</a></table>`,
+		"definition list":         `<dl><dt>x<dd class=h-card><a class="u-url p-name" href=/a>A</a><dd class=h-card><a class="u-url p-name" href=/b>B</a></dl>`,
+		"class twice":             `<p class=h-card class="x"><a class="u-url p-name" href=/>J</a></p>`,
+		"empty":                   ``,
+		"text":                    `no html at all < > & "`,
+	}
+}
+
+func TestReadsLikeMicroformats(t *testing.T) {
+	base, _ := url.Parse("https://jane.example/")
+	for name, text := range pages() {
+		t.Run(name, func(t *testing.T) {
+			theirs := microformats.Parse(strings.NewReader(text), base)
+			root := parseHTML([]byte(text))
+			at := baseOf(root, base)
+			for _, rel := range []string{"me", "redirect_uri"} {
+				var want []string
+				for key, urls := range theirs.Rels { // keys are case-sensitive there
+					if strings.EqualFold(key, rel) {
+						want = append(want, urls...)
+					}
+				}
+				if rel == "redirect_uri" && name == "several rels" {
+					want = []string{"https://jane.example/cb", "app://cb", "https://x.example/"}
+				}
+				if got := (&fetched{url: base, header: http.Header{}}).rels(root, at, rel); !slices.Equal(got, want) {
+					t.Errorf("rel=%s: %v, microformats %v", rel, got, want)
+				}
+			}
+			for _, class := range []string{"h-card", "h-app", "h-x-app"} {
+				var got []*item
+				if class == "h-card" {
+					got = items(root, at, "h-card", "vcard")
+				} else {
+					got = items(root, at, class)
+				}
+				want := all(theirs.Items, class, nil)
+				if len(got) != len(want) {
+					t.Errorf("%d of %s, microformats %d", len(got), class, len(want))
+					continue
+				}
+				for i := range got {
+					compare(t, got[i], want[i])
+				}
+			}
+		})
+	}
+}
+
+// all are the items of a class, nested ones too, in their order.
+func all(items []*microformats.Microformat, class string, found []*microformats.Microformat) []*microformats.Microformat {
+	for _, it := range items {
+		if slices.Contains(it.Type, class) {
+			found = append(found, it)
+		}
+		for _, values := range it.Properties {
+			for _, v := range values {
+				if nested, ok := v.(*microformats.Microformat); ok {
+					found = all([]*microformats.Microformat{nested}, class, found)
+				}
+			}
+		}
+		found = all(it.Children, class, found)
+	}
+	return found
+}
+
+func compare(t *testing.T, got *item, want *microformats.Microformat) {
+	t.Helper()
+	one := func(names ...string) string {
+		for _, name := range names {
+			for _, v := range want.Properties[name] {
+				switch v := v.(type) {
+				case string:
+					return v
+				case map[string]string:
+					return v["value"]
+				case *microformats.Microformat:
+					return v.Value
+				}
+			}
+		}
+		return ""
+	}
+	for _, p := range []struct{ what, got, want string }{
+		{"name", got.name, strings.Join(strings.Fields(one("name")), " ")}, {"photo", got.photo, one("photo", "logo")},
+		{"uid", got.uid, one("uid")}, {"email", got.email, one("email")},
+	} {
+		if p.got != p.want {
+			t.Errorf("%s is %q, microformats %q", p.what, p.got, p.want)
+		}
+	}
+	var urls []string
+	for _, v := range want.Properties["url"] {
+		if s, ok := v.(string); ok {
+			urls = append(urls, s)
+		}
+	}
+	if !slices.Equal(got.url, urls) {
+		t.Errorf("url is %q, microformats %q", got.url, urls)
+	}
+}
+
+func TestLinkHeader(t *testing.T) {
+	for header, want := range map[string][]string{
+		`<https://a.example/>; rel=redirect_uri`:                                     {"https://a.example/"},
+		`<https://a.example/?x=1,2;3>; rel="redirect_uri"`:                           {"https://a.example/?x=1,2;3"},
+		`</x>;rel="a b redirect_uri"; title="a, <b>; rel=no", <y>; REL=Redirect_URI`: {"/x", "y"},
+		`<x>; rel = "redirect_uri" ; rel=other`:                                      {"x"},
+		`<x>; rel=other; rel=redirect_uri`:                                           nil,
+		`<x>; anchor="#y"; rel=redirect_uri`:                                         nil,
+		`<x>; title="\"<z>; rel=redirect_uri"`:                                       nil,
+		`<x`:                                                                         nil, ``: nil, `<>`: nil, `,;=,<x>;`: nil, `<x>; rel="redirect_uri`: {"x"},
+	} {
+		if got := linkTargets(header, "redirect_uri"); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", header, got, want)
+		}
+	}
+}
+
+// FuzzRead: whatever a page holds, reading it ends, soon, and gives no more than it has.
+func FuzzRead(f *testing.F) {
+	for _, text := range pages() {
+		f.Add(text, "")
+	}
+	f.Add(strings.Repeat("<div class=h-card>", 1000), `<x>;rel="`+strings.Repeat(`\"`, 100))
+	f.Add("<A\x80 \x80=\x80>", "")
+	f.Add("<a b=c/d e f='g><p x=\"", `<a>;b;c=,<`)
+	f.Add("<![CDATA[<p>]]><svg><title><p></svg><textarea><b class=h-card>", "")
+	base, _ := url.Parse("https://jane.example/x/")
+	f.Fuzz(func(t *testing.T, text, link string) {
+		start := time.Now()
+		p := &fetched{url: base, header: http.Header{"Link": {link}}, body: []byte(text)}
+		root := parseHTML(p.body)
+		at := baseOf(root, base)
+		p.rels(root, at, "redirect_uri")
+		for _, it := range items(root, at, "h-card", "h-app", "vcard") {
+			got := it.profile("https://jane.example/")
+			if len([]rune(got.Name)) > 81 || strings.ContainsAny(got.Email, " \n<") || got.Photo != "" && !strings.HasPrefix(got.Photo, "http") {
+				t.Errorf("%+v", got)
+			}
+		}
+		if d := time.Since(start); d > 5*time.Second {
+			t.Errorf("%d bytes took %v", len(text), d)
+		}
+	})
+}
+
+// FuzzClientID: what is taken for a client or a redirect is read alike by a browser,
+// has a name for a host and leads to no place of its own choosing.
+func FuzzClientID(f *testing.F) {
+	for _, s := range []string{"https://app.example/", "https://app.example:443/a?b", "http://127.0.0.1:8080/", "http://[::1]/", "com.example.app://cb", "com.example:/cb",
+		`https://a\@b/`, "https://a@b/", "https://a/%2e%2e/", "https:////a", "https://a:b/", "https://a%2eb/", "https://1.2.3/", "https://0x1/", "https://a../", "javascript://a/%0a", "https://a/#"} {
+		f.Add(s, s)
+	}
+	f.Fuzz(func(t *testing.T, id, uri string) {
+		c, err := parseClientID(id)
+		if err == nil {
+			if strings.ContainsAny(id, "#\\ \t\r\n\"<>") || c.User != nil || c.Hostname() == "" || c.Scheme != "http" && c.Scheme != "https" {
+				t.Errorf("%q is taken for a client", id)
+			}
+			if again, err := url.Parse(c.String()); err != nil || again.Host != c.Host {
+				t.Errorf("%q is read in two ways", id)
+			}
+		}
+		r, err2 := parseRedirect(uri)
+		if err2 != nil {
+			return
+		}
+		if strings.ContainsAny(uri, "#\\ \t\r\n\"<>") || r.User != nil || strings.HasPrefix(strings.ToLower(uri), "javascript") || strings.HasPrefix(strings.ToLower(uri), "data") {
+			t.Errorf("%q is taken for a redirect", uri)
+		}
+		if err == nil && sameOrigin(c, r) && !strings.EqualFold(c.Hostname(), r.Hostname()) {
+			t.Errorf("%q and %q are one origin", id, uri)
+		}
+		if to, err := url.Parse(withQuery(uri, url.Values{"code": {"x"}})); err != nil || to.Host != r.Host || to.Scheme != r.Scheme || to.Query().Get("code") == "" && r.Query().Get("code") == "" {
+			t.Errorf("%q leads to %v", uri, to)
+		}
+	})
+}
