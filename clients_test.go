@@ -5,11 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -40,8 +40,14 @@ func startLive(t *testing.T, settings ...string) *liveSite {
 	for _, s := range settings {
 		l.run(t, append([]string{"setting"}, strings.Fields(s)...)...)
 	}
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close() // the URL must be known before the program listens
+	l.base = "http://" + free.Addr().String() + "/token"
 	ctx, cancel := context.WithCancel(t.Context())
-	cmd := exec.CommandContext(ctx, l.bin, "serve", "-db", l.database, "-listen", "127.0.0.1:0")
+	cmd := exec.CommandContext(ctx, l.bin, "serve", "-db", l.database, "-url", l.base, "-listen", free.Addr().String())
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -51,11 +57,9 @@ func startLive(t *testing.T, settings ...string) *liveSite {
 	}
 	t.Cleanup(func() { cancel(); cmd.Wait() })
 	line, err := bufio.NewReader(stderr).ReadString('\n')
-	address := regexp.MustCompile(`address=(\S+)`).FindStringSubmatch(line)
-	if address == nil {
+	if !strings.Contains(line, "address="+free.Addr().String()) {
 		t.Fatalf("serve said %q, %v", line, err)
 	}
-	l.base = "http://" + address[1] + "/token"
 	return l
 }
 
@@ -102,6 +106,23 @@ func TestOauth4webapi(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
+	}
+}
+
+// The front makes of a plain Selfauth what oauth4webapi accepts: metadata, iss, PKCE.
+func TestOauth4webapiThroughFront(t *testing.T) {
+	for _, direct := range []string{"on", "off"} {
+		t.Run("direct="+direct, func(t *testing.T) {
+			l := startLive(t, "direct "+direct, "require_pkce on")
+			secret := l.run(t, "server", "add", "blog")
+			out := node(t, "front.mjs", "BASE="+l.base, "CLIENT_ID=https://app.example/", "REDIRECT_URI=https://app.example/callback",
+				"PASSWORD=x", "SERVER_NAME=blog", "SERVER_SECRET="+secret)
+			for _, want := range []string{"ok metadata", "ok iss", "ok other iss refused", "ok code", "ok unticked", "ok refresh", "ok introspect", "ok userinfo", "ok revoked", "ok replay refused"} {
+				if !strings.Contains(out, want) {
+					t.Errorf("no %q in\n%s", want, out)
+				}
+			}
+		})
 	}
 }
 
