@@ -12,3 +12,5 @@ require golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6
 require golang.org/x/net v0.62.0
 
 require golang.org/x/oauth2 v0.37.0
+
+require willnorris.com/go/microformats v1.2.0 // indirect
