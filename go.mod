@@ -13,4 +13,4 @@ require golang.org/x/net v0.62.0
 
 require golang.org/x/oauth2 v0.37.0
 
-require willnorris.com/go/microformats v1.2.0 // indirect
+require willnorris.com/go/microformats v1.2.0

@@ -44,7 +44,7 @@ func (s *Site) likely(profile string) []string {
 		if err != nil || u.Host == "" {
 			continue
 		}
-		folders := []string{"/", "/mintkeep", "/auth", "/auth/mintkeep", "/data", "/mintoken", path.Dir(path.Clean("/" + u.Path))}
+		folders := []string{"/", "/mintkeep", "/auth", "/auth/mintkeep", "/data", "/mintoken", path.Dir("/" + u.Path)}
 		for _, folder := range folders {
 			for _, name := range []string{filepath.Base(s.Database), "tokens.db"} {
 				all = append(all, at(u, path.Join(folder, name)))

@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"net/url"
@@ -42,11 +41,8 @@ func (s *Site) visit(ctx context.Context, address string) *profile {
 	if err != nil || p.last.err != nil || p.last.status != http.StatusOK {
 		return p
 	}
-	if p.inHTML, err = htmlRels(bytes.NewReader(p.last.body), u); err != nil {
-		p.last.err = err
-		return p
-	}
-	p.page, p.inHeader = u, headerRels(p.last.header.Values("Link"), u)
+	p.page = u
+	p.inHTML, p.inHeader = htmlRels(string(p.last.body), u), headerRels(p.last.header.Values("Link"), u)
 	return p
 }
 

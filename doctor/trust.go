@@ -105,12 +105,15 @@ func (s *Site) clock(a *answer) Finding {
 		return Finding{}
 	}
 	off := a.at.Sub(theirs).Round(time.Second)
-	do := "set the clock of this machine, or let it be set (NTP)"
+	do, way := "set the clock of this machine, or let it be set (NTP)", "fast"
+	if off < 0 {
+		way = "slow"
+	}
 	switch {
 	case off.Abs() > 5*time.Minute:
-		return fail(do, "the clock is %v off, compared with %s", off, a.url)
+		return fail(do, "the clock is %v %s, compared with that of %s", off.Abs(), way, a.url)
 	case off.Abs() > time.Minute:
-		return warn(do, "the clock is %v off, compared with %s", off, a.url)
+		return warn(do, "the clock is %v %s, compared with that of %s", off.Abs(), way, a.url)
 	}
 	return ok("the clock is right")
 }
