@@ -185,7 +185,7 @@ func (in *invocation) open() (*config, *sql.DB, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	db, err := openDatabase(in.ctx, c, false, false)
+	db, err := openDatabase(in.ctx, c, opening{now: in.now()})
 	return c, db, err
 }
 

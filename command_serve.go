@@ -14,13 +14,14 @@ func serveFlags(in *invocation) {
 }
 
 // ready opens the site before the first request, so that a fault is seen at once.
-func (in *invocation) ready() (*site, error) {
+// FastCGI may create the database as a start by a web server may; serve may not.
+func (in *invocation) ready(create creation) (*site, error) {
 	c, err := in.config()
 	if err != nil {
 		return nil, err
 	}
 	s := newSite(in.process, func() (*config, error) { return c, nil }, true)
-	db, err := openDatabase(in.ctx, c, true, false)
+	db, err := openDatabase(in.ctx, c, opening{now: in.now(), longRunning: true, create: create})
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +31,7 @@ func (in *invocation) ready() (*site, error) {
 }
 
 func runServe(in *invocation) error {
-	s, err := in.ready()
+	s, err := in.ready(never)
 	if err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ func runFastCGI(in *invocation) error {
 	if err != nil {
 		return in.wrong()
 	}
-	s, err := in.ready()
+	s, err := in.ready(inNewFolder)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func runInit(in *invocation) error {
 	if err := os.MkdirAll(filepath.Dir(c.database), 0o700); err != nil {
 		return wrap("creating the folder of the database", err)
 	}
-	db, err := openDatabase(in.ctx, c, true, true)
+	db, err := openDatabase(in.ctx, c, opening{in.now(), true, always})
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func runInit(in *invocation) error {
 			return err
 		}
 	}
-	if n, err := mintokenLeftovers(in.ctx, db, in.now().UTC().Format("2006-01-02 15:04:05")); err == nil && n > 0 {
+	if n, err := mintokenLeftovers(in.ctx, db, in.now()); err == nil && n > 0 {
 		fmt.Fprintf(in.stdout, "%d tokens of php-mintoken are past their date; current PHP still accepted them, mintkeep does not.\n", n)
 	}
 	fmt.Fprintln(in.stdout, "The database is at", c.database)

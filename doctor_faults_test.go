@@ -242,7 +242,7 @@ func (b *sickbed) readOnly() {
 }
 
 func TestDoctorFindsPlantedFaults(t *testing.T) {
-	bin := buildProgram(t)
+	bin := compiled(t)
 	for _, f := range append(append(faultsOutside(), faultsOfEndpoints()...), faultsOfFiles()...) {
 		t.Run(f.name, func(t *testing.T) {
 			b := newSickbed(t, bin)
@@ -269,7 +269,7 @@ func TestDoctorFindsPlantedFaults(t *testing.T) {
 
 // A database that must lie below the document root is fine if nobody can fetch it.
 func TestDoctorDatabaseInDocumentRootRefused(t *testing.T) {
-	b := newSickbed(t, buildProgram(t))
+	b := newSickbed(t, compiled(t))
 	b.move(filepath.Join(b.root, "data", "tokens.db"))
 	b.must(errors.Join(os.Chmod(b.database, 0o600), os.Chmod(filepath.Dir(b.database), 0o700)))
 	b.config["database_in_docroot"] = "yes"
@@ -289,7 +289,7 @@ func TestDoctorDatabaseInDocumentRootRefused(t *testing.T) {
 }
 
 func TestDoctorUsage(t *testing.T) {
-	bin := buildProgram(t)
+	bin := compiled(t)
 	for args, status := range map[string]int{"doctor a b": 2, "doctor you.example": 2, "backup": 2, "doctor -config /nowhere": 1} {
 		cmd := exec.Command(bin, strings.Fields(args)...)
 		if err := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != status {

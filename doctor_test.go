@@ -151,15 +151,6 @@ func (b *sickbed) check() (int, string) {
 
 func (b *sickbed) build() { b.install(0o755) }
 
-func buildProgram(t *testing.T) string {
-	t.Helper()
-	bin := filepath.Join(t.TempDir(), "mintkeep")
-	if out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput(); err != nil {
-		t.Fatalf("building: %v\n%s", err, out)
-	}
-	return bin
-}
-
 func shown(findings []doctor.Finding) string {
 	var b strings.Builder
 	doctor.Print(&b, findings)
@@ -167,7 +158,7 @@ func shown(findings []doctor.Finding) string {
 }
 
 func TestDoctorHealthy(t *testing.T) {
-	b := newSickbed(t, buildProgram(t))
+	b := newSickbed(t, compiled(t))
 	b.build()
 	findings, status := b.doctor()
 	for _, f := range findings {
@@ -184,7 +175,7 @@ func TestDoctorHealthy(t *testing.T) {
 }
 
 func TestCheckPage(t *testing.T) {
-	b := newSickbed(t, buildProgram(t))
+	b := newSickbed(t, compiled(t))
 	b.build()
 	if status, text := b.check(); status != http.StatusNotFound {
 		t.Fatalf("without the file: %d %s", status, text)
@@ -219,7 +210,7 @@ func TestCheckPage(t *testing.T) {
 
 // Even a site that cannot be opened shows its page.
 func TestCheckPageOfBrokenSite(t *testing.T) {
-	b := newSickbed(t, buildProgram(t))
+	b := newSickbed(t, compiled(t))
 	b.config["database"] = "tokens.db"
 	b.build()
 	b.write(filepath.Join(filepath.Dir(b.script), "check"), "", 0o600)
@@ -231,8 +222,44 @@ func TestCheckPageOfBrokenSite(t *testing.T) {
 	}
 }
 
+// The page shows the limits of the web server's process, which no command line has.
+func TestCheckPageShowsLimitsOfTheServer(t *testing.T) {
+	b := newSickbed(t, compiled(t))
+	b.build()
+	config := filepath.Join(b.data, "mintkeep.conf")
+	b.must(os.Rename(b.script, config))
+	text, err := os.ReadFile(config)
+	b.must(err)
+	b.write(config, strings.ReplaceAll(string(text), "../../data/", ""), 0o600)
+	b.write(b.script, "#!/bin/sh\nulimit -v 1000000\nMINTKEEP_CONFIG="+config+" exec "+b.bin+"\n", 0o755)
+	b.write(filepath.Join(b.data, "check"), "", 0o600)
+	if status, text := b.check(); status != http.StatusOK || !strings.Contains(text, "warn  address space (RLIMIT_AS) is limited to 976 MB; less than 1300 MB makes starts fail  → ") {
+		t.Errorf("%d, nothing about the limit in\n%s", status, text)
+	}
+}
+
+// Under a server that stays, too; where nothing says it, the database is not looked for.
+func TestCheckPageOfLongRunning(t *testing.T) {
+	b := newSickbed(t, compiled(t))
+	c := &config{database: b.database, url: "https://you.example/auth/token", journal: "rollback"}
+	s := newSite(&process{now: time.Now, stderr: io.Discard}, func() (*config, error) { return c, nil }, true)
+	ask := func(method, path string) int {
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest(method, path, nil))
+		return w.Code
+	}
+	b.write(filepath.Join(b.data, "check"), "", 0o600)
+	for request, want := range map[string]int{"GET /auth/token/check": 200, "GET /auth/token//check/": 200, "GET /other/check": 200,
+		"POST /auth/token/check": 404, "GET /auth/token/x/check": 404, "GET /auth/token": 401, "GET /auth/token/checks": 404} {
+		method, path, _ := strings.Cut(request, " ")
+		if got := ask(method, path); got != want {
+			t.Errorf("%s: %d, want %d", request, got, want)
+		}
+	}
+}
+
 func TestBackup(t *testing.T) {
-	b := newSickbed(t, buildProgram(t))
+	b := newSickbed(t, compiled(t))
 	to := filepath.Join(t.TempDir(), "copy.db")
 	run := func() (string, error) {
 		out, err := exec.Command(b.bin, "backup", to, "-db", b.database).CombinedOutput()

@@ -14,3 +14,9 @@ require golang.org/x/net v0.62.0
 require golang.org/x/oauth2 v0.37.0
 
 require willnorris.com/go/microformats v1.2.0
+
+require (
+	github.com/rogpeppe/go-internal v1.16.0
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/tools v0.26.0 // indirect
+)

@@ -13,8 +13,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
+
+	"mintkeep/endpoint"
 )
 
 //go:embed schema.sql
@@ -23,29 +26,40 @@ var schema string
 // schemaVersion is the user_version that schema.sql sets.
 const schemaVersion = 1
 
-// openDatabase opens an existing database and brings it up to date. create
-// tells whether a missing file may be made.
-func openDatabase(ctx context.Context, c *config, longRunning, create bool) (*sql.DB, error) {
-	current := !longRunning && upToDate(c.database)
+// A creation says who may make a missing database (interface 2).
+type creation int
+
+const (
+	never       creation = iota // a command: a mistyped path must not become an empty database
+	inNewFolder                 // a start by a web server: with an endpoint configured and an empty folder
+	always                      // init
+)
+
+// An opening is how a database is opened.
+type opening struct {
+	now         time.Time
+	longRunning bool
+	create      creation
+}
+
+// openDatabase opens a database and brings it up to date.
+func openDatabase(ctx context.Context, c *config, o opening) (*sql.DB, error) {
+	current := !o.longRunning && upToDate(c.database)
 	if !current {
-		if err := ensureFile(c, create); err != nil {
+		if err := ensureFile(c, o.create); err != nil {
 			return nil, err
 		}
 	}
-	db, err := sql.Open("sqlite3", dsn(c, longRunning))
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", c.database, err)
-	}
-	if !longRunning {
-		db.SetMaxOpenConns(1)
-	} else {
+	db := sql.OpenDB(&patientConnector{dsn: dsn(c, o.longRunning)})
+	db.SetMaxOpenConns(1)
+	if o.longRunning {
 		db.SetMaxOpenConns(8)
 		db.SetMaxIdleConns(8)
 	}
 	if current {
 		return db, nil
 	}
-	if err := upgrade(ctx, db); err != nil {
+	if err := upgrade(ctx, db, o.now); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("opening %s: %w", c.database, err)
 	}
@@ -56,7 +70,7 @@ func openDatabase(ctx context.Context, c *config, longRunning, create bool) (*sq
 // transactions as writers, write durably. The journal mode is left as the file
 // has it where a process answers but one request.
 func dsn(c *config, longRunning bool) string {
-	options := "_busy_timeout=8000&_txlock=immediate&_synchronous=FULL"
+	options := fmt.Sprintf("_busy_timeout=%d&_txlock=immediate&_synchronous=FULL", lockWait.Milliseconds())
 	if longRunning {
 		options += "&_stmt_cache_size=32"
 	}
@@ -72,12 +86,12 @@ func dsn(c *config, longRunning bool) string {
 // ensureFile makes the database file 0600 before SQLite opens it, which would
 // make it readable by everybody. It never makes one where a mistyped path is
 // the likelier explanation.
-func ensureFile(c *config, create bool) error {
+func ensureFile(c *config, create creation) error {
 	_, err := os.Stat(c.database)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return wrap("opening the database", err)
 	}
-	if !create && (len(c.endpoint) == 0 || !emptyFolder(c)) {
+	if create == never || create == inNewFolder && (len(c.endpoint) == 0 || !emptyFolder(c)) {
 		if _, err := os.Stat(c.database); err == nil {
 			return nil // another process was faster
 		}
@@ -85,7 +99,8 @@ func ensureFile(c *config, create bool) error {
 	}
 	f, err := os.OpenFile(c.database, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil
+		_, err := os.Stat(c.database) // not there for a link into nowhere
+		return wrap("creating the database", err)
 	}
 	if err != nil {
 		return wrap("creating the database", err)
@@ -133,30 +148,28 @@ func wrap(doing string, err error) error {
 
 // upgrade brings the schema to this program's version in one transaction. Many
 // processes may find an old file at once: who comes second finds it done.
-func upgrade(ctx context.Context, db *sql.DB) error {
+func upgrade(ctx context.Context, db *sql.DB, now time.Time) error {
 	version, err := userVersion(ctx, db)
 	if err != nil || version == schemaVersion {
 		return err
 	}
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("upgrading: %w", err)
-	}
-	defer tx.Rollback()
-	version, err = userVersion(ctx, tx)
-	if err != nil || version == schemaVersion {
-		return err
-	}
-	if version > schemaVersion {
-		return fmt.Errorf("the database was made by a newer mintkeep (schema %d, this one knows %d)\nhint: upload the newer program; this one leaves the file as it is", version, schemaVersion)
-	}
-	if err := adoptMintoken(ctx, tx); err != nil {
-		return fmt.Errorf("upgrading: %w", err)
-	}
-	if _, err := tx.ExecContext(ctx, schema); err != nil {
-		return fmt.Errorf("upgrading: %w", err)
-	}
-	return wrap("upgrading", tx.Commit())
+	return write(ctx, db, func(tx *sql.Tx) error {
+		version, err := userVersion(ctx, tx)
+		if err != nil || version == schemaVersion {
+			return err
+		}
+		if version > schemaVersion {
+			return fmt.Errorf("the database was made by a newer mintkeep (schema %d, this one knows %d)\nhint: upload the newer program; this one leaves the file as it is", version, schemaVersion)
+		}
+		adopted, err := adoptMintoken(ctx, tx)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, schema)
+		}
+		if err == nil && adopted {
+			err = recordAdoption(ctx, tx, now)
+		}
+		return wrap("upgrading", err)
+	})
 }
 
 type rowQuerier interface {
@@ -169,29 +182,50 @@ func userVersion(ctx context.Context, db rowQuerier) (v int, err error) {
 }
 
 // adoptMintoken gives php-mintoken's table the columns that ours has in
-// addition. It refuses a file with other people's tables.
-func adoptMintoken(ctx context.Context, tx *sql.Tx) error {
+// addition (its first versions had no last_use either), if this is one. It
+// refuses a file with other people's tables.
+func adoptMintoken(ctx context.Context, tx *sql.Tx) (adopted bool, err error) {
 	var tables, mintoken int
-	err := tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE name IN ('tokens', 'settings'))
+	err = tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE name IN ('tokens', 'settings'))
 		FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`).Scan(&tables, &mintoken)
 	if err != nil || tables == 0 {
-		return err
+		return false, err
 	}
 	if mintoken != 2 {
-		return errors.New("this is not a database of mintkeep or php-mintoken\nhint: check the path in the line `database:`")
+		return false, errors.New("this is not a database of mintkeep or php-mintoken\nhint: check the path in the line `database:`")
 	}
-	for _, column := range []string{"grant_id INTEGER", "last_server TEXT"} {
+	for _, column := range []string{"last_use TIMESTAMP", "grant_id INTEGER", "last_server TEXT"} {
+		name, _, _ := strings.Cut(column, " ")
+		var has int
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM pragma_table_info('tokens') WHERE name = ?`, name).Scan(&has); err != nil {
+			return false, err
+		}
+		if has > 0 {
+			continue
+		}
 		if _, err := tx.ExecContext(ctx, `ALTER TABLE tokens ADD COLUMN `+column); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return true, nil
+}
+
+// recordAdoption notes that a database of php-mintoken's was taken over, and
+// how many of its tokens PHP still honoured though they are past their date.
+func recordAdoption(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	n, err := mintokenLeftovers(ctx, tx, now)
+	if err != nil {
+		return err
+	}
+	return recordEvent(ctx, tx, endpoint.Event{At: now, Kind: "upgraded",
+		Detail: fmt.Sprintf("a database of php-mintoken; %d of its tokens are past their date, current PHP still accepted them", n)})
 }
 
 // mintokenLeftovers counts the tokens of php-mintoken's that are past their
 // date: current PHP accepts them all the same.
-func mintokenLeftovers(ctx context.Context, db *sql.DB, now string) (n int, err error) {
-	err = db.QueryRowContext(ctx, `SELECT count(*) FROM tokens WHERE token_hash LIKE '$2_$%' AND revoked <= ?`, now).Scan(&n)
+func mintokenLeftovers(ctx context.Context, db rowQuerier, now time.Time) (n int, err error) {
+	err = db.QueryRowContext(ctx, `SELECT count(*) FROM tokens WHERE token_hash LIKE '$2_$%' AND revoked <= ?`,
+		now.UTC().Format(time.DateTime)).Scan(&n)
 	return n, wrap("counting old tokens", err)
 }
 
@@ -226,7 +260,7 @@ func inDocumentRoot(c *config, roots ...string) error {
 			if realDirs[dir] == "" {
 				realDirs[dir] = realPath(dir)
 			}
-			if file.path == "" || !below(filepath.Clean(root), dir) && !below(realRoot, realDirs[dir]) {
+			if file.path == "" || !below(filepath.Clean(root), dir) && !below(realRoot, realDirs[dir]) && !below(realRoot, realPath(file.path)) {
 				continue
 			}
 			better := filepath.Join(filepath.Dir(filepath.Clean(root)), "mintkeep", filepath.Base(file.path))

@@ -131,16 +131,20 @@ func (s *Site) shownByName(context.Context) Finding {
 	return Finding{}
 }
 
+// under resolves links, of which the file itself may be one.
 func under(folder, file string) bool {
-	if real, err := filepath.EvalSymlinks(folder); err == nil {
-		folder = real
-	}
-	dir := filepath.Dir(file)
-	if real, err := filepath.EvalSymlinks(dir); err == nil {
-		dir = real
-	}
-	rel, err := filepath.Rel(folder, dir)
+	rel, err := filepath.Rel(realPath(folder), realPath(file))
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}
+
+func realPath(p string) string {
+	if real, err := filepath.EvalSymlinks(p); err == nil {
+		return real
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(p)); err == nil {
+		return filepath.Join(dir, filepath.Base(p)) // there is no such file
+	}
+	return filepath.Clean(p)
 }
 
 func (s *Site) keyFile(context.Context) Finding {
