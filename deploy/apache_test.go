@@ -12,13 +12,9 @@ import (
 
 const modules = "/usr/lib/apache2/modules"
 
-// apache starts Apache with the modules and further configuration on the host.
+// apache starts Apache with the modules and further configuration on the host:
+// as root, as everywhere, with children that are www-data.
 func (h *host) apache(loaded []string, further string) *os.Process {
-	h.t.Helper()
-	return h.apacheAs(h.command("/usr/sbin/apache2", "-DFOREGROUND", "-f", h.path("run/apache.conf")), loaded, further)
-}
-
-func (h *host) apacheAs(c *exec.Cmd, loaded []string, further string) *os.Process {
 	h.t.Helper()
 	need(h.t, "apache2", "/usr/sbin/apache2", modules+"/mod_cgid.so")
 	var b strings.Builder
@@ -42,6 +38,9 @@ DocumentRoot %[1]s/site
 </Directory>
 %[3]s`, h.dir, h.port, further)
 	h.write("run/apache.conf", b.String(), 0o644)
+	c := exec.Command("/usr/sbin/apache2", "-DFOREGROUND", "-f", h.path("run/apache.conf"))
+	c.Env = []string{"PATH=" + os.Getenv("PATH")}
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return h.startHTTP(c)
 }
 
@@ -154,15 +153,6 @@ func suexecHost(t *testing.T, path string) *host {
 
 const asNobody = "SuexecUserGroup nobody nogroup\n"
 
-// apacheRoot is Apache started by root, with children that are www-data.
-func (h *host) apacheRoot(loaded []string, further string) *os.Process {
-	h.t.Helper()
-	c := exec.Command("/usr/sbin/apache2", "-DFOREGROUND", "-f", h.path("run/apache.conf"))
-	c.Env = []string{"PATH=" + os.Getenv("PATH")}
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	return h.apacheAs(c, append(loaded, "suexec"), asNobody+further)
-}
-
 // wantOwner: what runs is the owner's, and the database is nobody else's.
 func (h *host) wantOwner(t *testing.T) {
 	t.Helper()
@@ -184,7 +174,7 @@ func TestApacheSuexecCGI(t *testing.T) {
 	h.install("apache-mintoken.htaccess", "site/mintoken/.htaccess", 0o644)
 	h.old = strings.Replace(h.base, "/auth/token.cgi", "/mintoken/endpoint.php", 1)
 	h.hello("site/auth/hello.cgi")
-	h.apacheRoot([]string{"cgid"}, h.cgid())
+	h.apache([]string{"cgid", "suexec"}, asNobody+h.cgid())
 	token := h.scenario(t)
 	h.wantOwner(t)
 	h.withoutLine(t, "site/auth/.htaccess", token)
@@ -196,7 +186,7 @@ func TestApacheSuexecFcgid(t *testing.T) {
 	h.script("site/auth/token.fcgi")
 	h.install("apache-fcgid.htaccess", "site/auth/.htaccess", 0o644)
 	h.hello("site/auth/hello.fcgi")
-	server := h.apacheRoot([]string{"fcgid"}, h.fcgid())
+	server := h.apache([]string{"fcgid", "suexec"}, asNobody+h.fcgid())
 	token := h.scenario(t)
 	h.wantOwner(t)
 	h.withoutLine(t, "site/auth/.htaccess", token)

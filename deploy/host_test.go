@@ -124,6 +124,7 @@ type host struct {
 	auth  string       // Selfauth's URL
 	delay atomic.Int64 // how long Selfauth takes
 	codes atomic.Int64 // how many it made
+	logs  sync.Once    // shown after a failure
 }
 
 // newHost makes a host whose token endpoint has the path.
@@ -323,7 +324,7 @@ func (h *host) start(c *exec.Cmd, address string) *os.Process {
 		}
 		syscall.Kill(-c.Process.Pid, syscall.SIGKILL)
 		if h.t.Failed() {
-			h.showLogs()
+			h.logs.Do(h.showLogs)
 		}
 	})
 	network := "tcp"
