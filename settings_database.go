@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mattn/go-sqlite3"
 )
@@ -21,6 +22,11 @@ var schema string
 
 // schemaVersion is the user_version that schema.sql sets.
 const schemaVersion = 1
+
+// connLife bounds how long a process that stays goes on with a connection. One
+// that was opened while the disk was read-only could never write, and one to a
+// file that the owner has replaced would go on reading the old one.
+const connLife = 10 * time.Second
 
 // openDatabase opens an existing database and brings it up to date. create
 // tells whether a missing file may be made.
@@ -37,6 +43,7 @@ func openDatabase(ctx context.Context, c *config, longRunning, create bool) (*sq
 	} else {
 		db.SetMaxOpenConns(8)
 		db.SetMaxIdleConns(8)
+		db.SetConnMaxLifetime(connLife)
 	}
 	if err := upgrade(ctx, db); err != nil {
 		db.Close()
