@@ -15,6 +15,7 @@ package main
 #define ADVICE "ask for a higher limit"
 #endif
 
+#ifdef RLIMIT_AS
 // Go reserves address space before its first instruction of ours runs, and dies
 // without a word to the visitor where a host limits it (golang.org/issue/38010).
 // A C constructor comes earlier: it takes all that is allowed, and if that is too
@@ -43,5 +44,6 @@ __attribute__((constructor)) static void enough_address_space(void) {
 	}
 	_exit(0);
 }
+#endif
 */
 import "C"

@@ -46,10 +46,34 @@ func copySource(t *testing.T, to string) {
 	}
 }
 
+// Each file of this folder is one that some test starts or installs.
+func TestEveryFile(t *testing.T) {
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tests []byte
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), "_test.go") {
+			b, err := os.ReadFile(e.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			tests = append(tests, b...)
+		}
+	}
+	for _, e := range entries {
+		if !e.IsDir() && !strings.HasSuffix(e.Name(), ".go") && !bytes.Contains(tests, []byte(e.Name()+`"`)) {
+			t.Errorf("no test uses %s", e.Name())
+		}
+	}
+}
+
 // Built twice in different folders, once with nothing in the cache, the program
 // is the same, byte for byte.
 func TestBuildReproducible(t *testing.T) {
 	need(t, "musl-tools", "musl-gcc")
+	go releases["arm64"]() // the next test's, on the other processor
 	var built [2][]byte
 	for i, dir := range []string{filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "another", "place")} {
 		copySource(t, dir)
@@ -89,6 +113,7 @@ func TestBuildFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	go releases["386"]()
 	for _, arch := range []string{"amd64", "arm64", "386"} {
 		file := program(t, arch)
 		b, err := os.ReadFile(file)

@@ -71,22 +71,26 @@ func needRoot(t *testing.T) {
 	}
 }
 
-var release = struct {
-	sync.Mutex
-	built map[string]string
-}{built: make(map[string]string)}
+// releases build the program for one architecture, once, and return its path.
+var releases = map[string]func() (string, error){"amd64": release("amd64"), "arm64": release("arm64"), "386": release("386")}
 
-// program builds the release for one architecture, once, and returns its path.
+func release(arch string) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		out := filepath.Join(scratch, "dist-"+arch)
+		if b, err := exec.Command("./build.sh", out, arch).CombinedOutput(); err != nil {
+			return "", fmt.Errorf("build.sh: %w: %s", err, b)
+		}
+		return filepath.Join(out, "mintkeep-linux-"+arch), nil
+	})
+}
+
 func program(t *testing.T, arch string) string {
 	t.Helper()
-	release.Lock()
-	defer release.Unlock()
-	if release.built[arch] == "" {
-		out := filepath.Join(scratch, "dist-"+arch)
-		run(t, exec.Command("./build.sh", out, arch))
-		release.built[arch] = filepath.Join(out, "mintkeep-linux-"+arch)
+	file, err := releases[arch]()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return release.built[arch]
+	return file
 }
 
 // tools builds the programs in testdata: hello, which ours is measured against,
