@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -166,8 +167,11 @@ func basicAuth(name, secret string) string {
 // Apache. They must have no effect.
 func (h *host) arguments(t *testing.T, token string) {
 	t.Helper()
-	for _, q := range []string{"serve+-listen+127.0.0.1:1", "-h", "version", "cgi+/etc/passwd", "init+-db+" + h.path("run/evil.db"), h.path("bin/mintkeep")} {
+	for _, q := range []string{"serve+-listen+127.0.0.1:1", "-h", "version", "cgi+/etc/passwd", "init+-db+" + h.path("mintkeep/evil.db"), h.path("bin/mintkeep")} {
 		get(t, h.base+"?"+q, token).want(t, "verify with the query "+q, 200, "me", "https://you.example/")
+	}
+	if _, err := os.Stat(h.path("mintkeep/evil.db")); err == nil {
+		t.Error("a query made a database")
 	}
 }
 
