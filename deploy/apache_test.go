@@ -143,6 +143,9 @@ func (h *host) graceful(t *testing.T, server *os.Process) {
 	if took := time.Since(start); took < 6*time.Second {
 		t.Errorf("it took only %v", took)
 	}
+	if b, _ := os.ReadFile(h.path("run/apache.log")); !strings.Contains(string(b), "Graceful restart requested") {
+		t.Error("Apache was not restarted meanwhile")
+	}
 	h.delay.Store(0)
 	get(t, h.base, h.redeem(t)).want(t, "verify after the restart", 200)
 }

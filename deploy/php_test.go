@@ -72,6 +72,8 @@ func TestApachePHP(t *testing.T) {
 	h.apache([]string{"proxy", "proxy_fcgi"}, fmt.Sprintf("<FilesMatch \"\\.php$\">\nSetHandler \"proxy:unix:%s|fcgi://localhost/\"\n</FilesMatch>\n", h.phpFPM("")))
 	token := h.scenario(t)
 	h.withoutLine(t, "site/auth/.htaccess", token)
+	h.write("site/auth/.htaccess", "", 0o644)
+	send(t, h.base, h.code(), true).want(t, "chunked without the other line", 411, "error", "invalid_request")
 }
 
 // PHP as a CGI program, which itself takes Basic credentials apart.

@@ -39,7 +39,7 @@ func send(t *testing.T, address string, form url.Values, chunked bool, header ..
 	if form != nil {
 		method, body = "POST", strings.NewReader(form.Encode())
 		if chunked {
-			body = io.MultiReader(body) // whose length nobody knows
+			body = slowly(form.Encode())
 		}
 	}
 	r, err := http.NewRequest(method, address, body)
@@ -64,6 +64,19 @@ func send(t *testing.T, address string, form url.Values, chunked bool, header ..
 	a := answer{status: resp.StatusCode, header: resp.Header, body: string(b)}
 	json.Unmarshal(b, &a.json)
 	return a
+}
+
+// slowly is a body of unknown length whose second half comes later: a server
+// that does not wait for it has no length to give either.
+func slowly(text string) io.Reader {
+	r, w := io.Pipe()
+	go func() {
+		io.WriteString(w, text[:len(text)/2])
+		time.Sleep(300 * time.Millisecond)
+		io.WriteString(w, text[len(text)/2:])
+		w.Close()
+	}()
+	return r
 }
 
 func get(t *testing.T, address, token string) answer {

@@ -9,13 +9,15 @@ $config = __DIR__ . '/../../mintkeep.conf';
 ini_set('display_errors', '0');
 ignore_user_abort(true);
 
-function unavailable($said, $logged) {
+function refuse($status, $error, $said, $logged) {
 	error_log('mintkeep: ' . $logged);
-	http_response_code(503);
+	http_response_code($status);
 	header('Content-Type: application/json');
 	header('Cache-Control: no-store');
-	header('Retry-After: 60');
-	echo json_encode(['error' => 'temporarily_unavailable', 'error_description' => $said]), "\n";
+	if ($status === 503) {
+		header('Retry-After: 60');
+	}
+	echo json_encode(['error' => $error, 'error_description' => $said]), "\n";
 	exit;
 }
 
@@ -60,10 +62,14 @@ function cgi_environment($config, $length) {
 }
 
 if (!function_exists('proc_open')) {
-	unavailable('This host forbids PHP to start programs: proc_open is in the list disable_functions of its PHP settings. '
+	refuse(503, 'temporarily_unavailable', 'This host forbids PHP to start programs: proc_open is in the list disable_functions of its PHP settings. '
 		. 'The owner can have it allowed, or run mintkeep as a CGI program.', 'proc_open is disabled (disable_functions)');
 }
 $body = (string) file_get_contents('php://input', false, null, 0, (64 << 10) + 1);
+if ($body === '' && empty($_SERVER['CONTENT_LENGTH']) && stripos($_SERVER['HTTP_TRANSFER_ENCODING'] ?? '', 'chunked') !== false) {
+	refuse(411, 'invalid_request', 'The request was sent in chunks, and this server does not hand those to PHP; send it with its length.',
+		'a chunked request was lost on the way to PHP (Apache: SetEnvIf Transfer-Encoding "chunked" proxy-sendcl=1)');
+}
 $errors = tmpfile();
 $process = proc_open(PHP_VERSION_ID >= 70400 ? [$program] : 'exec ' . escapeshellarg($program),
 	[['pipe', 'r'], ['pipe', 'w'], $errors ?: ['file', '/dev/null', 'w']], $pipes, dirname($config),
@@ -81,7 +87,7 @@ if ($errors && fseek($errors, 0) === 0 && ($text = trim((string) stream_get_cont
 }
 list($head, $rest) = explode("\r\n\r\n", $answer, 2) + ['', null];
 if ($rest === null) {
-	unavailable('The program behind this page gave no answer. Its owner finds the reason in the error log of PHP.',
+	refuse(503, 'temporarily_unavailable', 'The program behind this page gave no answer. Its owner finds the reason in the error log of PHP.',
 		"$program gave no answer; is it there, uploaded in binary mode, with permissions 755, and for this kind of machine?");
 }
 foreach (explode("\r\n", $head) as $line) {
