@@ -143,7 +143,7 @@ func (h *host) graceful(t *testing.T, server *os.Process) {
 	if took := time.Since(start); took < 6*time.Second {
 		t.Errorf("it took only %v", took)
 	}
-	if b, _ := os.ReadFile(h.path("run/apache.log")); !strings.Contains(string(b), "Graceful restart requested") {
+	if b, _ := os.ReadFile(h.path("run/apache.log")); !strings.Contains(string(b), "Doing graceful restart") {
 		t.Error("Apache was not restarted meanwhile")
 	}
 	h.delay.Store(0)
