@@ -188,7 +188,7 @@ func faultsOfFiles() []planted {
 			delete(b.config, "ca_file")
 			b.env = []string{"SSL_CERT_FILE=" + os.DevNull, "SSL_CERT_DIR=/nowhere"}
 		}, doctor.Warn, "no TLS roots", "ca_file"},
-		{"low RLIMIT_AS", func(b *sickbed) { b.shell = "ulimit -v 1000000;" }, doctor.Warn, "limited to 976 MB", "linux-386"},
+		{"low RLIMIT_AS", func(b *sickbed) { b.shell = "ulimit -v 1400000;" }, doctor.Warn, "limited to 1367 MB", "linux-386"},
 		{"disk full", func(b *sickbed) { b.fullDisk() }, doctor.Fail, "the disk is full (0 KB left)", "delete"},
 		{"nothing can be written", func(b *sickbed) { b.fullDisk() }, doctor.Fail, "nothing more can be written", "more space"},
 		{"read-only file system", func(b *sickbed) { b.readOnly() }, doctor.Fail, "read-only", "can be written"},

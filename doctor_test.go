@@ -231,9 +231,9 @@ func TestCheckPageShowsLimitsOfTheServer(t *testing.T) {
 	text, err := os.ReadFile(config)
 	b.must(err)
 	b.write(config, strings.ReplaceAll(string(text), "../../data/", ""), 0o600)
-	b.write(b.script, "#!/bin/sh\nulimit -v 1000000\nMINTKEEP_CONFIG="+config+" exec "+b.bin+"\n", 0o755)
+	b.write(b.script, "#!/bin/sh\nulimit -v 1400000\nMINTKEEP_CONFIG="+config+" exec "+b.bin+"\n", 0o755)
 	b.write(filepath.Join(b.data, "check"), "", 0o600)
-	if status, text := b.check(); status != http.StatusOK || !strings.Contains(text, "warn  address space (RLIMIT_AS) is limited to 976 MB; less than 1300 MB makes starts fail  → ") {
+	if status, text := b.check(); status != http.StatusOK || !strings.Contains(text, "warn  address space (RLIMIT_AS) is limited to 1367 MB; less than 1400 MB can make starts fail  → ") {
 		t.Errorf("%d, nothing about the limit in\n%s", status, text)
 	}
 }

@@ -19,7 +19,7 @@ type resource struct {
 
 // resources lists the limits with what measurement says is enough.
 func resources() []resource {
-	space, do := uint64(1300<<20), "upload the program for linux-386, which needs a tenth, or ask the host to raise RLIMIT_AS (Apache: RLimitMEM)"
+	space, do := uint64(1400<<20), "upload the program for linux-386, which needs a tenth, or ask the host to raise RLIMIT_AS (Apache: RLimitMEM)"
 	if strconv.IntSize == 32 {
 		space, do = 256<<20, "ask the host to raise RLIMIT_AS (Apache: RLimitMEM)"
 	}
@@ -44,7 +44,7 @@ func (s *Site) limit(r resource) Finding {
 	case !known:
 		return Finding{}
 	case limit < r.enough:
-		return warn(r.do, "%s is limited to %s; less than %s makes starts fail", r.name, amount(limit, r.unit), amount(r.enough, r.unit))
+		return warn(r.do, "%s is limited to %s; less than %s can make starts fail", r.name, amount(limit, r.unit), amount(r.enough, r.unit))
 	case limit >= 1<<63-1:
 		return ok("%s is not limited", r.name)
 	}
