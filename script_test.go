@@ -71,6 +71,9 @@ const (
 	appRedirect = "https://app.example/callback"
 )
 
+// quickRace takes away the second that a program built with -race waits at its end.
+const quickRace = "GORACE=atexit_sleep_ms=0"
+
 // A conversation is what one script says and hears.
 type conversation struct {
 	host    *host
@@ -97,7 +100,7 @@ func setUp(e *testscript.Env, program, mode string) error {
 	if err := os.WriteFile(c.clock, []byte("0"), 0o600); err != nil {
 		return err
 	}
-	h, err := newHost(e.WorkDir, program, mode, clockVariable+"="+c.clock, "TZ="+os.Getenv("TZ"))
+	h, err := newHost(e.WorkDir, program, mode, clockVariable+"="+c.clock, "TZ="+os.Getenv("TZ"), quickRace)
 	if err != nil {
 		return err
 	}
@@ -125,6 +128,7 @@ func setUp(e *testscript.Env, program, mode string) error {
 	}
 	e.Setenv("MINTOKEN", sqlFile)
 	e.Setenv(clockVariable, c.clock)
+	e.Vars = append(e.Vars, quickRace)
 	e.Setenv("TZ", os.Getenv("TZ"))
 	e.Values[conversationKey{}] = c
 	e.Defer(func() {
