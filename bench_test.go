@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -28,7 +27,7 @@ import (
 func builds(tb testing.TB) (dir string) {
 	tb.Helper()
 	dir = tb.TempDir()
-	for name, pkg := range map[string]string{"mintkeep": ".", "least": "./testdata/leastcgi", "empty": "./testdata/emptycgi"} {
+	for name, pkg := range map[string]string{"mintkeep": ".", "least": "./testdata/leastcgi", "empty": "./testdata/emptycgi", "peak": "./deploy/testdata/peak"} {
 		out, err := exec.Command("go", "build", "-trimpath", "-tags", "sqlite_omit_load_extension netgo osusergo",
 			"-ldflags", "-s -w", "-o", filepath.Join(dir, name), pkg).CombinedOutput()
 		if err != nil {
@@ -110,14 +109,19 @@ func BenchmarkCGI(b *testing.B) {
 func BenchmarkCGIMemory(b *testing.B) {
 	dir := builds(b)
 	database, token := benchSite(b, filepath.Join(dir, "mintkeep"))
-	var peak int64
+	peak := 0
 	for range b.N {
-		cmd := exec.Command(filepath.Join(dir, "mintkeep"))
+		cmd := exec.Command(filepath.Join(dir, "peak"), filepath.Join(dir, "mintkeep"))
 		cmd.Env = cgiEnv(database, token)
-		if err := cmd.Run(); err != nil {
+		out, err := cmd.Output()
+		if err != nil {
 			b.Fatal(err)
 		}
-		peak = max(peak, cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
+		kb, err := strconv.Atoi(strings.TrimSpace(string(out)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		peak = max(peak, kb)
 	}
 	b.ReportMetric(float64(peak)/1024, "peak-MB")
 }

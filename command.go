@@ -38,6 +38,8 @@ func verbs() []verb {
 	}, tokenVerbs(), []verb{
 		{"serve", "[-listen 127.0.0.1:8080]", "answer plain HTTP, behind a web server", serveFlags, runServe},
 		{"fcgi", "[-listen ADDR] [-socket-mode 0660]", "answer FastCGI on unix:/path or host:port", serveFlags, runFastCGI},
+		{"doctor", "[PROFILE-URL]", "check this installation and, given your profile URL, the live site", nil, runDoctor},
+		{"backup", "FILE", "copy the database into a new file, while it is in use", nil, runBackup},
 		{"demo", "[-stay]", "show the whole flow over HTTP on loopback", demoFlags, runDemo},
 		{"version", "", "version, SQLite version, build", nil, runVersion},
 	})

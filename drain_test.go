@@ -130,7 +130,7 @@ func TestReplacedProgram(t *testing.T) {
 	uploaded := program + ".new"
 	text, err := os.ReadFile(program)
 	if err == nil {
-		err = os.WriteFile(uploaded, text, 0o755)
+		err = writeExecutable(uploaded, string(text))
 	}
 	if err == nil {
 		err = os.Rename(uploaded, program)

@@ -86,6 +86,10 @@ func newSite(p *process, load func() (*config, error), longRunning bool) *site {
 // is a 503 with one fixed sentence; the cause goes to the log.
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.recover(w)
+	if c, err := s.configuration(); err == nil && s.checkAsked(r, c) {
+		s.check(w, r, c)
+		return
+	}
 	handler, err := s.open(r)
 	if err != nil {
 		s.log.Error("not ready", "error", err)
@@ -95,7 +99,8 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handler.ServeHTTP(w, r)
 }
 
-func (s *site) open(r *http.Request) (http.Handler, error) {
+// configuration is read once.
+func (s *site) configuration() (*config, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.config == nil {
@@ -105,6 +110,15 @@ func (s *site) open(r *http.Request) (http.Handler, error) {
 		}
 		s.config = c
 	}
+	return s.config, nil
+}
+
+func (s *site) open(r *http.Request) (http.Handler, error) {
+	if _, err := s.configuration(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if roots := documentRoots(r); s.checked != roots {
 		if err := inDocumentRoot(s.config, strings.Split(roots, "\n")...); err != nil {
 			return nil, err

@@ -61,7 +61,7 @@ type lazyTransport struct {
 func (t *lazyTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	t.once.Do(func() {
 		var roots *x509.CertPool
-		if roots, t.err = tlsRoots(t.caFile); t.err != nil {
+		if roots, _, t.err = tlsRoots(t.caFile); t.err != nil {
 			return
 		}
 		t.real = &http.Transport{
@@ -81,28 +81,29 @@ func (t *lazyTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // tlsRoots are those of ca_file, else the system's, else, where the system has
-// none (a jail, a container), those that came with the program.
-func tlsRoots(caFile string) (*x509.CertPool, error) {
+// none (a jail, a container), those that came with the program. The second
+// result tells which.
+func tlsRoots(caFile string) (*x509.CertPool, string, error) {
 	if caFile != "" {
 		pem, err := os.ReadFile(caFile)
 		if err != nil {
-			return nil, fmt.Errorf("reading ca_file: %w", err)
+			return nil, "", fmt.Errorf("reading ca_file: %w", err)
 		}
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(pem) {
-			return nil, errors.New("ca_file holds no certificate in PEM form")
+			return nil, "", errors.New("ca_file holds no certificate in PEM form")
 		}
-		return pool, nil
+		return pool, "ca_file", nil
 	}
 	pool, err := x509.SystemCertPool()
 	if err == nil && !pool.Equal(x509.NewCertPool()) {
-		return pool, nil
+		return pool, "system", nil
 	}
 	pool = x509.NewCertPool()
 	for root := range bundle.Roots() {
 		cert, err := x509.ParseCertificate(root.Certificate)
 		if err != nil {
-			return nil, fmt.Errorf("reading the built-in roots: %w", err)
+			return nil, "", fmt.Errorf("reading the built-in roots: %w", err)
 		}
 		if root.Constraint == nil {
 			pool.AddCert(cert)
@@ -110,5 +111,5 @@ func tlsRoots(caFile string) (*x509.CertPool, error) {
 		}
 		pool.AddCertWithConstraint(cert, root.Constraint)
 	}
-	return pool, nil
+	return pool, "built-in", nil
 }

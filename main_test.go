@@ -58,7 +58,7 @@ func (t tests) Run() int {
 // processes: the test binary starts more slowly.
 var build = sync.OnceValues(func() (string, error) {
 	binary := filepath.Join(os.Getenv(buildVariable), "mintkeep")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-buildvcs=false", "-o", binary, ".").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("compiling the program: %w\n%s", err, out)
 	}
 	return binary, nil

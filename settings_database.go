@@ -26,6 +26,11 @@ var schema string
 // schemaVersion is the user_version that schema.sql sets.
 const schemaVersion = 1
 
+// connLife bounds how long a process that stays goes on with a connection. One
+// that was opened while the disk was read-only could never write, and one to a
+// file that the owner has replaced would go on reading the old one.
+const connLife = 10 * time.Second
+
 // A creation says who may make a missing database (interface 2).
 type creation int
 
@@ -55,6 +60,7 @@ func openDatabase(ctx context.Context, c *config, o opening) (*sql.DB, error) {
 	if o.longRunning {
 		db.SetMaxOpenConns(8)
 		db.SetMaxIdleConns(8)
+		db.SetConnMaxLifetime(connLife)
 	}
 	if current {
 		return db, nil

@@ -330,6 +330,23 @@ func TestBusy(t *testing.T) {
 	h.redeem(code).want(t, http.StatusOK, "")
 }
 
+// TestPatience: the short patience of a verification is not left behind for
+// those who write on the same connection.
+func TestPatience(t *testing.T) {
+	h := newHouse(t)
+	access, _ := h.login()
+	db := openFile(t, h.file, "_busy_timeout=8000")
+	db.SetMaxOpenConns(1)
+	s := h.serverOn(db)
+	direct(s, "GET", "", "Authorization", "Bearer "+access).want(t, http.StatusOK, "")
+	tx, err := h.DB.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(500*time.Millisecond, func() { tx.Rollback() })
+	direct(s, "POST", h.wireBody(h.code())).want(t, http.StatusOK, "")
+}
+
 // TestLimit: past 30 refusals in 5 minutes from one public address, 429.
 func TestLimit(t *testing.T) {
 	h := newHouse(t)

@@ -158,7 +158,7 @@ func TestClientName(t *testing.T) {
 	if got := ask("json.example"); got != "The App" {
 		t.Errorf("an old name is better than none: %q", got)
 	}
-	o = h.outside()
+	h.outside()
 	k := &indiekit{me: jane}
 	next := httptest.NewServer(k)
 	defer next.Close()

@@ -28,6 +28,7 @@ func TestR2Format(t *testing.T) {
 		{"application/json;q=0.1, */*", "", "form", "json"},
 		{"APPLICATION/JSON", "", "form", "json"},
 		{"application/json, application/x-www-form-urlencoded;q=0.8", "", "form", "json"},
+		{"application/x-www-form-urlencoded, application/json", "", "form", "json"},
 		{"application/json;q=0.5, application/x-www-form-urlencoded", "", "json", "form"},
 		{"application/json;q=0, application/x-www-form-urlencoded", "", "json", "form"},
 		{"application/x-www-form-urlencoded", "", "json", "form"},

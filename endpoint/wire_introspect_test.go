@@ -26,7 +26,7 @@ func TestIntrospect(t *testing.T) {
 	h := newHouse(t)
 	tokens := h.tokens()
 	secret := h.server(t, "rs.example:8080/a b") // has to be encoded in Basic
-	raw := h.server(t, "media-server")
+	raw := h.server(t, "media+server")           // means another name if it is decoded
 	fill := map[string]string{"name": "rs.example:8080/a b", "secret": secret, "raw_secret": raw}
 	for _, v := range introspectors() {
 		t.Run(v.row, func(t *testing.T) {
@@ -203,7 +203,7 @@ func introspectors() []introspector {
 		{row: "I3 mod_oauth2, client_secret_post", request: form + `
 
 			token={{form token}}&token_type_hint=access_token&client_id={{form name}}&client_secret={{form secret}}`, accepts: modOauth2("me")},
-		{row: "I3 mod_oauth2, basic", request: form + `Authorization: Basic {{base64 media-server:{{raw_secret}}}}
+		{row: "I3 mod_oauth2, basic", request: form + `Authorization: Basic {{base64 media+server:{{raw_secret}}}}
 
 			token={{form token}}&token_type_hint=access_token&realm=static`, accepts: modOauth2("sub")},
 		{row: "I4 mod_auth_openidc, client_secret_basic", request: form + `Authorization: Basic {{base64 {{form name}}:{{secret}}}}

@@ -1,0 +1,143 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// What SQLite and the file system below it say.
+
+const (
+	littleSpace = 8 << 20
+	noSpace     = 256 << 10
+)
+
+// network names a file system on which locks depend on another machine, or on
+// another program. "" for all others.
+func (v Volume) network() string {
+	switch v.Type {
+	case 0x6969:
+		return "NFS"
+	case 0x517b, 0xfe534d42, 0xff534d42:
+		return "SMB"
+	case 0x65735546:
+		return "FUSE"
+	case 0x0bd00bd0:
+		return "Lustre"
+	case 0x01021997:
+		return "9p"
+	case 0x00c36400:
+		return "Ceph"
+	case 0x5346414f, 0x6b414653:
+		return "AFS"
+	}
+	return ""
+}
+
+func (s *Site) volume(context.Context) Finding {
+	v, err := s.Statfs(filepath.Dir(s.Database))
+	if err != nil {
+		return warn("look whether the folder exists", "the file system of the database cannot be looked at: %v", err)
+	}
+	name := v.network()
+	switch {
+	case v.ReadOnly:
+		return fail("put the database on a file system that can be written", "the file system of the database is read-only: tokens can be verified, but not issued or revoked")
+	case name != "" && s.Journal == "wal":
+		return fail("remove the line `journal: wal`", "the database is on %s, where journal: wal destroys it", name)
+	case name != "":
+		return warn("move the database to a local disk if there is one; keep journal: rollback", "the database is on %s, and is as safe as that system's locks", name)
+	}
+	return ok("the database is on a local file system")
+}
+
+func (s *Site) free(context.Context) Finding {
+	v, err := s.Statfs(filepath.Dir(s.Database))
+	do := "delete something else; until then tokens verify, but none can be issued or revoked"
+	switch {
+	case err != nil:
+		return Finding{}
+	case v.Free < noSpace:
+		return fail(do, "the disk is full (%d KB left)", v.Free/1024)
+	case v.Free < littleSpace:
+		return warn(do, "the disk is nearly full (%d KB left)", v.Free/1024)
+	}
+	return ok("%d MB of disk are free", v.Free>>20)
+}
+
+// folderWritable writes for real: neither quotas nor mandatory access control
+// show up anywhere else.
+func (s *Site) folderWritable(context.Context) Finding {
+	err := tryFile(filepath.Dir(s.Database), make([]byte, 64<<10))
+	switch {
+	case err == nil:
+		return ok("files can be written beside the database")
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fail("delete something else, or ask for more space", "nothing more can be written beside the database: %v", err)
+	}
+	return fail("let this user write the folder: SQLite keeps its journal beside the database", "no file can be written beside the database: %v", err)
+}
+
+func (s *Site) integrity(ctx context.Context) Finding {
+	var said string
+	if err := s.DB.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&said); err != nil {
+		return fail("restore a copy made by `mintkeep backup`, or let this user read the file", "the database cannot be read: %v", err)
+	}
+	if said != "ok" {
+		return fail("restore a copy made by `mintkeep backup`", "the database is damaged: %s", said)
+	}
+	return ok("the database is undamaged")
+}
+
+func (s *Site) schema(ctx context.Context) Finding {
+	var version int
+	err := s.DB.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version)
+	switch {
+	case err != nil:
+		return Finding{} // integrity has said so
+	case version > s.Schema:
+		return fail("upload the newer program", "the database was made by a newer mintkeep (schema %d, this one knows %d)", version, s.Schema)
+	case version < s.Schema:
+		return ok("the database has schema %d; the first request brings it to %d", version, s.Schema)
+	}
+	return ok("the database has schema %d, as this program writes it", version)
+}
+
+func (s *Site) journal(ctx context.Context) Finding {
+	var mode string
+	if err := s.DB.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode); err != nil {
+		return Finding{}
+	}
+	wal := strings.EqualFold(mode, "wal")
+	v, _ := s.Statfs(filepath.Dir(s.Database))
+	do := "remove the line `journal: wal`, then: sqlite3 " + s.Database + " 'PRAGMA journal_mode=DELETE'"
+	switch {
+	case wal && v.network() != "":
+		return fail(do, "the database keeps a WAL, which %s destroys", v.network())
+	case wal && s.OneShot:
+		return warn(do, "the database keeps a WAL: slower for CGI, and with a full disk not even readable")
+	case wal && s.Journal != "wal":
+		return warn(do, "the database keeps a WAL, which the configuration does not ask for")
+	}
+	return ok("the journal mode is %s", mode)
+}
+
+// lock takes the lock that every change needs, and lets it go.
+func (s *Site) lock(ctx context.Context) Finding {
+	do := "look for a program that holds the database open; on a network file system, move it to a local disk"
+	conn, err := s.DB.Conn(ctx)
+	if err != nil {
+		return fail(do, "the database cannot be opened: %v", err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, `BEGIN EXCLUSIVE`); err != nil {
+		return fail(do, "the database cannot be locked for writing: %v", err)
+	}
+	if _, err := conn.ExecContext(ctx, `ROLLBACK`); err != nil {
+		return fail(do, "a lock on the database could not be released: %v", err)
+	}
+	return ok("the database can be locked for writing")
+}

@@ -1,0 +1,103 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/url"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Whether the database can be fetched by anybody.
+
+// magic is how every SQLite file begins.
+const magic = "SQLite format 3\x00"
+
+// downloads tries likely addresses at the profile's host and the endpoint's.
+func (s *Site) downloads(profile string) check {
+	return func(ctx context.Context) Finding {
+		addresses := s.likely(profile)
+		for _, address := range addresses {
+			if s.leaks(ctx, address) {
+				return fail(beside, "anybody can download a database at %s", address)
+			}
+		}
+		return ok("no database can be downloaded at %d likely addresses", len(addresses))
+	}
+}
+
+// leaks fetches the beginning of a file and looks whether it is a database's.
+func (s *Site) leaks(ctx context.Context, address string) bool {
+	a := s.get(ctx, address, map[string]string{"Range": "bytes=0-15", "Accept": "*/*"})
+	return a.err == nil && bytes.HasPrefix(a.body, []byte(magic))
+}
+
+// likely lists where a database may have been uploaded: under usual names in
+// usual folders, and where its path says.
+func (s *Site) likely(profile string) []string {
+	all := s.computed(s.Database)
+	for _, address := range []string{s.URL, profile} {
+		u, err := url.Parse(address)
+		if err != nil || u.Host == "" {
+			continue
+		}
+		folders := []string{"/", "/mintkeep", "/auth", "/auth/mintkeep", "/data", "/mintoken", path.Dir("/" + u.Path)}
+		for _, folder := range folders {
+			for _, name := range []string{filepath.Base(s.Database), "tokens.db"} {
+				all = append(all, at(u, path.Join(folder, name)))
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// computed is where the web server would show a file, going by where it lies
+// from the document root, or from the script, whose address is BASE.
+func (s *Site) computed(file string) []string {
+	u, err := url.Parse(s.URL)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	var all []string
+	for _, root := range s.Roots {
+		if rel, err := filepath.Rel(root, file); root != "" && err == nil && rel != ".." && !strings.HasPrefix(rel, "../") {
+			all = append(all, at(u, "/"+filepath.ToSlash(rel)))
+		}
+	}
+	if s.Script == "" {
+		return all
+	}
+	if rel, err := filepath.Rel(filepath.Dir(s.Script), file); err == nil {
+		all = append(all, at(u, path.Join(path.Dir(path.Clean("/"+u.Path)), filepath.ToSlash(rel))))
+	}
+	return all
+}
+
+func at(u *url.URL, file string) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: path.Clean("/" + file)}).String()
+}
+
+// publicDatabase is for accounts whose whole space is shown: there the web
+// server's refusal is all that protects the database.
+func (s *Site) publicDatabase(ctx context.Context) Finding {
+	if !s.InRoot {
+		return Finding{}
+	}
+	addresses := slices.Concat(s.computed(s.Database), s.computed(s.KeyFile))
+	if len(addresses) == 0 {
+		return fail("set `url:` and run this as the web server does: an empty file named check beside the database, then BASE/check",
+			"database_in_docroot is yes, and it is not known at which address to try a download")
+	}
+	for _, address := range addresses {
+		a := s.get(ctx, address, map[string]string{"Range": "bytes=0-15", "Accept": "*/*"})
+		if a.err != nil || a.status < 400 || a.status >= 500 || a.status == http.StatusMethodNotAllowed {
+			return fail(`deny it: in .htaccess beside the database "Require all denied"; nginx: location ~ \.(db|key)$ { deny all; }`,
+				"database_in_docroot is yes, and the web server does not refuse %s (status %d)", address, a.status)
+		}
+	}
+	return ok("the web server refuses to show the database (%s)", addresses[0])
+}

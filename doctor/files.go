@@ -1,0 +1,192 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// What can be read off the files: where they are, whose, and who may read them.
+
+// beside is the advice for everything that lies where visitors can reach it.
+const beside = "move the database to a folder that the web server does not show (beside public_html, not in it) and change the line `database:`"
+
+func (s *Site) databaseFile(context.Context) Finding {
+	info, err := os.Stat(s.Database)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fail("correct the line `database:`, or create it: mintkeep init ENDPOINT", "there is no database at %s", s.Database)
+	case err != nil:
+		return fail("let this user read the file and enter its folders", "the database cannot be looked at: %v", err)
+	case !info.Mode().IsRegular():
+		return fail("name a file in the line `database:`", "%s is not a file", s.Database)
+	}
+	return ok("the database is %s, %d KB", s.Database, info.Size()/1024)
+}
+
+// databaseMode is lenient where the folder lets nobody else in.
+func (s *Site) databaseMode(context.Context) Finding {
+	info, err := os.Stat(s.Database)
+	if err != nil {
+		return Finding{}
+	}
+	mode := info.Mode().Perm()
+	do := "chmod 600 " + s.Database
+	folder, err := os.Stat(filepath.Dir(s.Database))
+	closed := err == nil && folder.Mode().Perm()&0o077 == 0
+	switch {
+	case mode&0o007 != 0 && !closed:
+		return fail(do, "everybody on this machine can open the database (mode %04o)", mode)
+	case mode&0o077 != 0:
+		return warn(do, "the database has mode %04o", mode)
+	}
+	return ok("only its owner can open the database (mode %04o)", mode)
+}
+
+func (s *Site) folderMode(context.Context) Finding {
+	dir := filepath.Dir(s.Database)
+	info, err := os.Stat(dir)
+	if err != nil {
+		return Finding{}
+	}
+	mode := info.Mode().Perm()
+	do := "give the database a folder of its own, with chmod 700 " + dir
+	switch {
+	case mode&0o002 != 0:
+		return fail(do, "everybody on this machine can replace files in %s (mode %04o)", dir, mode)
+	case mode&0o077 != 0:
+		return warn(do, "others can look into %s (mode %04o)", dir, mode)
+	}
+	return ok("only its owner can enter the folder of the database (mode %04o)", mode)
+}
+
+// scriptMode is suexec's rule: a script that others may change is not run.
+func (s *Site) scriptMode(context.Context) Finding {
+	info, err := os.Stat(s.Script)
+	if s.Script == "" || err != nil {
+		return Finding{}
+	}
+	mode := info.Mode().Perm()
+	switch {
+	case mode&0o022 != 0:
+		return fail("chmod 755 "+s.Script, "%s can be changed by others (mode %04o); many web servers do not run such a script", s.Script, mode)
+	case s.Script == s.Config && mode&0o111 == 0:
+		return fail("chmod 755 "+s.Script, "%s is not executable (mode %04o)", s.Script, mode)
+	}
+	return ok("only its owner can change %s", s.Script)
+}
+
+func (s *Site) databaseOwner(context.Context) Finding {
+	return s.owned(s.Database, "give the file to the user that the web server runs the program as, and run this command as that user")
+}
+
+func (s *Site) scriptOwner(context.Context) Finding {
+	return s.owned(s.Script, "if this is the web server: other accounts on this machine may reach the database too, so ask the host for suexec; if it is a command line, run it as that user")
+}
+
+// owned warns if a file belongs to another user than the process runs as.
+func (s *Site) owned(file, do string) Finding {
+	info, err := os.Stat(file)
+	if file == "" || err != nil {
+		return Finding{}
+	}
+	uid, known := s.Owner(info)
+	if !known {
+		return Finding{}
+	}
+	if uid != s.UID {
+		return warn(do, "%s belongs to user %d, and this process runs as user %d", file, uid, s.UID)
+	}
+	return ok("%s belongs to the user of this process (%d)", file, uid)
+}
+
+// shown fails if the web server itself says that a file of ours is in its reach.
+func (s *Site) shown(context.Context) Finding {
+	if s.InRoot {
+		return Finding{} // publicDatabase looks
+	}
+	for _, root := range s.Roots {
+		if err := s.Shown(root); root != "" && err != nil {
+			return Faults(err)[0]
+		}
+	}
+	if s.Script != "" && under(filepath.Dir(s.Script), s.Database) {
+		return fail(beside, "the database lies below the folder of %s, from where the web server may hand it to anybody", s.Script)
+	}
+	return ok("the database is not known to lie below the document root")
+}
+
+// shownByName warns where only the names of folders tell.
+func (s *Site) shownByName(context.Context) Finding {
+	path := strings.TrimPrefix(strings.TrimPrefix(s.Database, "/var/www/"), "/srv/www/")
+	for _, name := range []string{"public_html", "htdocs", "httpdocs", "html", "www", "webroot", "wwwroot", "docroot"} {
+		if !s.InRoot && slices.Contains(strings.Split(filepath.Dir(path), "/"), name) {
+			return warn(beside, "the database lies in a folder named %s, which web servers usually show", name)
+		}
+	}
+	return Finding{}
+}
+
+// under resolves links, of which the file itself may be one.
+func under(folder, file string) bool {
+	rel, err := filepath.Rel(realPath(folder), realPath(file))
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}
+
+func realPath(p string) string {
+	if real, err := filepath.EvalSymlinks(p); err == nil {
+		return real
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(p)); err == nil {
+		return filepath.Join(dir, filepath.Base(p)) // there is no such file
+	}
+	return filepath.Clean(p)
+}
+
+func (s *Site) keyFile(context.Context) Finding {
+	info, err := os.Stat(s.KeyFile)
+	switch {
+	case s.KeyFile == "" || errors.Is(err, fs.ErrNotExist):
+		return Finding{}
+	case err != nil:
+		return fail("let this user read it", "the key file cannot be looked at: %v", err)
+	case info.Mode().Perm()&0o077 != 0:
+		return fail("chmod 600 "+s.KeyFile, "the key file may be opened by others (mode %04o), so it is refused", info.Mode().Perm())
+	}
+	return ok("only its owner can open the key file")
+}
+
+// errorLog tries to open the log as the program does, but does not create it:
+// a file made by another user would be one that the program cannot write.
+func (s *Site) errorLog(context.Context) Finding {
+	if s.ErrorLog == "" {
+		return Finding{}
+	}
+	do := "let this user write it, or change the line `errorlog:`"
+	f, err := os.OpenFile(s.ErrorLog, os.O_APPEND|os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = tryFile(filepath.Dir(s.ErrorLog), nil); err == nil {
+			return ok("the error log %s can be created", s.ErrorLog)
+		}
+	}
+	if err != nil {
+		return fail(do, "the error log cannot be written: %v", err)
+	}
+	defer f.Close()
+	return ok("the error log %s can be written", s.ErrorLog)
+}
+
+// tryFile writes a file into a folder and removes it.
+func tryFile(dir string, content []byte) error {
+	f, err := os.CreateTemp(dir, "doctor-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(content)
+	return errors.Join(err, f.Close())
+}

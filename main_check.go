@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"mintkeep/doctor"
+)
+
+// BASE/check: what the doctor finds in the web server's own process, for those
+// who have no command line.
+
+// checkAsked reports whether a request is for BASE/check and the owner has
+// lately put a file named check beside the database: the page shows paths.
+func (s *site) checkAsked(r *http.Request, c *config) bool {
+	p := path.Clean("/" + r.URL.Path)
+	if path.Base(p) != "check" || r.Method != http.MethodGet {
+		return false
+	}
+	if u, err := url.Parse(c.url); c.url != "" && err == nil {
+		base := strings.TrimSuffix(u.Path, "/")
+		if strings.HasPrefix(p, base+"/") && p != base+"/check" {
+			return false
+		}
+	}
+	info, err := os.Stat(filepath.Join(filepath.Dir(c.database), "check"))
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	age := s.p.now().Sub(info.ModTime())
+	return age > -time.Hour && age < time.Hour
+}
+
+// check answers BASE/check with the doctor's local part, as this process, the
+// web server's own, sees it.
+func (s *site) check(w http.ResponseWriter, r *http.Request, c *config) {
+	ctx, cancel := context.WithTimeout(r.Context(), doctorTimeout)
+	defer cancel()
+	findings := []doctor.Finding(nil)
+	d, done, err := s.p.patient(c)
+	if err == nil {
+		defer done()
+		d.Script, d.Roots, d.OneShot = front(r)["SCRIPT_FILENAME"], strings.Split(documentRoots(r), "\n"), !s.longRunning
+		findings = d.Inside(ctx)
+	} else {
+		findings = doctor.Faults(err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	if err := doctor.Print(w, findings); err != nil {
+		s.log.Warn("writing the check page", "error", err)
+	}
+}

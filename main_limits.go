@@ -1,0 +1,49 @@
+package main
+
+/*
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define ENOUGH_MB 1300
+
+#ifdef __x86_64__
+#define ADVICE "install the file mintkeep-linux-386, which needs less"
+#else
+#define ADVICE "ask for a higher limit"
+#endif
+
+#ifdef RLIMIT_AS
+// Go reserves address space before its first instruction of ours runs, and dies
+// without a word to the visitor where a host limits it (golang.org/issue/38010).
+// A C constructor comes earlier: it takes all that is allowed, and if that is too
+// little for a 64-bit program it says so instead.
+__attribute__((constructor)) static void enough_address_space(void) {
+	struct rlimit l;
+	if (getrlimit(RLIMIT_AS, &l) != 0 || l.rlim_cur == RLIM_INFINITY)
+		return;
+	if (l.rlim_cur != l.rlim_max) {
+		struct rlimit most = {l.rlim_max, l.rlim_max};
+		if (setrlimit(RLIMIT_AS, &most) == 0)
+			l = most;
+	}
+	unsigned long mb = (unsigned long)(l.rlim_cur >> 20);
+	if (sizeof(void *) < 8 || l.rlim_cur == RLIM_INFINITY || mb >= ENOUGH_MB)
+		return;
+	char text[512], body[256];
+	int n = snprintf(text, sizeof text, "mintkeep: this host limits a program's address space to %lu MB, and this file needs %d\nhint: " ADVICE "\n", mb, ENOUGH_MB);
+	if (write(2, text, n) < 0) {
+	}
+	if (getenv("GATEWAY_INTERFACE") == NULL)
+		_exit(1);
+	int length = snprintf(body, sizeof body, "{\"error\":\"server_error\",\"error_description\":\"this host limits a program's address space to %lu MB, and this file needs %d; the owner can " ADVICE "\"}\n", mb, ENOUGH_MB);
+	n = snprintf(text, sizeof text, "Status: 500 Internal Server Error\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nContent-Length: %d\r\n\r\n%s", length, body);
+	if (write(1, text, n) < 0) {
+	}
+	_exit(0);
+}
+#endif
+*/
+import "C"
