@@ -71,7 +71,7 @@ func (t *Target) defaults(s site) error {
 		t.Name = t.Provider
 	}
 	if t.Scope = NormalScope(t.Scope); t.Scope == "" {
-		t.Scope = s.Scope
+		t.Scope = NormalScope(s.Scope)
 	}
 	if !nameFits(t.User) || !nameFits(t.Name) {
 		return refuse(fmt.Sprintf("connection %q of user %q", t.Name, t.User), "names have 1 to 200 characters, without slash or control characters")

@@ -181,7 +181,8 @@ func (k *Keeper) insertProvider(ctx context.Context, tx *sql.Tx, r *ring, p Prov
 }
 
 // SetProvider changes a registered provider. change sees it without its secret;
-// a ClientSecret that it sets replaces the sealed one. Connections stay.
+// a ClientSecret that it sets replaces the sealed one, HasSecret = false removes
+// it. Connections stay.
 func (k *Keeper) SetProvider(ctx context.Context, name string, change func(*Provider) error) error {
 	r, err := k.ring()
 	if err != nil {
@@ -210,9 +211,9 @@ func (k *Keeper) SetProvider(ctx context.Context, name string, change func(*Prov
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `UPDATE providers SET preset = ?, issuer = ?, auth_url = ?, token_url = ?, device_url = ?, revoke_url = ?,
-			introspect_url = ?, client_id = ?, client_secret = coalesce(?, client_secret), auth_style = ?, scope = ?, options = ?, updated = ?
+			introspect_url = ?, client_id = ?, client_secret = CASE WHEN ? THEN coalesce(?, client_secret) END, auth_style = ?, scope = ?, options = ?, updated = ?
 			WHERE provider_name = ?`, p.Preset, p.Issuer, p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL,
-			p.ClientID, key.seal(p.ClientSecret, p.at()), p.AuthStyle, p.Scope, string(options), text(k.now()), name)
+			p.ClientID, p.HasSecret || p.ClientSecret != "", key.seal(p.ClientSecret, p.at()), p.AuthStyle, p.Scope, string(options), text(k.now()), name)
 		if err != nil {
 			return fmt.Errorf("changing provider %s: %w", name, err)
 		}
