@@ -98,7 +98,7 @@ func (r *ring) open(v sql.NullString, p place) (Secret, error) {
 			Hint: "the value was changed or moved; connect again, or restore a backup"}
 	}
 	parts := strings.Split(v.String, ".")
-	if len(parts) != 3 || parts[0] != sealPrefix {
+	if len(parts) != 3 || parts[0] != sealPrefix || strings.ContainsAny(parts[2], "\r\n") { // base64 would skip these
 		return "", spoilt("not a sealed value")
 	}
 	k, err := r.find(parts[1])

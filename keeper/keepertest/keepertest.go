@@ -60,7 +60,7 @@ type Provider struct {
 	faults  map[string]*fault
 	serial  int
 	codes   map[string]code
-	devices map[string]*Device
+	devices map[string]*device
 	grants  map[string]*grant
 	access  map[string]access
 }
@@ -74,12 +74,8 @@ type fault struct {
 	before        bool // cut the connection without doing the work
 }
 
-// Device is a device flow in progress.
-type Device struct {
-	UserCode string
-	scope    string
-	state    string
-}
+// device is a device flow in progress.
+type device struct{ userCode, scope, state string }
 
 // grant is one authorization and its chain of refresh tokens.
 type grant struct {
@@ -99,7 +95,7 @@ type access struct {
 // New is a box with tokens that live an hour and refresh tokens that do not rotate.
 func New() *Provider {
 	return &Provider{Lifetime: time.Hour, Now: time.Now, Interval: 1, counts: map[string]int{}, faults: map[string]*fault{},
-		codes: map[string]code{}, devices: map[string]*Device{}, grants: map[string]*grant{}, access: map[string]access{}}
+		codes: map[string]code{}, devices: map[string]*device{}, grants: map[string]*grant{}, access: map[string]access{}}
 }
 
 // Count is how many requests arrived for a path ("/token", "/revoke") or a
@@ -184,7 +180,7 @@ func (p *Provider) Pending() []string {
 	codes := []string{}
 	for _, d := range p.devices {
 		if d.state == "" {
-			codes = append(codes, d.UserCode)
+			codes = append(codes, d.userCode)
 		}
 	}
 	return codes
@@ -203,7 +199,7 @@ func (p *Provider) decide(userCode, state string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, d := range p.devices {
-		if userCode == "" || d.UserCode == userCode {
+		if userCode == "" || d.userCode == userCode {
 			d.state = state
 		}
 	}

@@ -146,7 +146,7 @@ func (p *Provider) device(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	code, user := p.name("device"), strings.ToUpper(p.name("U"))[4:]
-	p.devices[code] = &Device{UserCode: user, scope: r.FormValue("scope")}
+	p.devices[code] = &device{userCode: user, scope: r.FormValue("scope")}
 	write(w, http.StatusOK, map[string]any{"device_code": code, "user_code": user, "verification_uri": issuer(r) + "/activate",
 		"verification_uri_complete": issuer(r) + "/activate?user_code=" + user, "expires_in": 300, "interval": p.Interval})
 }
