@@ -16,7 +16,7 @@ type KeySource struct {
 	// Value is the content of MINTKEEP_KEY: 32 bytes in base64url, padded or
 	// not (a Fernet key has the same form). It beats the file. Several keys are
 	// separated by white space; the first is the one to rotate to.
-	Value string
+	Value Secret
 	// Path is the key file: one key in a line, `#` comments, the current key first.
 	Path string
 }
@@ -49,7 +49,7 @@ func (s KeySource) Check() error {
 
 func (s KeySource) load() ([]key, error) {
 	if s.Value != "" {
-		return parseKeys(s.Value, s)
+		return parseKeys(string(s.Value), s)
 	}
 	fault := func(why string, hint string, err error) error {
 		return &Fault{Kind: ErrKey, What: "reading the " + s.String() + why, Hint: hint, Err: err}

@@ -113,7 +113,7 @@ func TestProcessesOneRefresh(t *testing.T) {
 // owner hears that a person must connect again.
 func TestKilledWhileRefreshing(t *testing.T) {
 	for _, retry := range []bool{true, false} {
-		for _, delay := range []time.Duration{40, 120, 200, 280, 360} {
+		for _, delay := range []time.Duration{4, 12, 40, 120, 200, 280, 360} {
 			h := newHouse(t)
 			realTime(h)
 			h.box.Rotate, h.box.DetectReuse, h.box.AllowRetry, h.box.Delay = true, !retry, retry, 150*time.Millisecond
@@ -128,6 +128,7 @@ func TestKilledWhileRefreshing(t *testing.T) {
 			time.Sleep(200 * time.Millisecond)
 			h.Lease = time.Second
 			token, err := h.token()
+			t.Logf("retry allowed %v, killed after %dms: %d refresh requests, %v", retry, delay, h.box.Count("refresh_token"), err)
 			switch {
 			case err == nil:
 				equal(t, "good at the provider", h.box.Active(string(token.AccessToken)), true)

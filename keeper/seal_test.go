@@ -155,16 +155,16 @@ func TestKeyFile(t *testing.T) {
 			value = strings.TrimSpace(line) + "="
 		}
 	}
-	h.Keys.Value = value
+	h.Keys.Value = keeper.Secret(value)
 	_, err = h.token()
 	check(t, err)
 	_, _, err = h.Rotate(context.Background())
 	wants(t, err, keeper.ErrRefused, "MINTKEEP_KEY")
-	h.Keys.Value = strings.Repeat("A", 43) + " " + value
+	h.Keys.Value = keeper.Secret(strings.Repeat("A", 43) + " " + value)
 	n, _, err := h.Rotate(context.Background())
 	check(t, err)
 	equal(t, "sealed again", n, 7)
-	h.Keys.Value = strings.Repeat("A", 43)
+	h.Keys.Value = keeper.Secret(strings.Repeat("A", 43))
 	_, err = h.token()
 	check(t, err)
 }
