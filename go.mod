@@ -3,7 +3,12 @@ module mintkeep
 go 1.26.0
 
 require (
-	github.com/mattn/go-sqlite3 v1.14.53 // indirect
-	golang.org/x/crypto v0.58.0 // indirect
-	golang.org/x/oauth2 v0.37.0 // indirect
+	github.com/mattn/go-sqlite3 v1.14.53
+	golang.org/x/crypto v0.58.0
 )
+
+require golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6d
+
+require golang.org/x/net v0.62.0
+
+require golang.org/x/oauth2 v0.37.0

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"io/fs"
+	"log/slog"
+	"strconv"
+)
+
+// The long-running modes that a person or systemd starts: serve, fcgi.
+
+func serveFlags(in *invocation) {
+	in.stringFlag("listen", "", "where to listen: `host:port`, for fcgi also unix:/path")
+	in.stringFlag("socket-mode", "0660", "permissions of the socket file, `octal`")
+}
+
+// ready opens the site before the first request, so that a fault is seen at once.
+func (in *invocation) ready() (*site, error) {
+	c, err := in.config()
+	if err != nil {
+		return nil, err
+	}
+	s := newSite(in.process, func() (*config, error) { return c, nil }, true)
+	s.config, s.log = c, newLog(in.stderr, c.errorLog)
+	db, err := openDatabase(in.ctx, c, opening{longRunning: true, log: s.log, now: in.now})
+	if err != nil {
+		return nil, err
+	}
+	s.handler = inbound(in.process, c, db, s.log)
+	return s, nil
+}
+
+func runServe(in *invocation) error {
+	s, err := in.ready()
+	if err != nil {
+		return err
+	}
+	l, err := listen(in.process, orDefault(*in.strings["listen"], "127.0.0.1:8080"), 0o660)
+	if err != nil {
+		return wrap("serve", err)
+	}
+	s.log.Info("serving HTTP", slog.String("address", l.Addr().String()))
+	return wrap("serve", serveHTTP(l, s))
+}
+
+func runFastCGI(in *invocation) error {
+	mode, err := strconv.ParseUint(*in.strings["socket-mode"], 8, 9)
+	if err != nil {
+		return in.wrong()
+	}
+	s, err := in.ready()
+	if err != nil {
+		return err
+	}
+	l, err := listen(in.process, orDefault(*in.strings["listen"], "127.0.0.1:9000"), fs.FileMode(mode))
+	if err != nil {
+		return wrap("fcgi", err)
+	}
+	s.log.Info("serving FastCGI", slog.String("address", l.Addr().String()))
+	return wrap("fcgi", serveFastCGI(l, s))
+}
+
+func orDefault(v, standard string) string {
+	if v == "" {
+		return standard
+	}
+	return v
+}

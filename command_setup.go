@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mintkeep/endpoint"
+)
+
+// The verbs that set an installation up: init, endpoint, setting.
+
+func initFlags(in *invocation) {
+	in.listFlag("me", "a profile `URL` that gets tokens; may be repeated")
+}
+
+// runInit creates what is missing: the folder, the database, the rows.
+func runInit(in *invocation) error {
+	c, err := in.config()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(c.database), 0o700); err != nil {
+		return wrap("creating the folder of the database", err)
+	}
+	o := in.opening()
+	o.create, o.longRunning = true, true // the latter sets the journal mode
+	db, err := openDatabase(in.ctx, c, o)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for _, u := range in.args {
+		if err := addEndpoint(in.ctx, db, u, *in.lists["me"]); err != nil {
+			return err
+		}
+	}
+	for _, u := range *in.lists["me"] {
+		if err := addSetting(in.ctx, db, "me", u); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(in.stdout, "The database is at", c.database)
+	return nil
+}
+
+func endpointFlags(in *invocation) {
+	in.listFlag("me", "with add: a profile `URL` that gets tokens")
+}
+
+func runEndpoint(in *invocation) error {
+	c, db, err := in.open()
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	switch {
+	case len(in.args) == 2 && in.args[0] == "add":
+		if err := addEndpoint(in.ctx, db, in.args[1], *in.lists["me"]); err != nil {
+			return err
+		}
+		for _, u := range *in.lists["me"] {
+			if err := addSetting(in.ctx, db, "me", u); err != nil {
+				return err
+			}
+		}
+		return nil
+	case len(in.args) == 2 && in.args[0] == "remove":
+		return removeSetting(in.ctx, db, "endpoint", in.args[1])
+	case len(in.args) == 0 || len(in.args) == 1 && in.args[0] == "list":
+		return listEndpoints(in, c, db)
+	}
+	return in.wrong()
+}
+
+func listEndpoints(in *invocation, c *config, db *sql.DB) error {
+	rows, err := settingRows(in.ctx, db)
+	if err != nil {
+		return err
+	}
+	var out [][]string
+	for _, r := range rows {
+		if r.name == "endpoint" {
+			out = append(out, []string{r.value, "database"})
+		}
+	}
+	for _, u := range c.endpoint {
+		out = append(out, []string{u, "configuration file"})
+	}
+	return in.list([]string{"endpoint", "from"}, out)
+}
+
+// addEndpoint trusts an endpoint. What it says about `me` is believed, so a
+// public service is only trusted for named profiles.
+func addEndpoint(ctx context.Context, db *sql.DB, address string, me []string) error {
+	u, err := url.Parse(address)
+	if err == nil {
+		err = checkSecure(u)
+	}
+	if err != nil {
+		return usageError("endpoint: " + err.Error())
+	}
+	if publicService(u.Hostname()) && len(me) == 0 {
+		rows, err := settingRows(ctx, db)
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(rows, func(r settingRow) bool { return r.name == "me" }) {
+			return usageError("endpoint: " + u.Hostname() + " signs anybody in, so everybody would get tokens of yours\nhint: name yourself too: -me https://your.site/")
+		}
+	}
+	return addSetting(ctx, db, "endpoint", address)
+}
+
+func publicService(host string) bool {
+	for _, public := range []string{"indieauth.com", "indielogin.com", "indieauth.net", "commentpara.de"} {
+		if host == public || strings.HasSuffix(host, "."+public) {
+			return true
+		}
+	}
+	return false
+}
+
+func settingFlags(in *invocation) { in.boolFlag("unset", "remove the setting, or the one value of it") }
+
+func runSetting(in *invocation) error {
+	c, db, err := in.open()
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	unset := *in.bools["unset"]
+	if len(in.args) == 0 && !unset {
+		return listSettings(in, c, db)
+	}
+	if len(in.args) == 0 || len(in.args) > 2 {
+		return in.wrong()
+	}
+	s, err := findSetting(in.args[0])
+	if err != nil {
+		return usageError("setting: " + err.Error())
+	}
+	switch {
+	case unset && len(in.args) == 2:
+		return removeSetting(in.ctx, db, s.name, in.args[1])
+	case unset:
+		_, err := db.ExecContext(in.ctx, `DELETE FROM settings WHERE setting_name = ?`, s.name)
+		return wrap("unsetting "+s.name, err)
+	case len(in.args) == 1:
+		return showSetting(in, db, s)
+	case s.name == "endpoint":
+		return addEndpoint(in.ctx, db, in.args[1], nil)
+	case s.many:
+		return addSetting(in.ctx, db, s.name, in.args[1])
+	}
+	return setSetting(in.ctx, db, s, in.args[1])
+}
+
+func showSetting(in *invocation, db *sql.DB, s settingName) error {
+	rows, err := settingRows(in.ctx, db)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, r := range rows {
+		if r.name == s.name {
+			found = true
+			fmt.Fprintln(in.stdout, r.value)
+		}
+	}
+	if !found && s.standard != "" {
+		fmt.Fprintln(in.stdout, s.standard)
+	}
+	return nil
+}
+
+func listSettings(in *invocation, c *config, db *sql.DB) error {
+	rows, err := settingRows(in.ctx, db)
+	if err != nil {
+		return err
+	}
+	var out [][]string
+	for _, s := range settingNames() {
+		set := false
+		for _, r := range rows {
+			if r.name == s.name {
+				set = true
+				out = append(out, []string{s.name, r.value, "database", s.about})
+			}
+		}
+		for _, u := range map[string][]string{"endpoint": c.endpoint, "me": c.me}[s.name] {
+			set = true
+			out = append(out, []string{s.name, u, "configuration file", s.about})
+		}
+		if !set {
+			out = append(out, []string{s.name, s.standard, "default", s.about})
+		}
+	}
+	if err := in.list([]string{"setting", "value", "from", "meaning"}, out); err != nil {
+		return err
+	}
+	_, err = parseSettings(rows, c)
+	return err
+}
+
+func addSetting(ctx context.Context, db *sql.DB, name, value string) error {
+	s, err := findSetting(name)
+	if err == nil {
+		err = s.check(value)
+	}
+	if err != nil {
+		return usageError(name + ": " + err.Error())
+	}
+	if name == "me" || name == "admin" {
+		value, _ = endpoint.CanonicalURL(value)
+	}
+	_, err = db.ExecContext(ctx, `INSERT INTO settings (setting_name, setting_value) VALUES (?, ?) ON CONFLICT DO NOTHING`, name, value)
+	return wrap("writing the setting "+name, err)
+}
+
+// setSetting replaces all rows of a setting that has one value.
+func setSetting(ctx context.Context, db *sql.DB, s settingName, value string) error {
+	if err := s.check(value); err != nil {
+		return usageError("setting " + s.name + ": " + err.Error())
+	}
+	return wrap("writing the setting "+s.name, write(ctx, db, func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM settings WHERE setting_name = ?`, s.name); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO settings (setting_name, setting_value) VALUES (?, ?)`, s.name, value)
+		return err
+	}))
+}
+
+func removeSetting(ctx context.Context, db *sql.DB, name, value string) error {
+	r, err := db.ExecContext(ctx, `DELETE FROM settings WHERE setting_name = ? AND setting_value = ?`, name, value)
+	if err != nil {
+		return wrap("removing "+name, err)
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return fmt.Errorf("%s: %s is not in the database\nhint: mintkeep setting lists what is", name, value)
+	}
+	return nil
+}

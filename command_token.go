@@ -1,0 +1,199 @@
+package main
+
+import (
+	"database/sql"
+	"fmt"
+	"strconv"
+	"time"
+
+	"mintkeep/endpoint"
+)
+
+// The verbs about what was issued: token, server, log.
+
+func tokenVerbs() []verb {
+	return []verb{
+		{"token", "list | revoke [ID…] [-client URL] [-all] | mint -me URL -client URL -scope WORDS | prune", "the tokens that were issued", tokenFlags, runToken},
+		{"server", "add|remove|list [NAME]", "resource servers that may introspect", nil, runServer},
+		{"log", "[-n N]", "what happened, newest last", logFlags, runLog},
+	}
+}
+
+func tokenFlags(in *invocation) {
+	in.stringFlag("client", "", "the app's client_id, a `URL`")
+	in.stringFlag("me", "", "with mint: your profile `URL`")
+	in.stringFlag("scope", "", "with mint: the scope, `words` with spaces between")
+	in.boolFlag("all", "with revoke: every token")
+}
+
+func runToken(in *invocation) error {
+	do := map[string]func(*invocation, *endpoint.Server) error{
+		"list": listTokens, "revoke": revokeTokens, "mint": mintToken, "prune": pruneTokens}
+	if len(in.args) == 0 || do[in.args[0]] == nil {
+		return in.wrong()
+	}
+	s, done, err := in.server()
+	if err != nil {
+		return err
+	}
+	defer done()
+	return do[in.args[0]](in, s)
+}
+
+func listTokens(in *invocation, s *endpoint.Server) error {
+	st, err := s.Settings(in.ctx)
+	if err != nil {
+		return err
+	}
+	tokens, err := s.Tokens(in.ctx)
+	if err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, t := range tokens {
+		expiry := "never"
+		if at, expires := t.Expiry(st); expires {
+			expiry = timeText(at)
+		}
+		rows = append(rows, []string{shortID(t), t.ClientID, t.Scope, timeText(t.Created), timeText(t.LastUse), expiry, t.Status(st, in.now())})
+	}
+	return in.list([]string{"id", "client", "scope", "created", "last_use", "expiry", "status"}, rows)
+}
+
+// shortID keeps php-mintoken's long ids readable; revoke takes a beginning.
+func shortID(t *endpoint.Token) string { return t.ID[:min(16, len(t.ID))] }
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.DateTime)
+}
+
+func revokeTokens(in *invocation, s *endpoint.Server) error {
+	client, all, ids := *in.strings["client"], *in.bools["all"], in.args[1:]
+	given := 0
+	for _, selected := range []bool{client != "", all, len(ids) > 0} {
+		if selected {
+			given++
+		}
+	}
+	if given != 1 {
+		return in.wrong()
+	}
+	var n int
+	var err error
+	switch {
+	case all:
+		n, err = s.RevokeAll(in.ctx)
+	case client != "":
+		n, err = s.RevokeClient(in.ctx, client)
+	default:
+		for _, id := range ids {
+			if err := s.RevokeID(in.ctx, id); err != nil {
+				return err
+			}
+		}
+		n = len(ids)
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(in.stdout, "%d revoked\n", n)
+	return err
+}
+
+func mintToken(in *invocation, s *endpoint.Server) error {
+	me, client, scope := *in.strings["me"], *in.strings["client"], *in.strings["scope"]
+	if me == "" || client == "" || scope == "" || len(in.args) > 1 {
+		return in.wrong()
+	}
+	secret, err := s.Mint(in.ctx, me, client, scope)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(in.stdout, string(secret))
+	return err
+}
+
+func pruneTokens(in *invocation, s *endpoint.Server) error {
+	st, err := s.Settings(in.ctx)
+	if err != nil {
+		return err
+	}
+	n, err := s.Prune(in.ctx, st)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(in.stdout, "%d removed\n", n)
+	return err
+}
+
+func runServer(in *invocation) error {
+	s, done, err := in.server()
+	if err != nil {
+		return err
+	}
+	defer done()
+	switch {
+	case len(in.args) == 2 && in.args[0] == "add":
+		secret, err := s.AddServer(in.ctx, in.args[1])
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(in.stdout, string(secret))
+		return err
+	case len(in.args) == 2 && in.args[0] == "remove":
+		return s.RemoveServer(in.ctx, in.args[1])
+	case len(in.args) == 0 || len(in.args) == 1 && in.args[0] == "list":
+		servers, err := s.Servers(in.ctx)
+		if err != nil {
+			return err
+		}
+		var rows [][]string
+		for _, v := range servers {
+			rows = append(rows, []string{v.Name, timeText(v.Created), timeText(v.LastUse)})
+		}
+		return in.list([]string{"name", "created", "last_use"}, rows)
+	}
+	return in.wrong()
+}
+
+func logFlags(in *invocation) { in.stringFlag("n", "50", "how many; 0 for all") }
+
+func runLog(in *invocation) error {
+	n, err := strconv.Atoi(*in.strings["n"])
+	if err != nil || n < 0 || len(in.args) > 0 {
+		return in.wrong()
+	}
+	if n == 0 {
+		n = -1
+	}
+	_, db, err := in.open()
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	found, err := db.QueryContext(in.ctx, `SELECT at, event, me, client_id, token_id, address, detail FROM
+		(SELECT * FROM events ORDER BY event_id DESC LIMIT ?) ORDER BY event_id`, n)
+	if err != nil {
+		return wrap("reading the log", err)
+	}
+	defer found.Close()
+	var rows [][]string
+	for found.Next() {
+		var c [7]sql.NullString
+		if err := found.Scan(&c[0], &c[1], &c[2], &c[3], &c[4], &c[5], &c[6]); err != nil {
+			return wrap("reading the log", err)
+		}
+		row := make([]string, len(c))
+		for i := range c {
+			row[i] = c[i].String
+		}
+		rows = append(rows, row)
+	}
+	if err := found.Err(); err != nil {
+		return wrap("reading the log", err)
+	}
+	return in.list([]string{"at", "event", "me", "client", "token", "address", "detail"}, rows)
+}

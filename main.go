@@ -1,0 +1,147 @@
+// Mintkeep is an IndieAuth token endpoint for people with a web host: it mints
+// tokens for one's own site, and keeps the tokens that other sites gave one.
+//
+// One binary, one SQLite file. How it was started decides what it is: a CGI
+// script, a FastCGI process, or a command. See the README.
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"mintkeep/endpoint"
+)
+
+func main() {
+	env := make(map[string]string)
+	for _, v := range os.Environ() {
+		name, value, _ := strings.Cut(v, "=")
+		env[name] = value
+	}
+	os.Exit(run(&process{args: os.Args[1:], env: env, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now}))
+}
+
+// A process is what the program was started with.
+type process struct {
+	args   []string
+	env    map[string]string
+	stdin  *os.File
+	stdout io.Writer
+	stderr io.Writer
+	now    func() time.Time
+}
+
+func (p *process) getenv(name string) string { return p.env[name] }
+
+// run decides the mode from the environment, before any argument is looked at:
+// in CGI the arguments can come from the query string. It returns the exit status.
+func run(p *process) int {
+	switch {
+	case isCGI(p.env):
+		return serveCGI(p)
+	case !socketsFromSystemd(p.env) && isListening(p.stdin):
+		return serveInherited(p)
+	}
+	return command(p)
+}
+
+// isCGI is hosting practice: RFC 3875 demands both REQUEST_METHOD and
+// GATEWAY_INTERFACE, but not every server sets the second. No client can set either.
+func isCGI(env map[string]string) bool {
+	return env["REQUEST_METHOD"] != "" &&
+		(env["GATEWAY_INTERFACE"] != "" || env["SERVER_PROTOCOL"] != "" || env["SCRIPT_FILENAME"] != "")
+}
+
+// A site is one installation, opened when the first request needs it. If that
+// fails, the next request tries again: the owner may have mended it.
+type site struct {
+	p           *process
+	load        func() (*config, error)
+	longRunning bool
+
+	mu      sync.Mutex
+	log     *slog.Logger
+	config  *config
+	handler http.Handler
+	checked string // document roots that config was checked against
+}
+
+func newSite(p *process, load func() (*config, error), longRunning bool) *site {
+	return &site{p: p, load: load, longRunning: longRunning, log: newLog(p.stderr, "")}
+}
+
+// ServeHTTP opens the site if need be and answers. A site that cannot be opened
+// is a 503 with one fixed sentence; the cause goes to the log.
+func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer s.recover(w)
+	handler, err := s.open(r)
+	if err != nil {
+		s.log.Error("not ready", "error", err)
+		notReady(w, r, err)
+		return
+	}
+	handler.ServeHTTP(w, r)
+}
+
+func (s *site) open(r *http.Request) (http.Handler, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.config == nil {
+		c, err := s.load()
+		if err != nil {
+			return nil, err
+		}
+		s.config = c
+	}
+	if roots := documentRoots(r); s.checked != roots {
+		if err := inDocumentRoot(s.config, strings.Split(roots, "\n")...); err != nil {
+			return nil, err
+		}
+		s.checked = roots
+	}
+	if s.handler == nil {
+		s.log = newLog(s.p.stderr, s.config.errorLog)
+		db, err := openDatabase(context.WithoutCancel(r.Context()), s.config, opening{longRunning: s.longRunning, log: s.log, now: s.p.now})
+		if err != nil {
+			return nil, err
+		}
+		s.handler = inbound(s.p, s.config, db, s.log)
+	}
+	return s.handler, nil
+}
+
+// recover turns a panic into an answer: net/http/fcgi would let it end the
+// process with all its requests.
+func (s *site) recover(w http.ResponseWriter) {
+	if v := recover(); v != nil {
+		s.log.Error("panic", "value", fmt.Sprint(v), "stack", string(debug.Stack()))
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusInternalServerError)
+		io.WriteString(w, `{"error":"server_error","error_description":"something is wrong here; the owner finds the cause in the error log"}`)
+	}
+}
+
+// inbound makes the token endpoint of an opened site.
+func inbound(p *process, c *config, db *sql.DB, log *slog.Logger) *endpoint.Server {
+	return &endpoint.Server{
+		DB:             db,
+		URL:            c.url,
+		Now:            p.now,
+		SettingsColumn: settingsColumn,
+		ParseSettings:  remember(func(text string) (*endpoint.Settings, error) { return parseSettingsText(text, c) }),
+		Client:         trustedClient(c),
+		Record:         recordEvent,
+		Unavailable:    unavailable,
+		Stripped:       strippedBy,
+		Log:            log,
+	}
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/http/fcgi"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	drainHandlers = 7 * time.Second        // mod_fcgid kills 8 s after its first SIGTERM
+	drainConns    = 250 * time.Millisecond // for the last answers to leave
+)
+
+// isListening reports whether the file is a listening socket, by which a web
+// server hands over FastCGI. A socket alone says nothing: Apache gives CGI
+// programs a connected one.
+func isListening(f *os.File) bool {
+	if f == nil {
+		return false
+	}
+	c, err := f.SyscallConn()
+	if err != nil {
+		return false
+	}
+	listening := 0
+	err2 := c.Control(func(fd uintptr) {
+		listening, err = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
+	})
+	return err == nil && err2 == nil && listening == 1
+}
+
+// serveInherited is FastCGI on a listening socket that a web server left on
+// file descriptor 0. The first argument is the configuration file: no server
+// puts words of a query there.
+func serveInherited(p *process) int {
+	l, err := net.FileListener(p.stdin)
+	if err != nil {
+		fmt.Fprintln(p.stderr, "mintkeep: taking over the FastCGI socket:", err)
+		return 1
+	}
+	s := newSite(p, func() (*config, error) {
+		file := firstArgument(p.args)
+		if file == "" {
+			file = p.env["MINTKEEP_CONFIG"]
+		}
+		if file == "" && p.env["MINTKEEP_DATABASE"] == "" {
+			return nil, &noConfigError{}
+		}
+		c, err := readConfig(file, p.getenv, nil)
+		if err != nil {
+			return nil, err
+		}
+		return c.withDefaults("")
+	}, true)
+	if err := serveFastCGI(l, s); err != nil {
+		fmt.Fprintln(p.stderr, "mintkeep: FastCGI:", err)
+		return 1
+	}
+	return 0
+}
+
+// socketsFromSystemd reports whether sockets were handed over by systemd (sd_listen_fds(3)).
+func socketsFromSystemd(env map[string]string) bool {
+	n, err := strconv.Atoi(env["LISTEN_FDS"])
+	return err == nil && n >= 1 && env["LISTEN_PID"] == strconv.Itoa(os.Getpid())
+}
+
+// listen takes systemd's sockets, or opens one: unix:/path or host:port.
+func listen(p *process, address string, mode fs.FileMode) (net.Listener, error) {
+	if socketsFromSystemd(p.env) {
+		l, err := net.FileListener(os.NewFile(3, "systemd"))
+		return l, wrap("taking over systemd's socket", err)
+	}
+	path, unix := strings.CutPrefix(address, "unix:")
+	if !unix {
+		return net.Listen("tcp", address)
+	}
+	if err := removeStale(path); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// removeStale removes a socket file that nobody listens on any more.
+func removeStale(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Type() != fs.ModeSocket {
+		return nil
+	}
+	if c, err := net.Dial("unix", path); err == nil {
+		c.Close()
+		return fmt.Errorf("listening on %s: another program does already", path)
+	}
+	return os.Remove(path)
+}
+
+// spendMemory lets garbage wait: net/http/fcgi takes 64 KB of buffers for each
+// connection, and with the runtime's 4 MB heap a fifth of the time would go
+// into collecting them. Costs about 16 MB.
+func spendMemory() { debug.SetGCPercent(400) }
+
+// serveHTTP serves plain HTTP until a signal, then lets requests finish.
+func serveHTTP(l net.Listener, h http.Handler) error {
+	spendMemory()
+	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: 60 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 64 << 10}
+	stop := make(chan os.Signal, 8)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	drained := make(chan error, 1)
+	go func() {
+		<-stop
+		ctx, cancel := context.WithTimeout(context.Background(), 3*drainHandlers)
+		defer cancel()
+		drained <- s.Shutdown(ctx)
+	}()
+	if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-drained
+}
+
+// serveFastCGI serves until SIGTERM, SIGINT or SIGUSR1, or until the program's
+// file has been replaced; then it stops accepting and lets requests finish.
+// Further signals are swallowed: mod_fcgid repeats its SIGTERM after a second.
+func serveFastCGI(l net.Listener, s *site) error {
+	spendMemory()
+	stop := make(chan os.Signal, 8)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	var stopping atomic.Bool
+	end := func() {
+		stopping.Store(true)
+		l.Close()
+	}
+	go func() {
+		for range stop {
+			end()
+		}
+	}()
+	conns := &countingListener{Listener: l}
+	var handlers atomic.Int64
+	replaced := replacement()
+	err := fcgi.Serve(conns, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handlers.Add(1)
+		defer handlers.Add(-1)
+		s.ServeHTTP(w, withFront(r, fcgi.ProcessEnv(r)))
+		if replaced() {
+			end()
+		}
+	}))
+	if !stopping.Load() {
+		return err
+	}
+	waitForZero(&handlers, drainHandlers)
+	waitForZero(&conns.open, drainConns)
+	return nil
+}
+
+func waitForZero(n *atomic.Int64, atMost time.Duration) {
+	for until := time.Now().Add(atMost); n.Load() > 0 && time.Now().Before(until); {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// replacement returns a function that says, looking every tenth time, whether
+// the program's file is another one than at the start.
+func replacement() func() bool {
+	name, err := os.Executable()
+	if err != nil {
+		return func() bool { return false }
+	}
+	start, err := os.Stat(name)
+	if err != nil {
+		return func() bool { return false }
+	}
+	var n atomic.Int64
+	return func() bool {
+		if n.Add(1)%10 != 0 {
+			return false
+		}
+		now, err := os.Stat(name)
+		return err == nil && (!os.SameFile(start, now) || !now.ModTime().Equal(start.ModTime()))
+	}
+}
+
+// A countingListener knows how many of its connections are open.
+type countingListener struct {
+	net.Listener
+	open atomic.Int64
+}
+
+// Accept counts the connection until it is closed.
+func (l *countingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	l.open.Add(1)
+	return &countedConn{Conn: c, closed: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
+}
+
+type countedConn struct {
+	net.Conn
+	closed func()
+}
+
+// Close closes the connection.
+func (c *countedConn) Close() error {
+	c.closed()
+	return c.Conn.Close()
+}

@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	_ "embed"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+)
+
+//go:embed schema.sql
+var schema string
+
+// schemaVersion is the user_version that schema.sql sets.
+const schemaVersion = 1
+
+// An opening says how a database is opened.
+type opening struct {
+	longRunning bool // by a process that answers more than one request
+	create      bool // even where a mistyped path could explain that the file is missing
+	log         *slog.Logger
+	now         func() time.Time
+}
+
+// openDatabase opens the database and brings it up to date.
+func openDatabase(ctx context.Context, c *config, o opening) (*sql.DB, error) {
+	current := !o.longRunning && upToDate(c.database)
+	if !current {
+		if err := ensureFile(c, o.create); err != nil {
+			return nil, err
+		}
+	}
+	db, err := sql.Open("sqlite3", dsn(c, o.longRunning))
+	if err != nil {
+		return nil, fmt.Errorf("opening %s: %w", c.database, err)
+	}
+	db.SetMaxOpenConns(1)
+	if o.longRunning {
+		db.SetMaxOpenConns(8)
+		db.SetMaxIdleConns(8)
+		db.SetConnMaxLifetime(time.Minute) // the file may be replaced
+	}
+	if current {
+		return db, nil
+	}
+	adopted, err := upgrade(ctx, db)
+	if err == nil && adopted {
+		err = warnLeftovers(ctx, db, o)
+	}
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("opening %s: %w", c.database, err)
+	}
+	return db, nil
+}
+
+// dsn names the file and the options of each connection: wait for locks, begin
+// transactions as writers, write durably. The journal mode is left as the file
+// has it where a process answers but one request.
+func dsn(c *config, longRunning bool) string {
+	options := "_busy_timeout=8000&_txlock=immediate&_synchronous=FULL"
+	if longRunning {
+		options += "&_stmt_cache_size=32"
+	}
+	switch {
+	case c.journal == "wal":
+		options += "&_journal_mode=WAL"
+	case longRunning:
+		options += "&_journal_mode=DELETE"
+	}
+	return "file:" + (&url.URL{Path: c.database}).EscapedPath() + "?" + options
+}
+
+// ensureFile makes the database file 0600 before SQLite opens it, which would
+// make it readable by everybody. It never makes one where a mistyped path is
+// the likelier explanation.
+func ensureFile(c *config, create bool) error {
+	_, err := os.Stat(c.database)
+	if err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return wrap("opening the database", err)
+	}
+	if !create && (len(c.endpoint) == 0 || !emptyFolder(c)) {
+		if _, err := os.Stat(c.database); err == nil {
+			return nil // another process was faster
+		}
+		return fmt.Errorf("there is no database at %s\nhint: create it with `mintkeep init`; or put `endpoint: URL` into the configuration file and let the database lie in an existing, empty folder", c.database)
+	}
+	f, err := os.OpenFile(c.database, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return wrap("creating the database", err)
+	}
+	return wrap("creating the database", f.Close())
+}
+
+// upToDate reads the schema version from the file's header (SQLite's file
+// format, section 1.3), which saves a process of one request a statement. It
+// says no in WAL mode, where the header may be stale. Only before SQLite opens
+// the file: closing it later would drop SQLite's locks.
+func upToDate(database string) bool {
+	f, err := os.Open(database)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	var h [64]byte
+	_, err = f.ReadAt(h[:], 0)
+	return err == nil && h[18] == 1 && h[19] == 1 && binary.BigEndian.Uint32(h[60:]) == schemaVersion
+}
+
+// emptyFolder reports whether the database's folder exists and holds nothing
+// but our own files.
+func emptyFolder(c *config) bool {
+	entries, err := os.ReadDir(filepath.Dir(c.database))
+	if err != nil {
+		return false
+	}
+	ours := []string{filepath.Base(c.keyFile), filepath.Base(c.errorLog), "check"}
+	for _, e := range entries {
+		if !slices.Contains(ours, e.Name()) {
+			return false
+		}
+	}
+	return true
+}
+
+func wrap(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// upgrade brings the schema to this program's version in one transaction, and
+// says whether it took over a database of php-mintoken's. Many processes may find
+// an old file at once: who comes second finds it done.
+func upgrade(ctx context.Context, db *sql.DB) (adopted bool, err error) {
+	version, err := userVersion(ctx, db)
+	if err != nil || version == schemaVersion {
+		return false, err
+	}
+	err = write(ctx, db, func(tx *sql.Tx) error {
+		version, err := userVersion(ctx, tx)
+		if err != nil || version == schemaVersion {
+			return err
+		}
+		if version > schemaVersion {
+			return fmt.Errorf("the database was made by a newer mintkeep (schema %d, this one knows %d)\nhint: upload the newer program; this one leaves the file as it is", version, schemaVersion)
+		}
+		if adopted, err = adoptMintoken(ctx, tx); err != nil {
+			return fmt.Errorf("upgrading: %w", err)
+		}
+		_, err = tx.ExecContext(ctx, schema)
+		return wrap("upgrading", err)
+	})
+	return adopted, err
+}
+
+type rowQuerier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func userVersion(ctx context.Context, db rowQuerier) (v int, err error) {
+	err = db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&v)
+	return v, err
+}
+
+// adoptMintoken gives php-mintoken's table the columns that ours has in
+// addition. It refuses a file with other people's tables.
+func adoptMintoken(ctx context.Context, tx *sql.Tx) (adopted bool, err error) {
+	var tables, mintoken int
+	err = tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE name IN ('tokens', 'settings'))
+		FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`).Scan(&tables, &mintoken)
+	if err != nil || tables == 0 {
+		return false, err
+	}
+	if mintoken != 2 {
+		return false, errors.New("this is not a database of mintkeep or php-mintoken\nhint: check the path in the line `database:`")
+	}
+	for _, column := range []string{"grant_id INTEGER", "last_server TEXT"} {
+		if _, err := tx.ExecContext(ctx, `ALTER TABLE tokens ADD COLUMN `+column); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// warnLeftovers says how many of php-mintoken's tokens are past their date:
+// current PHP accepted them all the same.
+func warnLeftovers(ctx context.Context, db *sql.DB, o opening) error {
+	var n int
+	err := db.QueryRowContext(ctx, `SELECT count(*) FROM tokens WHERE revoked <= ?`, o.now().UTC().Format(time.DateTime)).Scan(&n)
+	if err != nil {
+		return fmt.Errorf("counting old tokens: %w", err)
+	}
+	o.log.Warn("took over a database of php-mintoken; its apps with tokens past their date must sign in again", "past_their_date", n)
+	return nil
+}
+
+// unavailable tells a database that is busy, full or cannot be written at the
+// moment from a fault of the program.
+func unavailable(err error) bool {
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	}
+	switch e.Code {
+	case sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrFull, sqlite3.ErrIoErr, sqlite3.ErrReadonly,
+		sqlite3.ErrCantOpen, sqlite3.ErrPerm, sqlite3.ErrNomem, sqlite3.ErrProtocol:
+		return true
+	}
+	return false
+}
+
+// inDocumentRoot refuses a file that the web server could hand out. The better
+// place it names is beside the document root.
+func inDocumentRoot(c *config, roots ...string) error {
+	if c.inRoot == "yes" {
+		return nil
+	}
+	for _, root := range roots {
+		if root == "" || root == "/" {
+			continue
+		}
+		realRoot, realDirs := realPath(root), make(map[string]string)
+		for _, file := range []struct{ key, path string }{{"database", c.database}, {"key_file", c.keyFile}, {"errorlog", c.errorLog}} {
+			dir := filepath.Dir(file.path)
+			if realDirs[dir] == "" {
+				realDirs[dir] = realPath(dir)
+			}
+			if file.path == "" || !below(filepath.Clean(root), dir) && !below(realRoot, realDirs[dir]) {
+				continue
+			}
+			better := filepath.Join(filepath.Dir(filepath.Clean(root)), "mintkeep", filepath.Base(file.path))
+			return fmt.Errorf("%s lies below %s, from where the web server may hand it to anybody\nhint: move it, for example to `%s: %s`", file.path, root, file.key, better)
+		}
+	}
+	return nil
+}
+
+func below(folder, dir string) bool {
+	return dir == folder || strings.HasPrefix(dir, strings.TrimSuffix(folder, "/")+"/")
+}
+
+// realPath is the path with symbolic links resolved, or as it is.
+func realPath(p string) string {
+	if r, err := filepath.EvalSymlinks(p); err == nil {
+		return r
+	}
+	return filepath.Clean(p)
+}
