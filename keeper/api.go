@@ -3,6 +3,7 @@ package keeper
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -235,7 +236,17 @@ func (k *Keeper) writeError(w http.ResponseWriter, r *http.Request, err error, d
 func (k *Keeper) writePageError(w http.ResponseWriter, r *http.Request, err error) {
 	e := k.judge(err)
 	k.headers(w, r, e, err)
-	_ = page(w, e.status, "Not connected", strings.ToUpper(e.desc[:1])+e.desc[1:]+".", "")
+	k.page(w, e.status, "Not connected", strings.ToUpper(e.desc[:1])+e.desc[1:]+".")
+}
+
+func (k *Keeper) page(w http.ResponseWriter, status int, title string, paragraphs ...string) {
+	if k.Page != nil {
+		k.Page(w, status, title, paragraphs...)
+		return
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, title+"\n\n"+strings.Join(paragraphs, "\n")+"\n")
 }
 
 func writeJSON(w http.ResponseWriter, status int, body any) {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -140,6 +141,12 @@ func (k *Keeper) apiKey(ctx context.Context, s Secret) (a APIKey, ok bool, err e
 	return a, true, nil
 }
 
+func errOtherProvider() error {
+	return &apiError{status: http.StatusForbidden, code: "access_denied", desc: "this API key is for another provider"}
+}
+
+// covers reports whether the key is good for a user's connection at a provider.
+// The zero key, the owner's own, is good for all.
 func (a APIKey) covers(user, provider string) bool {
 	return (a.User == "" || a.User == user) && (a.Provider == "" || a.Provider == provider)
 }
@@ -157,12 +164,16 @@ func (k *Keeper) noteRead(ctx context.Context, a APIKey, c kept) error {
 		return fmt.Errorf("recording a read: %w", err)
 	}
 	return k.tx(ctx, func(tx *sql.Tx) error {
-		_, err1 := tx.ExecContext(ctx, `INSERT INTO api_reads (api_key_name, connection_id, last_use) VALUES (?, ?, ?)
-			ON CONFLICT DO UPDATE SET last_use = excluded.last_use`, a.Name, c.ID, text(now))
+		res, err1 := tx.ExecContext(ctx, `INSERT INTO api_reads (api_key_name, connection_id, last_use)
+			SELECT api_key_name, connection_id, ? FROM api_keys, connections WHERE api_key_name = ? AND connection_id = ?
+			ON CONFLICT DO UPDATE SET last_use = excluded.last_use`, text(now), a.Name, c.ID)
 		_, err2 := tx.ExecContext(ctx, `UPDATE api_keys SET last_use = ? WHERE api_key_name = ?`, text(now), a.Name)
 		_, err3 := tx.ExecContext(ctx, `UPDATE connections SET last_use = ? WHERE connection_id = ?`, text(now), c.ID)
 		if err := errors.Join(err1, err2, err3); err != nil {
 			return fmt.Errorf("recording a read: %w", err)
+		}
+		if n, err := res.RowsAffected(); n == 0 || err != nil {
+			return errors.Join(err, unknownToken(c.Name)) // the key or the token has just been removed
 		}
 		e := c.event("read", "")
 		e.Actor = a.Name

@@ -282,18 +282,3 @@ func (k *Keeper) askToken(ctx context.Context, s site, form url.Values) (answer,
 	}
 	return a, nil
 }
-
-// expiry is what the provider said, else what a JWT says of itself, else what
-// the owner said, else unknown.
-func expiry(sent time.Time, in time.Duration, token Secret, assumed time.Duration) time.Time {
-	if in > 0 {
-		return sent.Add(in)
-	}
-	if exp := jwtExpiry(token); !exp.IsZero() {
-		return exp
-	}
-	if assumed > 0 {
-		return sent.Add(assumed)
-	}
-	return time.Time{}
-}

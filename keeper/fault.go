@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"errors"
-	"sort"
 	"strings"
 	"time"
 )
@@ -51,19 +50,6 @@ func (f *Fault) Unwrap() []error {
 
 func refuse(what, hint string) error {
 	return &Fault{Kind: ErrRefused, What: what, Hint: hint}
-}
-
-func sortedSet(words []string) []string {
-	seen := map[string]bool{}
-	out := []string{}
-	for _, w := range words {
-		if !seen[w] {
-			seen[w] = true
-			out = append(out, w)
-		}
-	}
-	sort.Strings(out)
-	return out
 }
 
 // nameFits reports whether s can be a user, a connection or a provider: it

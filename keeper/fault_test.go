@@ -61,7 +61,8 @@ func TestSecretCleared(t *testing.T) {
 	equal(t, "has secret", p.HasSecret, false)
 }
 
-// Forgetting while another process refreshes: the connection is gone, and stays gone.
+// Forgetting waits for a refresh that another process has begun, so that the
+// token which that brings is revoked too. The connection is gone, and stays gone.
 func TestForgetWhileRefreshing(t *testing.T) {
 	h := newHouse(t)
 	h.box.Delay = 0
@@ -72,12 +73,14 @@ func TestForgetWhileRefreshing(t *testing.T) {
 	k := open(h.path)
 	defer k.DB.Close()
 	k.Now = h.clock.now
-	done := make(chan error)
-	go func() { _, err := k.Token(context.Background(), "owner", "box", 0); done <- err }()
-	time.Sleep(100 * time.Millisecond)
-	_, err := h.Forget(context.Background(), "owner", "box", keeper.Policy{})
+	done := make(chan keeper.Token)
+	go func() { token, _ := k.Token(context.Background(), "owner", "box", 0); done <- token }()
+	time.Sleep(150 * time.Millisecond)
+	o, err := h.Forget(context.Background(), "owner", "box", keeper.Policy{RevokeOnline: true})
 	check(t, err)
-	wants(t, <-done, keeper.ErrUnknown)
+	equal(t, "result", o.Result, keeper.Revoked)
+	equal(t, "refreshes", h.box.Count("refresh_token"), 1)
+	equal(t, "alive at the provider", h.box.Active(string((<-done).AccessToken)) || h.box.Active("box-access-000003-secret"), false)
 	_, err = h.Connection(context.Background(), "owner", "box")
 	wants(t, err, keeper.ErrUnknown)
 }

@@ -34,7 +34,7 @@ const (
 // Forget revokes a connection's tokens at the provider (RFC 7009) as the policy
 // says, removes it, and says honestly what became of it.
 func (k *Keeper) Forget(ctx context.Context, user, name string, policy Policy) (Outcome, error) {
-	return k.forget(ctx, user, name, policy, "")
+	return k.forget(ctx, user, name, policy, APIKey{})
 }
 
 // ForgetAll forgets every connection of a user, or ("") of everybody.
@@ -54,15 +54,17 @@ func (k *Keeper) ForgetAll(ctx context.Context, user string, policy Policy) ([]O
 	return done, nil
 }
 
-func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, actor string) (Outcome, error) {
+// forget works under the lease, so that no refresh brings a token that nobody
+// revokes.
+func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, by APIKey) (Outcome, error) {
 	o := Outcome{User: user, Name: name}
-	r, err := k.ring()
+	r, c, until, err := k.claim(ctx, user, name)
 	if err != nil {
 		return o, err
 	}
-	c, err := k.load(ctx, k.DB, user, name)
-	if err != nil {
-		return o, err
+	if !by.covers(c.User, c.Provider) {
+		k.dropLease(ctx, c)
+		return o, unknownToken(name)
 	}
 	asked := policy.RevokeOnline
 	if slices.Contains(strings.Fields(c.Scope), "offline_access") {
@@ -71,7 +73,9 @@ func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, a
 	ctx = context.WithoutCancel(ctx)
 	o.Result = NotRevoked
 	if asked && c.Kind == KindOAuth2 {
-		o.Err = k.revokeAll(ctx, r, c)
+		asking, cancel := context.WithDeadline(ctx, until)
+		defer cancel()
+		o.Err = k.revokeAll(asking, r, c)
 		switch {
 		case o.Err == nil:
 			o.Result = Revoked
@@ -83,32 +87,68 @@ func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, a
 			o.Result = KeptQueued
 		}
 	}
-	return o, k.saveForgotten(ctx, r, c, o, actor)
+	return o, k.insist(ctx, func() error {
+		return k.tx(ctx, func(tx *sql.Tx) error { return k.saveForgotten(ctx, tx, r, c, o, by) })
+	})
 }
 
-func (k *Keeper) saveForgotten(ctx context.Context, r *ring, c kept, o Outcome, actor string) error {
-	return k.tx(ctx, func(tx *sql.Tx) error {
-		e := c.event("forgotten", o.Result)
-		e.Actor = actor
-		if o.Result == KeptQueued {
-			e.Kind = "forgetting"
-			_, err := tx.ExecContext(ctx, `UPDATE connections SET state = 'forgetting', failures = failures + 1, last_error = ?, retry_after = ?,
-				updated = ? WHERE connection_id = ?`, firstLine(o.Err.Error()), text(k.now().Add(backoff(c.Failures, o.Err))), text(k.now()), c.ID)
-			return errors.Join(err, k.record(ctx, tx, e))
+// claim waits for the lease of a connection and says until when it may be used
+// to ask the provider.
+func (k *Keeper) claim(ctx context.Context, user, name string) (*ring, kept, time.Time, error) {
+	deadline := time.Now().Add(k.lease() + k.timeout())
+	for {
+		began := time.Now()
+		r, err := k.ring()
+		if err != nil {
+			return nil, kept{}, began, err
 		}
-		if o.Result == Queued {
-			if err := k.queue(ctx, tx, r, c, o.Err); err != nil {
-				return err
-			}
+		c, err := k.load(ctx, k.DB, user, name)
+		if err != nil {
+			return nil, c, began, err
 		}
+		got, err := k.takeLease(ctx, c, k.now())
+		if got || err != nil {
+			return r, c, began.Add(k.leaseUse()), err
+		}
+		if began.After(deadline) {
+			return nil, c, began, &Fault{Kind: ErrFailing, What: fmt.Sprintf("connection %s/%s: another process is still refreshing it", user, name)}
+		}
+		if err := pause(ctx); err != nil {
+			return nil, c, began, err
+		}
+	}
+}
+
+// saveForgotten removes the connection, or notes that it is to go. If somebody
+// has connected again meanwhile, the new connection stays.
+func (k *Keeper) saveForgotten(ctx context.Context, tx *sql.Tx, r *ring, c kept, o Outcome, by APIKey) error {
+	e := c.event("forgotten", o.Result)
+	e.Actor = by.Name
+	query, args := `DELETE FROM connections WHERE connection_id = ? AND generation = ?`, []any{c.ID, c.generation}
+	if o.Result == KeptQueued {
+		e.Kind = "forgetting"
+		query = `UPDATE connections SET state = 'forgetting', failures = failures + 1, last_error = ?, retry_after = ?,
+			updated = ?, lease_until = NULL WHERE connection_id = ? AND generation = ?`
+		args = append([]any{firstLine(o.Err.Error()), text(k.now().Add(backoff(c.Failures, o.Err))), text(k.now())}, args...)
+	}
+	res, err := tx.ExecContext(ctx, query, args...)
+	if err != nil {
+		return fmt.Errorf("forgetting %s/%s: %w", c.User, c.Name, err)
+	}
+	if n, err := res.RowsAffected(); n == 0 || err != nil {
+		return errors.Join(err, &Fault{Kind: ErrFailing, What: fmt.Sprintf("connection %s/%s was made anew meanwhile and stays", c.User, c.Name)})
+	}
+	if o.Result == Queued {
+		if err := k.queue(ctx, tx, r, c, o.Err); err != nil {
+			return err
+		}
+	}
+	if o.Result != KeptQueued {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM api_reads WHERE connection_id = ?`, c.ID); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM connections WHERE connection_id = ?`, c.ID); err != nil {
-			return fmt.Errorf("forgetting %s/%s: %w", c.User, c.Name, err)
-		}
-		return k.record(ctx, tx, e)
-	})
+	}
+	return k.record(ctx, tx, e)
 }
 
 // revokeAll revokes the refresh token, and with it the access token if that is

@@ -34,6 +34,9 @@ func (k *Keeper) getToken(r *http.Request, key APIKey, _ []string) (int, any, er
 	if err != nil {
 		return 0, nil, err
 	}
+	if !key.covers(c.User, t.Provider) { // connected to something else just now
+		return 0, nil, unknownToken(c.Name)
+	}
 	if err := k.noteRead(r.Context(), key, c); err != nil {
 		return 0, nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
@@ -123,7 +124,7 @@ func (k *Keeper) Connect(ctx context.Context, t Target, grant string, ask Ask) (
 	if err := get(ctx, s, &n, ask); err != nil {
 		return Connection{}, fmt.Errorf("connecting %s: %w", t.Name, err)
 	}
-	return k.keep(context.WithoutCancel(ctx), r, n, "connected", "")
+	return k.keep(context.WithoutCancel(ctx), r, n, "connected")
 }
 
 // first is a first token on its way into the database.
@@ -134,12 +135,13 @@ type first struct {
 	clientID                      string
 	clientSecret, password, extra Secret
 	scopes                        []string
+	by                            APIKey // who stores it; zero is the owner
 }
 
 // keep writes a first token, over an older one of the same user and name if there is one.
-func (k *Keeper) keep(ctx context.Context, r *ring, n first, event, actor string) (Connection, error) {
+func (k *Keeper) keep(ctx context.Context, r *ring, n first, event string) (Connection, error) {
 	err := k.insist(ctx, func() error {
-		return k.tx(ctx, func(tx *sql.Tx) error { return k.insertFirst(ctx, tx, r, n, event, actor) })
+		return k.tx(ctx, func(tx *sql.Tx) error { return k.insertFirst(ctx, tx, r, n, event) })
 	})
 	if err != nil {
 		return Connection{}, err
@@ -147,14 +149,24 @@ func (k *Keeper) keep(ctx context.Context, r *ring, n first, event, actor string
 	return k.Connection(ctx, n.User, n.Name)
 }
 
-func (k *Keeper) insertFirst(ctx context.Context, tx *sql.Tx, r *ring, n first, event, actor string) error {
+func (k *Keeper) insertFirst(ctx context.Context, tx *sql.Tx, r *ring, n first, event string) error {
 	key, err := k.sealingKey(ctx, tx, r)
 	if err != nil {
 		return err
 	}
 	c := kept{Connection: Connection{User: n.User, Name: n.Name, Provider: n.Provider}}
-	var before string
-	_ = tx.QueryRowContext(ctx, `SELECT state FROM connections WHERE user_id = ? AND connection_name = ?`, n.User, n.Name).Scan(&before)
+	before, err := k.load(ctx, tx, n.User, n.Name)
+	if err != nil && !errors.Is(err, ErrUnknown) {
+		return err
+	}
+	if !n.by.covers(n.User, n.Provider) || err == nil && !n.by.covers(n.User, before.Provider) {
+		return errOtherProvider()
+	}
+	if before.rowState == StateForgetting { // the old token is still to be revoked
+		if err := k.queue(ctx, tx, r, before, errors.New(before.LastError)); err != nil {
+			return err
+		}
+	}
 	granted := n.scope
 	if granted == "" {
 		granted = n.Scope // RFC 6749 section 5.1: not said means as requested
@@ -191,8 +203,8 @@ func (k *Keeper) insertFirst(ctx context.Context, tx *sql.Tx, r *ring, n first, 
 		return fmt.Errorf("keeping connection %s/%s: %w", n.User, n.Name, err)
 	}
 	e := c.event(event, n.grant)
-	e.Actor = actor
-	if before == StateFailing || before == StateDead {
+	e.Actor = n.by.Name
+	if before.rowState == StateFailing || before.rowState == StateDead {
 		if err := k.record(ctx, tx, c.event("recovered", "")); err != nil {
 			return err
 		}

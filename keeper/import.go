@@ -7,8 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/url"
-	"sort"
+	"slices"
 	"time"
 )
 
@@ -84,7 +85,7 @@ func (k *Keeper) importOne(ctx context.Context, p Provider, n first) (Imported, 
 	if err != nil {
 		return result, err
 	}
-	_, err = k.keep(ctx, r, n, "imported", "")
+	_, err = k.keep(ctx, r, n, "imported")
 	return result, err
 }
 
@@ -103,8 +104,8 @@ func (k *Keeper) ImportPyAuthFlow(ctx context.Context, from io.Reader, user stri
 		return nil, &Fault{Kind: ErrRefused, What: "this is not a PyAuthFlow token store", Err: err}
 	}
 	done := []Imported{}
-	for _, client := range sortedKeys(store) {
-		for _, scope := range sortedKeys(store[client]) {
+	for _, client := range slices.Sorted(maps.Keys(store)) {
+		for _, scope := range slices.Sorted(maps.Keys(store[client])) {
 			e := store[client][scope]
 			if e.Client == "" || e.Issuer == "" || e.Access == "" && e.Refresh == "" {
 				done = append(done, Imported{Name: scope, Result: "skipped: it holds no token (a flow that was never finished)"})
@@ -174,13 +175,4 @@ func firstFree(name string, free func(string) (bool, error)) (string, error) {
 			return try, err
 		}
 	}
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	keys := []string{}
-	for name := range m {
-		keys = append(keys, name)
-	}
-	sort.Strings(keys)
-	return keys
 }

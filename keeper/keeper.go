@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -47,6 +48,9 @@ type Keeper struct {
 	Log *slog.Logger
 	// URL is BASE, the public URL of the program; needed for the browser flow.
 	URL string
+	// Page writes a page of a few paragraphs for a browser; the caller has the
+	// program's way of writing HTML. nil writes plain text.
+	Page func(w http.ResponseWriter, status int, title string, paragraphs ...string)
 	// Admin reports whether a request comes from a signed-in administrator; nil is never.
 	Admin func(*http.Request) bool
 	// Timeout limits one request to a provider; 0 is 12 s.
@@ -126,6 +130,9 @@ func (k *Keeper) lease() time.Duration {
 	return 25 * time.Second
 }
 
+// leaseUse is how much of a lease is used for asking; the rest is for saving.
+func (k *Keeper) leaseUse() time.Duration { return k.lease() * 9 / 10 }
+
 func (k *Keeper) log() *slog.Logger {
 	if k.Log != nil {
 		return k.Log
@@ -167,5 +174,6 @@ func (k *Keeper) record(ctx context.Context, tx *sql.Tx, e Event) error {
 // since several providers write them.
 func NormalScope(scope string) string {
 	words := strings.FieldsFunc(scope, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' || r == '\n' })
-	return strings.Join(sortedSet(words), " ")
+	slices.Sort(words)
+	return strings.Join(slices.Compact(words), " ")
 }

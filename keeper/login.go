@@ -2,13 +2,10 @@ package keeper
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // Login configures the JSON login grant: user name and password are posted as
@@ -119,28 +116,6 @@ func (k *Keeper) postLogin(ctx context.Context, s site, path string, body map[st
 	return a, nil
 }
 
-// moment reads seconds from now, a Unix time, or a date; a date without a zone is UTC.
-func moment(s string, now time.Time) time.Time {
-	s = strings.TrimSpace(s)
-	if f, err := strconv.ParseFloat(s, 64); err == nil {
-		switch {
-		case !(f > 0) || f > 1e14:
-			return time.Time{}
-		case f > 1e11: // milliseconds since 1970
-			return time.UnixMilli(int64(f)).UTC()
-		case f > 1e9:
-			return time.Unix(int64(f), 0).UTC()
-		}
-		return now.Add(time.Duration(f * float64(time.Second)))
-	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05", "2006-01-02"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC()
-		}
-	}
-	return time.Time{}
-}
-
 // logout ends the session at the server: the refresh token as a JSON string,
 // the access token as bearer.
 func (k *Keeper) logout(ctx context.Context, s site, access, refresh Secret) error {
@@ -162,5 +137,3 @@ func (k *Keeper) logout(ctx context.Context, s site, access, refresh Secret) err
 	}
 	return nil
 }
-
-var _ json.Marshaler = Secret("") // so that a Secret never slips into a request body unhidden

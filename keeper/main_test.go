@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	_ "embed"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,10 +21,7 @@ import (
 	"mintkeep/keeper/keepertest"
 )
 
-//go:embed testdata/schema.sql
-var schema string
-
-const dsn = "?_txlock=immediate&_busy_timeout=8000&_foreign_keys=1"
+const dsn = "?_txlock=immediate&_busy_timeout=8000"
 
 // TestMain lets the test binary be a second process: several of these tests
 // are about processes that share a database, and about one being killed.
@@ -76,8 +72,8 @@ func unavailable(err error) bool {
 }
 
 func record(ctx context.Context, tx *sql.Tx, e keeper.Event) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		e.At.UTC().Format("2006-01-02 15:04:05"), e.Kind, e.User, e.Connection, e.Provider, e.Actor, e.Detail)
+	_, err := tx.ExecContext(ctx, `INSERT INTO events (at, event, connection, actor, detail) VALUES (?, ?, ?, ?, ?)`,
+		e.At.UTC().Format("2006-01-02 15:04:05"), e.Kind, e.User+"/"+e.Connection, e.Actor, e.Detail)
 	return err
 }
 
@@ -116,7 +112,9 @@ func newHouse(t testing.TB) *house {
 	check(t, err)
 	t.Cleanup(func() { _ = db.Close() })
 	db.SetMaxOpenConns(1) // as in CGI: a query inside another one would hang
-	_, err = db.Exec(schema + `; CREATE TABLE events (at TEXT, kind TEXT, user TEXT, connection TEXT, provider TEXT, actor TEXT, detail TEXT)`)
+	schema, err := os.ReadFile("../schema.sql")
+	check(t, err)
+	_, err = db.Exec(string(schema))
 	check(t, err)
 	check(t, keeper.NewKeyFile(strings.TrimSuffix(path, ".db")+".key"))
 	h := &house{t: t, path: path, clock: &clock{t: time.Date(2026, 11, 20, 12, 0, 0, 0, time.FixedZone("CET", 3600))}, box: keepertest.New(), log: &bytes.Buffer{}}
@@ -167,7 +165,7 @@ func (h *house) state() keeper.Connection {
 
 func (h *house) events(kind string) (n int) {
 	h.t.Helper()
-	check(h.t, h.DB.QueryRow(`SELECT count(*) FROM events WHERE kind = ?`, kind).Scan(&n))
+	check(h.t, h.DB.QueryRow(`SELECT count(*) FROM events WHERE event = ?`, kind).Scan(&n))
 	return n
 }
 

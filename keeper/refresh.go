@@ -11,11 +11,14 @@ import (
 
 // renew asks the provider for a new token and saves it, or saves why there is
 // none. It runs to its end even if the caller went away, since a rotated
-// refresh token that is not saved is a lost connection. An error means that the
-// outcome could not be saved or the row not be opened.
-func (k *Keeper) renew(ctx context.Context, r *ring, c kept) (refreshed bool, err error) {
+// refresh token that is not saved is a lost connection; but it asks no longer than
+// the lease holds. An error means that the outcome could not be saved or the row
+// not be opened.
+func (k *Keeper) renew(ctx context.Context, r *ring, c kept, until time.Time) (refreshed bool, err error) {
 	ctx = context.WithoutCancel(ctx)
-	a, used, fault, err := k.askAgain(ctx, r, c)
+	asking, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	a, used, fault, err := k.askAgain(asking, r, c)
 	if err != nil {
 		k.dropLease(ctx, c)
 		return false, err

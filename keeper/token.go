@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"golang.org/x/oauth2"
 )
 
 // Token is a token that can be used now.
@@ -15,6 +17,7 @@ type Token struct {
 	Scope       string
 	Expires     time.Time // zero if it is not known to expire
 	Refreshed   bool      // by this very call
+	Provider    string
 }
 
 // Token is an access token with at least minTTL left, refreshed first if it
@@ -46,6 +49,7 @@ func (k *Keeper) token(ctx context.Context, user, name string, fresh func(kept, 
 	asked, refreshed, first := false, false, int64(0)
 	deadline := time.Now().Add(k.lease() + k.timeout())
 	for {
+		began := time.Now()
 		r, err := k.ring() // before the row is read: a rotation in between only adds keys
 		if err != nil {
 			return Token{}, err
@@ -85,7 +89,7 @@ func (k *Keeper) token(ctx context.Context, user, name string, fresh func(kept, 
 			continue
 		}
 		asked = true
-		if refreshed, err = k.renew(ctx, r, c); err != nil {
+		if refreshed, err = k.renew(ctx, r, c, began.Add(k.leaseUse())); err != nil {
 			return Token{}, err
 		}
 	}
@@ -116,7 +120,7 @@ func (k *Keeper) unseal(r *ring, c kept, refreshed bool) (Token, error) {
 	if access == "" { // stored with a refresh token alone, which then failed
 		return Token{}, &Fault{Kind: ErrDead, What: fmt.Sprintf("connection %s/%s has no access token", c.User, c.Name), Hint: c.reconnect()}
 	}
-	return Token{access, c.tokenType, c.Kind, c.Scope, c.Expires, refreshed}, nil
+	return Token{access, c.tokenType, c.Kind, c.Scope, c.Expires, refreshed, c.Provider}, nil
 }
 
 // takeLease makes this process the one that may ask the provider. It fails if
@@ -143,4 +147,26 @@ func pause(ctx context.Context) error {
 	case <-time.After(50*time.Millisecond + rand.N(150*time.Millisecond)):
 		return nil
 	}
+}
+
+// TokenSource is a connection as golang.org/x/oauth2 wants it: every Token is a
+// fresh one with at least minTTL left.
+//
+//	client := oauth2.NewClient(ctx, k.TokenSource(ctx, "owner", "mastodon", time.Minute))
+//
+// oauth2.NewClient remembers a token until it expires; use oauth2.Transport
+// with this source to ask each time.
+func (k *Keeper) TokenSource(ctx context.Context, user, name string, minTTL time.Duration) oauth2.TokenSource {
+	return source{func() (Token, error) { return k.Token(ctx, user, name, minTTL) }}
+}
+
+type source struct{ token func() (Token, error) }
+
+// Token implements oauth2.TokenSource.
+func (s source) Token() (*oauth2.Token, error) {
+	t, err := s.token()
+	if err != nil {
+		return nil, err
+	}
+	return &oauth2.Token{AccessToken: string(t.AccessToken), TokenType: t.TokenType, Expiry: t.Expires}, nil
 }

@@ -153,18 +153,12 @@ func (k *Keeper) storeToken(r *http.Request, key APIKey, path []string) (int, an
 			return 0, nil, err
 		}
 	}
-	old, err := k.load(r.Context(), k.DB, path[2], q.IntegrationKey)
-	if err != nil && !errors.Is(err, ErrUnknown) {
-		return 0, nil, err
-	}
-	if !key.covers(path[2], q.Provider) || err == nil && !key.covers(old.User, old.Provider) {
-		return 0, nil, &apiError{status: http.StatusForbidden, code: "access_denied", desc: "this API key is for another provider"}
-	}
 	n, err := q.first(path[2], k.now())
 	if err != nil {
 		return 0, nil, err
 	}
-	c, err := k.keep(r.Context(), keys, n, "stored", key.Name)
+	n.by = key
+	c, err := k.keep(r.Context(), keys, n, "stored")
 	if err != nil {
 		return 0, nil, err
 	}
@@ -281,7 +275,7 @@ func (k *Keeper) deleteToken(r *http.Request, key APIKey, path []string) (int, a
 	if err != nil {
 		return 0, nil, err
 	}
-	if _, err := k.forget(r.Context(), c.User, c.Name, Policy{}, key.Name); err != nil {
+	if _, err := k.forget(r.Context(), c.User, c.Name, Policy{}, key); err != nil {
 		return 0, nil, err
 	}
 	return http.StatusOK, map[string]any{"integration_key": c.Name, "message": "Token for " + c.Name + " deleted successfully"}, nil

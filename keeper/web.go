@@ -184,9 +184,10 @@ func (k *Keeper) callbackPage(w http.ResponseWriter, r *http.Request, q params) 
 	if n.answer, err = k.exchange(ctx, s, got.code, k.callbackURL(), string(verifier)); err != nil {
 		return err
 	}
-	c, err := k.keep(ctx, keys, n, "connected", "")
+	c, err := k.keep(ctx, keys, n, "connected")
 	if err != nil {
 		return err
 	}
-	return page(w, http.StatusOK, "Connected", fmt.Sprintf("%s is connected as %q. You can close this window.", c.Provider, c.Name), "")
+	k.page(w, http.StatusOK, "Connected", fmt.Sprintf("%s is connected as %q.", c.Provider, c.Name), "You can close this window.")
+	return nil
 }
