@@ -25,7 +25,7 @@ func (in *invocation) ready() (*site, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.handler = inbound(in.process, c, db, s.log)
+	s.handler = both(in.process, c, db, s.log)
 	return s, nil
 }
 

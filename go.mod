@@ -11,4 +11,9 @@ require golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6
 
 require golang.org/x/net v0.62.0
 
-require golang.org/x/oauth2 v0.37.0
+require (
+	golang.org/x/oauth2 v0.37.0
+	golang.org/x/term v0.47.0
+)
+
+require golang.org/x/sys v0.49.0 // indirect

@@ -39,6 +39,7 @@ type Ask struct {
 	Open     func(url string) error                     // opens a browser; nil if there is none
 	Listen   string                                     // loopback address to come back to; "" is 127.0.0.1 and any port
 	Username string                                     // for password and login
+	User     func() (string, error)                     // asks for it where it is ""; nil if nobody can be asked
 	Secret   func(prompt string) (Secret, error)        // asks for a password or key
 	Wait     func(context.Context, time.Duration) error // nil really waits; for tests
 }
@@ -250,10 +251,16 @@ func (k *Keeper) connectPassword(ctx context.Context, s site, n *first, ask Ask)
 }
 
 func (a Ask) password(username *string) (Secret, error) {
-	if *username = a.Username; *username == "" {
+	if *username = a.Username; *username == "" && a.User != nil {
+		var err error
+		if *username, err = a.User(); err != nil {
+			return "", err
+		}
+	}
+	if *username == "" {
 		return "", refuse("no user name", "-username NAME")
 	}
-	return a.secret("Password of " + a.Username)
+	return a.secret("Password of " + *username)
 }
 
 func (a Ask) secret(prompt string) (Secret, error) {

@@ -1,7 +1,9 @@
 package keeper
 
 import (
+	"context"
 	"crypto/rand"
+	"database/sql"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -122,6 +124,32 @@ func NewKeyFile(path string) error {
 		return fmt.Errorf("making a key file: %w", err)
 	}
 	return syncFolder(path)
+}
+
+// EnsureKey makes the key file of a database that has sealed nothing yet, and
+// says whether it did. Where values wait for a lost key, a new one would not help.
+func (k *Keeper) EnsureKey(ctx context.Context) (made bool, err error) {
+	if k.Keys.Exists() {
+		return false, nil
+	}
+	var id string
+	err = k.DB.QueryRowContext(ctx, `SELECT key_id FROM sealing`).Scan(&id)
+	if err == nil {
+		return false, noKey(id, k.Keys)
+	}
+	if !errors.Is(err, sql.ErrNoRows) {
+		return false, fmt.Errorf("finding the sealing key: %w", err)
+	}
+	err = NewKeyFile(k.Keys.Path)
+	if errors.Is(err, ErrExists) {
+		return false, nil // another process was faster
+	}
+	return err == nil, err
+}
+
+func noKey(id string, s KeySource) error {
+	return &Fault{Kind: ErrKey, What: fmt.Sprintf("sealing key %s is not in %s", id, s),
+		Hint: "put back the key file (or MINTKEEP_KEY) that belongs to this database"}
 }
 
 func freshKey() (key, error) {

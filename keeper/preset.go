@@ -66,21 +66,26 @@ func Presets() []Preset {
 	}
 }
 
-func findPreset(name string) (Preset, bool) {
+// FindPreset is the preset of that name, else ErrUnknown.
+func FindPreset(name string) (Preset, error) {
 	for _, p := range Presets() {
 		if p.Name == name {
-			return p, true
+			return p, nil
 		}
 	}
-	return Preset{}, false
+	return Preset{}, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no preset %q", name), Hint: "`mintkeep provider presets` lists them"}
 }
+
+// NeedsClient reports whether the provider must know this program as a client,
+// with an id that the owner gets from it.
+func (s Preset) NeedsClient() bool { return !s.base.Static && s.base.Login == nil }
 
 // FromPreset makes a provider called name; instance is the host of a provider
 // that exists many times over (mastodon), else "".
 func FromPreset(preset, name, instance string) (Provider, error) {
-	s, ok := findPreset(preset)
-	if !ok {
-		return Provider{}, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no preset %q", preset), Hint: "`mintkeep provider presets` lists them"}
+	s, err := FindPreset(preset)
+	if err != nil {
+		return Provider{}, err
 	}
 	p := s.provider(name)
 	if !s.AsksInstance {

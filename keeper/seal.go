@@ -77,8 +77,7 @@ func (r *ring) find(id string) (key, error) {
 			}
 		}
 		if again {
-			return key{}, &Fault{Kind: ErrKey, What: fmt.Sprintf("sealing key %s is not in %s", id, r.source),
-				Hint: "put back the key file (or MINTKEEP_KEY) that belongs to this database"}
+			return key{}, noKey(id, r.source)
 		}
 		keys, err := r.source.load()
 		if err != nil {

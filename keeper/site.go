@@ -19,7 +19,7 @@ type site = Provider
 func (k *Keeper) siteNamed(ctx context.Context, r *ring, name string) (site, error) {
 	p, sealed, err := k.provider(ctx, k.DB, name)
 	if errors.Is(err, ErrUnknown) {
-		if preset, ok := findPreset(name); ok && !preset.AsksInstance {
+		if preset, none := FindPreset(name); none == nil && !preset.AsksInstance {
 			return preset.provider(name), nil
 		}
 	}

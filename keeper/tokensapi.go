@@ -146,7 +146,7 @@ func (k *Keeper) storeToken(r *http.Request, key APIKey, path []string) (int, an
 	if err != nil {
 		return 0, nil, err
 	}
-	if preset, ok := findPreset(q.Provider); !ok || preset.AsksInstance {
+	if preset, err := FindPreset(q.Provider); err != nil || preset.AsksInstance {
 		if _, err := k.Provider(r.Context(), q.Provider); errors.Is(err, ErrUnknown) {
 			return 0, nil, bad("unknown provider %q: neither a preset nor registered", q.Provider)
 		} else if err != nil {
