@@ -318,14 +318,14 @@ func TestKeepOneRefresh(t *testing.T) {
 
 // killed runs `get` and kills it: before the provider has the request, before
 // its answer is out, or when it is.
-func (k *keepSite) killed(g *gate, moment string) {
+func (k *keepSite) killed(g *gate, moment, name string) {
 	k.t.Helper()
-	k.expire()
+	k.sql(`UPDATE connections SET expires = '2020-01-01 00:00:00' WHERE connection_name = ?`, name)
 	for len(g.answered) > 0 {
 		<-g.answered
 	}
 	g.set(moment, 0)
-	cmd := k.command("", "get", "box")
+	cmd := k.command("", "get", name)
 	if err := cmd.Start(); err != nil {
 		k.t.Fatal(err)
 	}
@@ -353,7 +353,7 @@ func TestKeepKilled(t *testing.T) {
 				t.Parallel()
 				k := newKeepSite(t)
 				box, g := k.box(func(b *keepertest.Provider) { b.Rotate, b.DetectReuse, b.AllowRetry = true, strict, !strict })
-				k.killed(g, moment)
+				k.killed(g, moment, "box")
 				out, said, status := k.run("", "get", "box")
 				t.Logf("status %d %s", status, said)
 				switch {
