@@ -258,7 +258,7 @@ func BenchmarkManyTokens(b *testing.B) {
 
 func fillTokens(tb testing.TB, database string, n int) {
 	tb.Helper()
-	db, err := openDatabase(context.Background(), &config{database: database, journal: "rollback"}, opening{})
+	db, err := openDatabase(context.Background(), &config{database: database, journal: "rollback"}, opening{now: time.Now()})
 	if err != nil {
 		tb.Fatal(err)
 	}

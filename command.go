@@ -188,12 +188,8 @@ func (in *invocation) open() (*config, *sql.DB, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	db, err := openDatabase(in.ctx, c, in.opening())
+	db, err := openDatabase(in.ctx, c, opening{now: in.now()})
 	return c, db, err
-}
-
-func (in *invocation) opening() opening {
-	return opening{log: newLog(in.stderr, ""), now: in.now}
 }
 
 // server opens the inbound half for a verb.

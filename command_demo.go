@@ -73,7 +73,7 @@ func (d *demo) start(database string) (stop func(), err error) {
 	d.auth = "http://" + selfListener.Addr().String() + "/auth/"
 	d.base = "http://" + l.Addr().String() + "/auth/token"
 	c := &config{database: database, url: d.base, endpoint: []string{d.auth}, me: []string{d.self.Me}, journal: "rollback"}
-	db, err := openDatabase(d.in.ctx, c, opening{longRunning: true, create: true, log: newLog(d.in.stderr, ""), now: d.in.now})
+	db, err := openDatabase(d.in.ctx, c, opening{d.in.now(), true, always})
 	if err != nil {
 		return nil, err
 	}

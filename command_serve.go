@@ -14,23 +14,24 @@ func serveFlags(in *invocation) {
 }
 
 // ready opens the site before the first request, so that a fault is seen at once.
-func (in *invocation) ready() (*site, error) {
+// FastCGI may create the database as a start by a web server may; serve may not.
+func (in *invocation) ready(create creation) (*site, error) {
 	c, err := in.config()
 	if err != nil {
 		return nil, err
 	}
 	s := newSite(in.process, func() (*config, error) { return c, nil }, true)
-	s.config, s.log = c, newLog(in.stderr, c.errorLog)
-	db, err := openDatabase(in.ctx, c, opening{longRunning: true, log: s.log, now: in.now})
+	db, err := openDatabase(in.ctx, c, opening{now: in.now(), longRunning: true, create: create})
 	if err != nil {
 		return nil, err
 	}
+	s.config, s.log = c, newLog(in.stderr, c.errorLog)
 	s.handler = both(in.process, c, db, s.log)
 	return s, nil
 }
 
 func runServe(in *invocation) error {
-	s, err := in.ready()
+	s, err := in.ready(never)
 	if err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ func runFastCGI(in *invocation) error {
 	if err != nil {
 		return in.wrong()
 	}
-	s, err := in.ready()
+	s, err := in.ready(inNewFolder)
 	if err != nil {
 		return err
 	}

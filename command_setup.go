@@ -28,9 +28,7 @@ func runInit(in *invocation) error {
 	if err := os.MkdirAll(filepath.Dir(c.database), 0o700); err != nil {
 		return wrap("creating the folder of the database", err)
 	}
-	o := in.opening()
-	o.create, o.longRunning = true, true // the latter sets the journal mode
-	db, err := openDatabase(in.ctx, c, o)
+	db, err := openDatabase(in.ctx, c, opening{in.now(), true, always})
 	if err != nil {
 		return err
 	}
@@ -44,6 +42,9 @@ func runInit(in *invocation) error {
 		if err := addSetting(in.ctx, db, "me", u); err != nil {
 			return err
 		}
+	}
+	if n, err := mintokenLeftovers(in.ctx, db, in.now()); err == nil && n > 0 {
+		fmt.Fprintf(in.stdout, "%d tokens of php-mintoken are past their date; current PHP still accepted them, mintkeep does not.\n", n)
 	}
 	fmt.Fprintln(in.stdout, "The database is at", c.database)
 	return nil

@@ -22,13 +22,16 @@ import (
 	"mintkeep/keeper"
 )
 
-func main() {
+func main() { os.Exit(run(started(time.Now))) }
+
+// started is the process as the system started it, with the clock it is to go by.
+func started(now func() time.Time) *process {
 	env := make(map[string]string)
 	for _, v := range os.Environ() {
 		name, value, _ := strings.Cut(v, "=")
 		env[name] = value
 	}
-	os.Exit(run(&process{args: os.Args[1:], env: env, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: time.Now}))
+	return &process{args: os.Args[1:], env: env, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, now: now}
 }
 
 // A process is what the program was started with.
@@ -111,7 +114,7 @@ func (s *site) open(r *http.Request) (http.Handler, error) {
 	}
 	if s.handler == nil {
 		s.log = newLog(s.p.stderr, s.config.errorLog)
-		db, err := openDatabase(context.WithoutCancel(r.Context()), s.config, opening{longRunning: s.longRunning, log: s.log, now: s.p.now})
+		db, err := openDatabase(context.WithoutCancel(r.Context()), s.config, opening{s.p.now(), s.longRunning, inNewFolder})
 		if err != nil {
 			return nil, err
 		}

@@ -189,7 +189,7 @@ func readConfig(file string, getenv func(string) string, flags map[string]string
 		}
 		if v, ok := flags[k.name]; ok {
 			if err := c.set(k, v, ""); err != nil {
-				return nil, fmt.Errorf("-%s: %w", k.name, err)
+				return nil, usageError(fmt.Sprintf("-%s: %v", k.name, err))
 			}
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"github.com/mattn/go-sqlite3"
+
+	"mintkeep/endpoint"
 )
 
 //go:embed schema.sql
@@ -25,15 +26,23 @@ var schema string
 // schemaVersion is the user_version that schema.sql sets.
 const schemaVersion = 1
 
-// An opening says how a database is opened.
+// A creation says who may make a missing database (interface 2).
+type creation int
+
+const (
+	never       creation = iota // a command: a mistyped path must not become an empty database
+	inNewFolder                 // a start by a web server: with an endpoint configured and an empty folder
+	always                      // init
+)
+
+// An opening is how a database is opened.
 type opening struct {
-	longRunning bool // by a process that answers more than one request
-	create      bool // even where a mistyped path could explain that the file is missing
-	log         *slog.Logger
-	now         func() time.Time
+	now         time.Time
+	longRunning bool
+	create      creation
 }
 
-// openDatabase opens the database and brings it up to date.
+// openDatabase opens a database and brings it up to date.
 func openDatabase(ctx context.Context, c *config, o opening) (*sql.DB, error) {
 	current := !o.longRunning && upToDate(c.database)
 	if !current {
@@ -41,24 +50,16 @@ func openDatabase(ctx context.Context, c *config, o opening) (*sql.DB, error) {
 			return nil, err
 		}
 	}
-	db, err := sql.Open("sqlite3", dsn(c, o.longRunning))
-	if err != nil {
-		return nil, fmt.Errorf("opening %s: %w", c.database, err)
-	}
+	db := sql.OpenDB(&patientConnector{dsn: dsn(c, o.longRunning)})
 	db.SetMaxOpenConns(1)
 	if o.longRunning {
 		db.SetMaxOpenConns(8)
 		db.SetMaxIdleConns(8)
-		db.SetConnMaxLifetime(time.Minute) // the file may be replaced
 	}
 	if current {
 		return db, nil
 	}
-	adopted, err := upgrade(ctx, db)
-	if err == nil && adopted {
-		err = warnLeftovers(ctx, db, o)
-	}
-	if err != nil {
+	if err := upgrade(ctx, db, o.now); err != nil {
 		db.Close()
 		return nil, fmt.Errorf("opening %s: %w", c.database, err)
 	}
@@ -69,7 +70,7 @@ func openDatabase(ctx context.Context, c *config, o opening) (*sql.DB, error) {
 // transactions as writers, write durably. The journal mode is left as the file
 // has it where a process answers but one request.
 func dsn(c *config, longRunning bool) string {
-	options := "_busy_timeout=8000&_txlock=immediate&_synchronous=FULL"
+	options := fmt.Sprintf("_busy_timeout=%d&_txlock=immediate&_synchronous=FULL", lockWait.Milliseconds())
 	if longRunning {
 		options += "&_stmt_cache_size=32"
 	}
@@ -85,12 +86,12 @@ func dsn(c *config, longRunning bool) string {
 // ensureFile makes the database file 0600 before SQLite opens it, which would
 // make it readable by everybody. It never makes one where a mistyped path is
 // the likelier explanation.
-func ensureFile(c *config, create bool) error {
+func ensureFile(c *config, create creation) error {
 	_, err := os.Stat(c.database)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return wrap("opening the database", err)
 	}
-	if !create && (len(c.endpoint) == 0 || !emptyFolder(c)) {
+	if create == never || create == inNewFolder && (len(c.endpoint) == 0 || !emptyFolder(c)) {
 		if _, err := os.Stat(c.database); err == nil {
 			return nil // another process was faster
 		}
@@ -98,7 +99,8 @@ func ensureFile(c *config, create bool) error {
 	}
 	f, err := os.OpenFile(c.database, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil
+		_, err := os.Stat(c.database) // not there for a link into nowhere
+		return wrap("creating the database", err)
 	}
 	if err != nil {
 		return wrap("creating the database", err)
@@ -144,15 +146,14 @@ func wrap(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// upgrade brings the schema to this program's version in one transaction, and
-// says whether it took over a database of php-mintoken's. Many processes may find
-// an old file at once: who comes second finds it done.
-func upgrade(ctx context.Context, db *sql.DB) (adopted bool, err error) {
+// upgrade brings the schema to this program's version in one transaction. Many
+// processes may find an old file at once: who comes second finds it done.
+func upgrade(ctx context.Context, db *sql.DB, now time.Time) error {
 	version, err := userVersion(ctx, db)
 	if err != nil || version == schemaVersion {
-		return false, err
+		return err
 	}
-	err = write(ctx, db, func(tx *sql.Tx) error {
+	return write(ctx, db, func(tx *sql.Tx) error {
 		version, err := userVersion(ctx, tx)
 		if err != nil || version == schemaVersion {
 			return err
@@ -160,13 +161,15 @@ func upgrade(ctx context.Context, db *sql.DB) (adopted bool, err error) {
 		if version > schemaVersion {
 			return fmt.Errorf("the database was made by a newer mintkeep (schema %d, this one knows %d)\nhint: upload the newer program; this one leaves the file as it is", version, schemaVersion)
 		}
-		if adopted, err = adoptMintoken(ctx, tx); err != nil {
-			return fmt.Errorf("upgrading: %w", err)
+		adopted, err := adoptMintoken(ctx, tx)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, schema)
 		}
-		_, err = tx.ExecContext(ctx, schema)
+		if err == nil && adopted {
+			err = recordAdoption(ctx, tx, now)
+		}
 		return wrap("upgrading", err)
 	})
-	return adopted, err
 }
 
 type rowQuerier interface {
@@ -179,7 +182,8 @@ func userVersion(ctx context.Context, db rowQuerier) (v int, err error) {
 }
 
 // adoptMintoken gives php-mintoken's table the columns that ours has in
-// addition. It refuses a file with other people's tables.
+// addition (its first versions had no last_use either), if this is one. It
+// refuses a file with other people's tables.
 func adoptMintoken(ctx context.Context, tx *sql.Tx) (adopted bool, err error) {
 	var tables, mintoken int
 	err = tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE name IN ('tokens', 'settings'))
@@ -190,7 +194,15 @@ func adoptMintoken(ctx context.Context, tx *sql.Tx) (adopted bool, err error) {
 	if mintoken != 2 {
 		return false, errors.New("this is not a database of mintkeep or php-mintoken\nhint: check the path in the line `database:`")
 	}
-	for _, column := range []string{"grant_id INTEGER", "last_server TEXT"} {
+	for _, column := range []string{"last_use TIMESTAMP", "grant_id INTEGER", "last_server TEXT"} {
+		name, _, _ := strings.Cut(column, " ")
+		var has int
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM pragma_table_info('tokens') WHERE name = ?`, name).Scan(&has); err != nil {
+			return false, err
+		}
+		if has > 0 {
+			continue
+		}
 		if _, err := tx.ExecContext(ctx, `ALTER TABLE tokens ADD COLUMN `+column); err != nil {
 			return false, err
 		}
@@ -198,16 +210,23 @@ func adoptMintoken(ctx context.Context, tx *sql.Tx) (adopted bool, err error) {
 	return true, nil
 }
 
-// warnLeftovers says how many of php-mintoken's tokens are past their date:
-// current PHP accepted them all the same.
-func warnLeftovers(ctx context.Context, db *sql.DB, o opening) error {
-	var n int
-	err := db.QueryRowContext(ctx, `SELECT count(*) FROM tokens WHERE revoked <= ?`, o.now().UTC().Format(time.DateTime)).Scan(&n)
+// recordAdoption notes that a database of php-mintoken's was taken over, and
+// how many of its tokens PHP still honoured though they are past their date.
+func recordAdoption(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	n, err := mintokenLeftovers(ctx, tx, now)
 	if err != nil {
-		return fmt.Errorf("counting old tokens: %w", err)
+		return err
 	}
-	o.log.Warn("took over a database of php-mintoken; its apps with tokens past their date must sign in again", "past_their_date", n)
-	return nil
+	return recordEvent(ctx, tx, endpoint.Event{At: now, Kind: "upgraded",
+		Detail: fmt.Sprintf("a database of php-mintoken; %d of its tokens are past their date, current PHP still accepted them", n)})
+}
+
+// mintokenLeftovers counts the tokens of php-mintoken's that are past their
+// date: current PHP accepts them all the same.
+func mintokenLeftovers(ctx context.Context, db rowQuerier, now time.Time) (n int, err error) {
+	err = db.QueryRowContext(ctx, `SELECT count(*) FROM tokens WHERE token_hash LIKE '$2_$%' AND revoked <= ?`,
+		now.UTC().Format(time.DateTime)).Scan(&n)
+	return n, wrap("counting old tokens", err)
 }
 
 // unavailable tells a database that is busy, full or cannot be written at the
@@ -241,7 +260,7 @@ func inDocumentRoot(c *config, roots ...string) error {
 			if realDirs[dir] == "" {
 				realDirs[dir] = realPath(dir)
 			}
-			if file.path == "" || !below(filepath.Clean(root), dir) && !below(realRoot, realDirs[dir]) {
+			if file.path == "" || !below(filepath.Clean(root), dir) && !below(realRoot, realDirs[dir]) && !below(realRoot, realPath(file.path)) {
 				continue
 			}
 			better := filepath.Join(filepath.Dir(filepath.Clean(root)), "mintkeep", filepath.Base(file.path))

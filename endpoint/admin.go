@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -44,7 +43,7 @@ var ErrNoToken = errors.New("there is no such token")
 func (s *Server) RevokeID(ctx context.Context, id string) error {
 	now := s.Now().UTC()
 	err := s.write(ctx, func(tx *sql.Tx) error {
-		tokens, err := listTokens(ctx, tx, `WHERE token_id LIKE ? || '%'`, strings.NewReplacer("%", "", "_", "").Replace(id))
+		tokens, err := listTokens(ctx, tx, `WHERE substr(token_id, 1, length(?1)) = ?1`, id)
 		switch {
 		case err != nil:
 			return err

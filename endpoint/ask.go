@@ -169,7 +169,7 @@ func readConfirmation(status int, contentType string, body []byte) (*confirmatio
 	switch {
 	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status >= 500 || status < 200 || status >= 300 && status < 400:
 		return nil, fmt.Errorf("it answered with status %d", status)
-	case status >= 400:
+	case status != http.StatusOK:
 		return nil, errNo
 	}
 	me, scope, err := readAnswer(contentType, body)
@@ -258,14 +258,12 @@ func CanonicalURL(s string) (string, error) {
 	if scheme != "http" && scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
 		return "", fmt.Errorf("%q is not a full http or https URL", s)
 	}
-	rest := s[strings.Index(s, "://")+3:]
-	if n := strings.IndexAny(rest, "/?#"); n >= 0 {
-		rest = rest[n:]
-	} else {
-		rest = ""
+	host, rest := s[strings.Index(s, "://")+3:], ""
+	if n := strings.IndexAny(host, "/?#"); n >= 0 {
+		host, rest = host[:n], strings.TrimSuffix(host[n:], "#")
 	}
 	if !strings.HasPrefix(rest, "/") {
 		rest = "/" + rest
 	}
-	return scheme + "://" + strings.ToLower(u.Host) + strings.TrimSuffix(rest, "#"), nil
+	return scheme + "://" + strings.ToLower(host) + rest, nil
 }

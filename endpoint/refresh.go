@@ -135,8 +135,7 @@ func (s *Server) present(q *request, tx *sql.Tx, st *Settings, secret Secret, r 
 		return nil, errReuse(), s.endReused(q, tx, r)
 	}
 	if r.rotated.IsZero() {
-		answer, refusal, err := s.rotate(q, tx, st, secret, r)
-		return answer, refusal, err
+		return s.rotate(q, tx, st, secret, r)
 	}
 	next, err := findRefresh(q.ctx(), tx, r.successor)
 	if err != nil {
@@ -149,10 +148,11 @@ func (s *Server) present(q *request, tx *sql.Tx, st *Settings, secret Secret, r 
 		answer, err := openReply(secret, r.reply)
 		return answer, nil, err
 	}
-	if err := next.kill(q.ctx(), tx, q.now); err != nil {
-		return nil, nil, err
+	answer, refusal, err := s.rotate(q, tx, st, secret, r)
+	if err == nil && refusal == nil {
+		err = next.kill(q.ctx(), tx, q.now)
 	}
-	return s.rotate(q, tx, st, secret, r)
+	return answer, refusal, err
 }
 
 func errReuse() *Error {

@@ -77,11 +77,11 @@ func (s *Server) Below(r *http.Request) (string, bool) {
 // that the error can be written in the right format.
 func (s *Server) parse(r *http.Request, word string) (*request, error) {
 	q := &request{http: r, now: s.Now().UTC(), word: word, address: countedAddress(r.RemoteAddr)}
+	q.answerForm = r.Method != http.MethodPost && word == "" && q.wantsForm(false)
 	if err := q.parseAuthorization(r); err != nil {
 		return q, err
 	}
 	if r.Method != http.MethodPost {
-		q.answerForm = word == "" && q.wantsForm(false)
 		return q, nil
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
@@ -119,7 +119,7 @@ func (q *request) parseForm(raw string) error {
 		if _, twice := q.form[name]; twice {
 			return badRequest("the parameter " + name + " is given more than once")
 		}
-		if !utf8.ValidString(value) || strings.ContainsFunc(value, isControl) {
+		if name != "token" && !printable(value) { // a mangled token is answered like an unknown one
 			return badRequest("the parameter " + name + " contains characters that cannot be part of it")
 		}
 		q.form[name] = value
@@ -133,6 +133,8 @@ func unescape(s string) string {
 	}
 	return s
 }
+
+func printable(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, isControl) }
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 

@@ -77,10 +77,11 @@ func (s Secret) wellFormed(prefix string) bool {
 }
 
 // mintokenParts splits php-mintoken's tokens: the row's id and the bytes its
-// bcrypt hash was made of, both as hex with "_" between.
+// bcrypt hash was made of, both as hex with "_" between. Only its own lower case
+// is taken: the fast hash knows one spelling.
 func (s Secret) mintokenParts() (id string, hashed []byte, ok bool) {
 	id, tail, found := strings.Cut(string(s), "_")
-	if !found || len(id) != 64 {
+	if !found || len(id) != 64 || strings.ToLower(string(s)) != string(s) {
 		return "", nil, false
 	}
 	if _, err := hex.DecodeString(id); err != nil {

@@ -44,6 +44,11 @@ func (t *Token) nonce() uint64 {
 // noBearer is 401 without an error in the header (RFC 6750 section 3.1); the
 // body has one, for those who read no header.
 func (s *Server) noBearer(q *request) error {
+	st, err := s.Settings(q.ctx())
+	if err != nil {
+		return err
+	}
+	q.answerForm = q.wantsForm(st.DefaultForm)
 	e := &Error{Status: http.StatusUnauthorized, Code: "invalid_request",
 		Description: "send the access token in an Authorization header: Bearer TOKEN",
 		Header:      map[string]string{"WWW-Authenticate": "Bearer"}}
@@ -171,13 +176,17 @@ func (s *Server) revoke(q *request) (*reply, error) {
 	return encode(fields{}, false)
 }
 
-// bareToken finds the token that indigenous for iOS sends as a bare key.
+// bareToken finds the token that indigenous for iOS sends as a bare key. A
+// mangled one is taken as well: revoking it is answered like any other.
 func (q *request) bareToken() Secret {
 	for _, key := range q.bare {
 		secret := Secret(key)
 		if _, _, old := secret.mintokenParts(); old || secret.wellFormed(prefixAccess) || secret.wellFormed(prefixRefresh) {
 			return secret
 		}
+	}
+	if len(q.bare) > 0 {
+		return Secret(q.bare[0])
 	}
 	return ""
 }

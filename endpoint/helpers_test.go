@@ -1,0 +1,511 @@
+package endpoint_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+
+	"mintkeep/endpoint"
+	"mintkeep/endpoint/endpointtest"
+)
+
+// What the clients and resource servers of these tests have in common.
+const (
+	jane        = "https://jane.example/"
+	janeTyped   = "https://jane.example" // as it was typed into Selfauth
+	clientID    = "https://app.example/"
+	redirectURI = "https://app.example/callback"
+	scope       = "create update media"
+)
+
+// A house is a token endpoint on a socket, with a real database file, and a
+// Selfauth next door.
+type house struct {
+	*endpoint.Server
+	t        testing.TB
+	clock    *clock
+	selfauth *endpointtest.Selfauth
+	auth     string // Selfauth's URL
+	host     string // of the token endpoint, at /token
+	file     string // the database
+
+	mu       sync.Mutex
+	settings endpoint.Settings
+	remote   string // what the server takes for the client's address, if set
+	log      bytes.Buffer
+	secrets  []string // must be neither in the log nor in the database
+}
+
+// A clock is moved by hand. It starts in the zone of the machine, so that a
+// time that is not turned to UTC shows.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+func newHouse(t testing.TB) *house {
+	t.Helper()
+	h := &house{t: t, clock: &clock{t: time.Date(2026, 7, 1, 12, 0, 0, 0, time.Local)}, file: filepath.Join(t.TempDir(), "tokens.db")}
+	h.selfauth = &endpointtest.Selfauth{Me: janeTyped, Password: "p", Key: "k", Now: h.clock.now}
+	next := httptest.NewServer(h.selfauth)
+	t.Cleanup(next.Close)
+	h.auth = next.URL + "/auth/"
+	h.settings = standard(h.auth)
+	db := openFile(t, h.file, "_busy_timeout=8000")
+	schema, err := os.ReadFile(filepath.Join("..", "schema.sql"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec(string(schema)); err != nil {
+		t.Fatal(err)
+	}
+	h.Server = h.serverOn(db)
+	door := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.mu.Lock()
+		if h.remote != "" {
+			r.RemoteAddr = h.remote
+		}
+		h.mu.Unlock()
+		h.Server.ServeHTTP(w, r)
+	}))
+	t.Cleanup(door.Close)
+	h.host = door.Listener.Addr().String()
+	h.URL = door.URL + "/token"
+	t.Cleanup(h.searchSecrets)
+	return h
+}
+
+// standard is what the settings are without rows, with one trusted endpoint.
+func standard(endpoints ...string) endpoint.Settings {
+	return endpoint.Settings{Endpoints: endpoints, IdleLifetime: 90 * 24 * time.Hour, RefreshLifetime: 365 * 24 * time.Hour,
+		IntrospectSelf: true, Direct: true}
+}
+
+func openFile(t testing.TB, file, options string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite3", "file:"+(&url.URL{Path: file}).EscapedPath()+"?_txlock=immediate&_synchronous=FULL&"+options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// serverOn makes a server with the house's clock and settings, as another
+// process on the same file would be.
+func (h *house) serverOn(db *sql.DB) *endpoint.Server {
+	return &endpoint.Server{DB: db, Now: h.clock.now, URL: "",
+		SettingsColumn: "''",
+		ParseSettings: func(string) (*endpoint.Settings, error) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			st := h.settings
+			return &st, nil
+		},
+		Client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
+		Record: record, Unavailable: unavailable,
+		Log: slog.New(slog.NewTextHandler(&lockedWriter{h: h}, nil))}
+}
+
+type lockedWriter struct{ h *house }
+
+func (w *lockedWriter) Write(p []byte) (int, error) {
+	w.h.mu.Lock()
+	defer w.h.mu.Unlock()
+	return w.h.log.Write(p)
+}
+
+// record writes an event as the program does.
+func record(ctx context.Context, tx *sql.Tx, e endpoint.Event) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO events (at, event, me, client_id, token_id, address, detail) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		e.At.UTC().Format(time.DateTime), e.Kind, e.Me, e.ClientID, e.TokenID, e.Address, e.Detail)
+	return err
+}
+
+func unavailable(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && (e.Code == sqlite3.ErrBusy || e.Code == sqlite3.ErrReadonly || e.Code == sqlite3.ErrFull)
+}
+
+// set changes the settings, as a row written by another process would.
+func (h *house) set(change func(*endpoint.Settings)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	change(&h.settings)
+}
+
+func (h *house) from(address string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.remote = address
+}
+
+func (h *house) plant(secret string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.secrets = append(h.secrets, secret)
+	return secret
+}
+
+// searchSecrets looks for everything secret that passed through, in the log and
+// in the raw database file.
+func (h *house) searchSecrets() {
+	raw, err := os.ReadFile(h.file)
+	if err != nil {
+		h.t.Error(err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, s := range h.secrets {
+		if len(s) > 20 && (bytes.Contains(raw, []byte(s)) || strings.Contains(h.log.String(), s)) {
+			h.t.Errorf("the secret %.12s… is readable in the database or the log", s)
+		}
+	}
+}
+
+// An answer is what came back over the wire.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+var placeholder = regexp.MustCompile(`\{\{([a-z0-9_]+)(?: ([^{}]*))?\}\}`)
+
+// wire turns a request as the tables have it into its bytes: the indentation of
+// the source goes, lines end in CRLF, a body of several lines becomes one.
+// {{name}} is replaced by a value, {{form name}} by it percent-encoded, {{twice
+// name}} by it encoded twice, {{base64 …}} by the rest in base64, {{length}} by
+// the length of the body.
+func (h *house) wire(text string, values map[string]string) string {
+	h.t.Helper()
+	get := func(name string) string {
+		v, ok := values[name]
+		if !ok {
+			h.t.Fatalf("nothing stands for {{%s}}", name)
+		}
+		return v
+	}
+	fill := func(text string) string {
+		return placeholder.ReplaceAllStringFunc(text, func(m string) string {
+			p := placeholder.FindStringSubmatch(m)
+			switch p[1] {
+			case "form":
+				return url.QueryEscape(get(p[2]))
+			case "twice":
+				return url.QueryEscape(url.QueryEscape(get(p[2])))
+			case "base64", "length":
+				return m
+			case "host":
+				return h.host
+			}
+			return get(p[1])
+		})
+	}
+	var head []string
+	var body strings.Builder
+	inBody := false
+	for line := range strings.Lines(strings.TrimLeft(text, "\n")) {
+		line = strings.TrimRight(strings.TrimLeft(line, "\t"), "\n")
+		switch {
+		case inBody:
+			body.WriteString(line)
+		case line == "":
+			inBody = true
+		default:
+			head = append(head, line)
+		}
+	}
+	content := fill(body.String())
+	headText := placeholder.ReplaceAllStringFunc(fill(strings.Join(head, "\r\n")), func(m string) string {
+		p := placeholder.FindStringSubmatch(m)
+		if p[1] == "length" {
+			return strconv.Itoa(len(content))
+		}
+		return base64.StdEncoding.EncodeToString([]byte(p[2]))
+	})
+	return headText + "\r\n\r\n" + content
+}
+
+// send puts a request of the tables on a socket of its own and reads the answer.
+func (h *house) send(text string, values map[string]string) answer {
+	h.t.Helper()
+	return h.sendRaw(h.wire(text, values))
+}
+
+func (h *house) sendRaw(raw string) answer {
+	h.t.Helper()
+	c, err := net.Dial("tcp", h.host)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(30 * time.Second))
+	if _, err := io.WriteString(c, raw); err != nil {
+		h.t.Fatal(err)
+	}
+	method, _, _ := strings.Cut(raw, " ")
+	resp, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: method})
+	if err != nil {
+		h.t.Fatalf("reading the answer: %v", err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	a := answer{resp.StatusCode, resp.Header, string(body)}
+	h.decent(raw, a)
+	return a
+}
+
+// decent is what is true of every answer of ours, whoever asked: R3, R6, R8, R29
+// and R30.
+func (h *house) decent(raw string, a answer) {
+	h.t.Helper()
+	problem := func(format string, args ...any) { h.t.Helper(); h.t.Errorf(format+" in %+v", append(args, a)...) }
+	if a.header.Get("Access-Control-Allow-Origin") != "*" && a.status != http.StatusNotFound {
+		problem("no CORS")
+	}
+	if a.status == http.StatusNoContent {
+		return
+	}
+	kind := a.header.Get("Content-Type")
+	if strings.HasPrefix(kind, "text/html") && a.status == http.StatusOK {
+		return
+	}
+	if kind != "application/json" && kind != "application/x-www-form-urlencoded" {
+		problem("the Content-Type is %q", kind)
+	}
+	if a.header.Get("Cache-Control") != "no-store" {
+		problem("no no-store")
+	}
+	if a.status >= 300 && a.status < 400 {
+		problem("a redirect")
+	}
+	if strings.HasPrefix(raw, "HEAD ") {
+		return
+	}
+	members, err := a.members()
+	if err != nil {
+		problem("cannot be read: %v", err)
+	}
+	for name, v := range members {
+		switch v.(type) {
+		case string, bool, json.Number:
+		default:
+			problem("%s is not flat", name)
+		}
+	}
+	if a.status == http.StatusOK {
+		return
+	}
+	for _, name := range []string{"me", "scope", "client_id", "active", "access_token"} {
+		if _, there := members[name]; there {
+			problem("a failure has %s", name)
+		}
+	}
+	for _, name := range []string{"error", "error_description"} {
+		v, _ := members[name].(string)
+		if v == "" || strings.ContainsFunc(v, func(r rune) bool { return r < 0x20 || r > 0x7e || r == '"' || r == '\\' }) {
+			problem("%s is %q (RFC 6749 section 5.2)", name, v)
+		}
+	}
+}
+
+// members reads the answer by its Content-Type.
+func (a answer) members() (map[string]any, error) {
+	if a.header.Get("Content-Type") == "application/x-www-form-urlencoded" {
+		v, err := url.ParseQuery(a.body)
+		m := make(map[string]any)
+		for name := range v {
+			m[name] = v.Get(name)
+		}
+		return m, err
+	}
+	return decodeJSON(a.body)
+}
+
+func (a answer) text(name string) string {
+	m, _ := a.members()
+	switch v := m[name].(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	return ""
+}
+
+// want checks status and error code in one go; a code of "" means success.
+func (a answer) want(t testing.TB, status int, code string) answer {
+	t.Helper()
+	if a.status != status || a.text("error") != code {
+		t.Errorf("got %d %s, want %d %q", a.status, a.body, status, code)
+	}
+	return a
+}
+
+const redeemText = `
+	POST /token HTTP/1.1
+	Host: {{host}}
+	Accept: application/json
+	Content-Type: application/x-www-form-urlencoded
+	Content-Length: {{length}}
+
+	grant_type=authorization_code&code={{form code}}
+	&client_id={{form client_id}}&redirect_uri={{form redirect_uri}}`
+
+// values are those of a client that asks with this code.
+func values(code string) map[string]string {
+	return map[string]string{"code": code, "client_id": clientID, "redirect_uri": redirectURI}
+}
+
+// code is a fresh code. Selfauth's codes of one second are alike.
+func (h *house) code() string {
+	h.clock.pass(time.Second)
+	return h.plant(h.selfauth.Code(clientID, redirectURI, scope))
+}
+
+func (h *house) redeem(code string) answer {
+	h.t.Helper()
+	a := h.send(redeemText, values(code))
+	h.plant(a.text("access_token"))
+	h.plant(a.text("refresh_token"))
+	return a
+}
+
+// login gives an access token and a refresh token as any client gets them.
+func (h *house) login() (access, refresh string) {
+	h.t.Helper()
+	a := h.redeem(h.code()).want(h.t, http.StatusOK, "")
+	return a.text("access_token"), a.text("refresh_token")
+}
+
+func (h *house) refresh(token string, more ...string) answer {
+	h.t.Helper()
+	a := h.send(`
+		POST /token HTTP/1.1
+		Host: {{host}}
+		Content-Type: application/x-www-form-urlencoded
+		Content-Length: {{length}}
+
+		grant_type=refresh_token&refresh_token={{form token}}{{more}}`, map[string]string{"token": token, "more": strings.Join(more, "")})
+	h.plant(a.text("access_token"))
+	h.plant(a.text("refresh_token"))
+	return a
+}
+
+func (h *house) verify(token string) answer {
+	h.t.Helper()
+	return h.send(`
+		GET /token HTTP/1.1
+		Host: {{host}}
+		Accept: application/json
+		Authorization: Bearer {{token}}`, map[string]string{"token": token})
+}
+
+// live and dead assert what a bearer token is worth now.
+func (h *house) live(token string) {
+	h.t.Helper()
+	h.verify(token).want(h.t, http.StatusOK, "")
+}
+
+func (h *house) dead(token string) {
+	h.t.Helper()
+	h.verify(token).want(h.t, http.StatusUnauthorized, "invalid_token")
+}
+
+func (h *house) revoke(token string) answer {
+	h.t.Helper()
+	return h.send(`
+		POST /token/revoke HTTP/1.1
+		Host: {{host}}
+		Content-Type: application/x-www-form-urlencoded
+		Content-Length: {{length}}
+
+		token={{form token}}`, map[string]string{"token": token})
+}
+
+// events counts the events of a kind.
+func (h *house) events(kind string) (n int) {
+	h.t.Helper()
+	if err := h.DB.QueryRow(`SELECT count(*) FROM events WHERE event = ?`, kind).Scan(&n); err != nil {
+		h.t.Fatal(err)
+	}
+	return n
+}
+
+// mangle changes the last character of a token.
+func mangle(token string) string {
+	last := "0"
+	if strings.HasSuffix(token, last) {
+		last = "1"
+	}
+	return token[:len(token)-1] + last
+}
+
+// says makes the authorization endpoint give this answer to everything.
+func says(status int, contentType, body string) func(http.ResponseWriter, *http.Request) bool {
+	return func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header()["Content-Type"] = nil
+		if contentType != "" {
+			w.Header().Set("Content-Type", contentType)
+		}
+		w.WriteHeader(status)
+		io.WriteString(w, body)
+		return true
+	}
+}
+
+// wireBody is the body of a redemption.
+func (h *house) wireBody(code string) string {
+	_, body, _ := strings.Cut(h.wire(redeemText, values(code)), "\r\n\r\n")
+	return body
+}
+
+// direct asks a server without a socket, as another process would be asked.
+func direct(s *endpoint.Server, method, body string, header ...string) answer {
+	r := httptest.NewRequest(method, "/token", strings.NewReader(body))
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return answer{w.Code, w.Result().Header, w.Body.String()}
+}

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"mintkeep/endpoint/endpointtest"
+)
+
+// The same scenarios in all three modes (architecture rule 13).
+func TestScenarios(t *testing.T) {
+	for _, mode := range []string{"cgi", "fcgi", "http"} {
+		t.Run(mode, func(t *testing.T) { runScripts(t, "testdata/scenarios", mode) })
+	}
+}
+
+// What a web server starts, and how: there is no command line to complain on.
+func TestStarts(t *testing.T) {
+	for _, mode := range []string{"cgi", "fcgi"} {
+		t.Run(mode, func(t *testing.T) { runScripts(t, "testdata/starts", mode) })
+	}
+}
+
+// What only a CGI program meets.
+func TestCGI(t *testing.T) { runScripts(t, "testdata/cgi", "cgi") }
+
+// The command line.
+func TestVerbs(t *testing.T) { runScripts(t, "testdata/verbs", "http") }
+
+func runScripts(t *testing.T, dir, mode string) {
+	program, err := exec.LookPath("mintkeep")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir:   dir,
+		Setup: func(e *testscript.Env) error { return setUp(e, program, mode) },
+		Condition: func(cond string) (bool, error) {
+			switch cond {
+			case "cgi", "fcgi", "http":
+				return cond == mode, nil
+			}
+			return false, fmt.Errorf("no condition %q", cond)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			">": request, "<": answer, "config": configure, "server": server, "code": code, "clock": clock,
+			"authorization-endpoint": authorizationEndpoint, "restart": restart, "keep": keep, "secret": secret,
+			"perm": perm, "sql": runSQL, "direct": direct, "logged": logged, "only": only, "basic": basic,
+			"guess": guess, "fails": fails, "expand": expand,
+		},
+	})
+}
+
+const (
+	appClient   = "https://app.example/"
+	appRedirect = "https://app.example/callback"
+)
+
+// A conversation is what one script says and hears.
+type conversation struct {
+	host    *host
+	auth    *endpointtest.Selfauth
+	clock   string
+	pending *wireRequest
+	heard   *wireAnswer
+	secrets []string
+	codes   map[int64]bool         // the seconds that codes were made in
+	down    atomic.Pointer[string] // how the authorization endpoint fails
+}
+
+type conversationKey struct{}
+
+func in(ts *testscript.TestScript) *conversation {
+	return ts.Value(conversationKey{}).(*conversation)
+}
+
+// setUp gives a script an account with a web host, a Selfauth next door, and
+// a configuration that fits both.
+func setUp(e *testscript.Env, program, mode string) error {
+	t := e.T().(testing.TB)
+	c := &conversation{clock: filepath.Join(e.WorkDir, "clock"), codes: make(map[int64]bool)}
+	if err := os.WriteFile(c.clock, []byte("0"), 0o600); err != nil {
+		return err
+	}
+	h, err := newHost(e.WorkDir, program, mode, clockVariable+"="+c.clock, "TZ="+os.Getenv("TZ"))
+	if err != nil {
+		return err
+	}
+	c.host = h
+	c.auth = &endpointtest.Selfauth{Me: "https://you.example", Password: "password", Key: "key", Now: testClock(c.clock), Fault: c.fault}
+	auth := httptest.NewServer(c.auth)
+	e.Setenv("BASE", scriptPath)
+	e.Setenv("AUTH", auth.URL+"/auth/")
+	e.Setenv("KB64", "x="+strings.Repeat("x", 64<<10))
+	e.Setenv("CLIENT", appClient)
+	e.Setenv("CALLBACK", appRedirect)
+	e.Setenv("CONFIG", h.path("public_html"+scriptPath))
+	e.Setenv("DB", h.path("mintkeep/tokens.db"))
+	tokens, err := mintokenTokens()
+	if err != nil {
+		return err
+	}
+	for name, token := range tokens {
+		e.Setenv("MINTOKEN_"+name, token)
+		c.secrets = append(c.secrets, token)
+	}
+	sqlFile, err := filepath.Abs(mintokenFile)
+	if err != nil {
+		return err
+	}
+	e.Setenv("MINTOKEN", sqlFile)
+	e.Setenv(clockVariable, c.clock)
+	e.Setenv("TZ", os.Getenv("TZ"))
+	e.Values[conversationKey{}] = c
+	e.Defer(func() {
+		if c.pending != nil {
+			t.Error("the last request was never sent: nobody looked at the answer")
+		}
+		h.stop()
+		auth.Close()
+		h.stderr.Close()
+		searchSecrets(t, e.WorkDir, c.secrets)
+	})
+	return h.configure("database: ../../mintkeep/tokens.db", "url: https://example.com"+scriptPath,
+		"endpoint: "+auth.URL+"/auth/", "me: https://you.example/", "errorlog: ../../error.log")
+}
+
+// searchSecrets looks for every secret of a script, byte for byte, in every
+// file that the program had to do with: the database, its journal, the error
+// log and what went to stderr.
+func searchSecrets(t testing.TB, dir string, secrets []string) {
+	t.Helper()
+	filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || filepath.Dir(name) == filepath.Join(dir, "bin") {
+			return nil
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return nil
+		}
+		for _, s := range secrets {
+			if bytes.Contains(b, []byte(s)) {
+				t.Errorf("%s contains the secret %s…", name, s[:min(len(s), 12)])
+			}
+		}
+		return nil
+	})
+}
+
+// request is a line of a request: the request line, headers, then the body,
+// whose lines are joined with "&".
+//
+//	> POST $BASE
+//	> Accept: application/json
+//	> token=$ACCESS
+func request(ts *testscript.TestScript, neg bool, args []string) {
+	c := in(ts)
+	line := strings.Join(args, " ")
+	header := regexp.MustCompile(`^([A-Za-z][A-Za-z-]*): ?(.*)$`).FindStringSubmatch(line)
+	switch r := c.pending; {
+	case r == nil:
+		if len(args) != 2 {
+			ts.Fatalf("a request begins with METHOD TARGET")
+		}
+		c.pending = &wireRequest{method: args[0], target: args[1]}
+	case header != nil && r.body == "":
+		r.header = append(r.header, [2]string{header[1], header[2]})
+	case r.body == "":
+		r.body = line
+	default:
+		r.body += "&" + line
+	}
+}
+
+// send sends the pending request. A body without Content-Type is a form.
+func (c *conversation) send(ts *testscript.TestScript) {
+	r := c.pending
+	if r == nil {
+		return
+	}
+	c.pending = nil
+	if r.body != "" && r.get("Content-Type") == "" {
+		r.header = append(r.header, [2]string{"Content-Type", "application/x-www-form-urlencoded"})
+	}
+	var err error
+	if c.heard, err = c.host.do(r); err != nil {
+		ts.Fatalf("%s %s: %v\n%s", r.method, r.target, err, c.host.log())
+	}
+	ts.Logf("[%d] %v\n%s", c.heard.status, c.heard.header, c.heard.body)
+	for _, name := range []string{"access_token", "refresh_token"} {
+		if v, ok := c.heard.member(name); ok {
+			c.secrets = append(c.secrets, v)
+		}
+	}
+}
+
+// answer looks at the answer; the first sends the request.
+//
+//	< 200                        the status
+//	< Content-Type: text/html.*  a header; "! <" says that it must be absent
+//	< scope=create update        a member of the JSON object or form
+//	< access_token => ACCESS     keeps a member in a variable
+//	< body PATTERN               the body contains it
+func answer(ts *testscript.TestScript, neg bool, args []string) {
+	c := in(ts)
+	c.send(ts)
+	if c.heard == nil || len(args) == 0 {
+		ts.Fatalf("there is no answer to look at")
+	}
+	fits := func(pattern, got string) bool {
+		return regexp.MustCompile(`(?s)^(?:` + pattern + `)$`).MatchString(got)
+	}
+	line := strings.Join(args, " ")
+	status, notStatus := strconv.Atoi(args[0])
+	name, want, _ := strings.Cut(line, "=")
+	headerName, headerWant, isHeader := strings.Cut(line, ": ")
+	var found bool
+	var got string
+	switch {
+	case notStatus == nil:
+		found, got = c.heard.status == status, fmt.Sprint(c.heard.status, "\n", c.heard.body)
+	case args[0] == "body":
+		got = c.heard.body
+		found = regexp.MustCompile(`(?s)` + strings.Join(args[1:], " ")).MatchString(got)
+	case len(args) == 3 && args[1] == "=>":
+		if got, found = c.heard.member(args[0]); found {
+			ts.Setenv(args[2], got)
+		}
+	case isHeader && !strings.Contains(headerName, "="):
+		values, sent := c.heard.header[http.CanonicalHeaderKey(headerName)]
+		got = strings.Join(values, ", ")
+		found = sent && fits(headerWant, got)
+	default:
+		var sent bool
+		got, sent = c.heard.member(name)
+		found = sent && fits(want, got)
+	}
+	if found == neg {
+		ts.Fatalf("answer: %q", got)
+	}
+}
+
+// member is a member of the JSON object or form that the answer is.
+func (a *wireAnswer) member(name string) (string, bool) {
+	if strings.HasPrefix(a.header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		v, err := url.ParseQuery(a.body)
+		return v.Get(name), err == nil && v.Has(name)
+	}
+	members := make(map[string]json.RawMessage)
+	if json.Unmarshal([]byte(a.body), &members) != nil || members[name] == nil {
+		return "", false
+	}
+	var text string
+	if json.Unmarshal(members[name], &text) == nil {
+		return text, true
+	}
+	return string(members[name]), true
+}
