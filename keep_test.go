@@ -25,20 +25,6 @@ import (
 // The outbound half as its owner meets it: the real program, its verbs and
 // `serve`, against providers over real HTTP.
 
-// keepBinary compiles the program once for all tests.
-var keepBinary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "mintkeep-keep")
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "mintkeep")
-	out, err := exec.Command("go", "build", "-o", bin, ".").CombinedOutput()
-	if err != nil {
-		err = errors.New(string(out))
-	}
-	return bin, err
-})
-
 // A keepSite is an installation with a database of its own.
 type keepSite struct {
 	t        testing.TB
@@ -49,11 +35,7 @@ type keepSite struct {
 
 func newKeepSite(t testing.TB) *keepSite {
 	t.Helper()
-	bin, err := keepBinary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	k := &keepSite{t: t, bin: bin, dir: t.TempDir()}
+	k := &keepSite{t: t, bin: compiled(t), dir: t.TempDir()}
 	k.ok("", "init", "https://you.example/auth/")
 	return k
 }
