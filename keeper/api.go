@@ -42,26 +42,22 @@ func (k *Keeper) Handler(route func(*http.Request) string) http.Handler {
 	})
 }
 
-// params is a query in which nothing is said twice.
-type params struct{ url.Values }
-
-func (p params) get(name string) string { return p.Get(name) }
-
-func query(r *http.Request, names ...string) (params, error) {
+// query reads parameters none of which is said twice.
+func query(r *http.Request, names ...string) (url.Values, error) {
 	q, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return params{}, &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: "the query cannot be read"}
+		return nil, &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: "the query cannot be read"}
 	}
 	for _, name := range names {
 		if len(q[name]) > 1 {
-			return params{}, &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: name + " is given twice"}
+			return nil, &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: name + " is given twice"}
 		}
 	}
-	return params{q}, nil
+	return q, nil
 }
 
 func (k *Keeper) browser(w http.ResponseWriter, r *http.Request, route string) error {
-	serve := map[string]func(http.ResponseWriter, *http.Request, params) error{"connect": k.connectPage, "callback": k.callbackPage}[route]
+	serve := map[string]func(http.ResponseWriter, *http.Request, url.Values) error{"connect": k.connectPage, "callback": k.callbackPage}[route]
 	if serve == nil {
 		return &apiError{status: http.StatusNotFound, code: "not_found", desc: "no such page"}
 	}

@@ -15,11 +15,6 @@ import (
 	"time"
 )
 
-// The token request is written here and not taken from x/oauth2, because that
-// loses an answer whose expires_in it cannot read (and with it a rotated
-// refresh token), measures expiry with its own clock, and carries the answer's
-// body in its errors.
-
 // reply is a JSON object (or form) from a provider.
 type reply map[string]any
 

@@ -85,9 +85,7 @@ func (k *Keeper) connectCode(ctx context.Context, s site, n *first, ask Ask) err
 		defer cancel()
 		_ = server.Shutdown(stop)
 	}()
-	if err := k.invite(ctx, s, n, ask, s.authURL(state, redirect, n.Scope, verifier), state, back); err != nil {
-		return err
-	}
+	invite(s, ask, s.authURL(state, redirect, n.Scope, verifier), state, back)
 	select {
 	case r := <-back:
 		if r.err != nil {
@@ -102,13 +100,15 @@ func (k *Keeper) connectCode(ctx context.Context, s site, n *first, ask Ask) err
 	}
 }
 
-func (k *Keeper) invite(_ context.Context, s site, _ *first, ask Ask, to, state string, back chan<- returned) error {
+// invite sends the person to the provider, and takes the address that the
+// browser ended at, if it is pasted.
+func invite(s site, ask Ask, to, state string, back chan<- returned) {
 	ask.say("To authorize %s, open this address in a browser:\n  %s", s.Name, to)
 	if ask.Open != nil && ask.Open(to) != nil {
 		ask.say("No browser could be started here.")
 	}
 	if ask.In == nil {
-		return nil
+		return
 	}
 	ask.say("If the browser runs elsewhere, paste the address that it ends at (http://127.0.0.1...):")
 	go func() {
@@ -122,7 +122,6 @@ func (k *Keeper) invite(_ context.Context, s site, _ *first, ask Ask, to, state 
 			ask.say("That is not the address: it should have a code and a state in it.")
 		}
 	}()
-	return nil
 }
 
 func offer(back chan<- returned, r returned) {

@@ -13,20 +13,20 @@ func (k *Keeper) getToken(r *http.Request, key APIKey, _ []string) (int, any, er
 	if err != nil {
 		return 0, nil, err
 	}
-	user, ttl := q.get("user"), DefaultMinTTL
+	user, ttl := q.Get("user"), DefaultMinTTL
 	if user == "" {
 		if user = key.User; user == "" {
 			user = DefaultUser
 		}
 	}
-	if s := q.get("min_ttl"); s != "" {
+	if s := q.Get("min_ttl"); s != "" {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 0 || n > 366*24*3600 {
 			return 0, nil, &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: "min_ttl is not a number of seconds"}
 		}
 		ttl = time.Duration(n) * time.Second
 	}
-	c, err := k.wanted(r, key, user, q.get("name"), q.get("provider"))
+	c, err := k.wanted(r, key, user, q.Get("name"), q.Get("provider"))
 	if err != nil {
 		return 0, nil, err
 	}

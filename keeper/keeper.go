@@ -8,6 +8,17 @@
 // the generation it was made from. No transaction is open while a provider is
 // asked.
 //
+// A token is asked for in token.go: fresh? else lease → refresh.go → ask.go → save.
+// First tokens come by grant.go, code.go, device.go and login.go; web.go is the
+// browser's way. site.go and provider.go are about the providers, connection.go
+// about what is kept, seal.go, keyfile.go and rotate.go about sealing, forget.go and
+// revocations.go about the end. api.go routes HTTP to gettoken.go and tokensapi.go.
+//
+// Authorization requests and TokenSource are x/oauth2's. The token request is not
+// (ask.go): x/oauth2 drops an answer whose expires_in it cannot read, and with it a
+// refresh token that has just been rotated; it measures expiry with a clock of its
+// own, and puts the answer's body into its errors.
+//
 //	k := &keeper.Keeper{DB: db, Keys: keeper.KeySource{Path: "mintkeep.key"}}
 //	t, err := k.Token(ctx, "owner", "mastodon", 5*time.Minute)
 package keeper

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/url"
 )
 
 // maxTries ends the attempts at a revocation that the provider keeps refusing;
@@ -118,39 +117,4 @@ func (k *Keeper) revokeQueued(ctx context.Context, s site, q queuedRevocation) e
 		return err
 	}
 	return k.revoke(ctx, s, q.access, "access_token")
-}
-
-// QueuedRevocations counts what the providers have yet to confirm.
-func (k *Keeper) QueuedRevocations(ctx context.Context) (n int, err error) {
-	err = k.DB.QueryRowContext(ctx, `SELECT count(*) FROM revocations`).Scan(&n)
-	return n, err
-}
-
-// Introspect asks the provider about a connection's access token (RFC 7662
-// section 2.1) and returns its answer.
-func (k *Keeper) Introspect(ctx context.Context, user, name string) (map[string]any, error) {
-	r, err := k.ring()
-	if err != nil {
-		return nil, err
-	}
-	c, err := k.load(ctx, k.DB, user, name)
-	if err != nil {
-		return nil, err
-	}
-	s, err := k.siteOf(ctx, r, c)
-	if err != nil {
-		return nil, err
-	}
-	if s.IntrospectURL == "" {
-		return nil, refuse("provider "+s.Name+" has no introspection endpoint", "`mintkeep provider set "+shellWord(s.Name)+" -introspect-url URL`")
-	}
-	token, err := r.open(c.access, c.at("access_token"))
-	if err != nil {
-		return nil, err
-	}
-	m, err := k.post(ctx, s, s.IntrospectURL, url.Values{"token": {string(token)}, "token_type_hint": {"access_token"}})
-	if err != nil {
-		return nil, fmt.Errorf("introspecting %s: %w", name, err)
-	}
-	return m, nil
 }

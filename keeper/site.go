@@ -140,3 +140,32 @@ func (k *Keeper) readMetadata(ctx context.Context, issuer, address string) (Prov
 	p.Name = "discovered"
 	return p, p.check()
 }
+
+// Introspect asks the provider about a connection's access token (RFC 7662
+// section 2.1) and returns its answer.
+func (k *Keeper) Introspect(ctx context.Context, user, name string) (map[string]any, error) {
+	r, err := k.ring()
+	if err != nil {
+		return nil, err
+	}
+	c, err := k.load(ctx, k.DB, user, name)
+	if err != nil {
+		return nil, err
+	}
+	s, err := k.siteOf(ctx, r, c)
+	if err != nil {
+		return nil, err
+	}
+	if s.IntrospectURL == "" {
+		return nil, refuse("provider "+s.Name+" has no introspection endpoint", "`mintkeep provider set "+shellWord(s.Name)+" -introspect-url URL`")
+	}
+	token, err := r.open(c.access, c.at("access_token"))
+	if err != nil {
+		return nil, err
+	}
+	m, err := k.post(ctx, s, s.IntrospectURL, url.Values{"token": {string(token)}, "token_type_hint": {"access_token"}})
+	if err != nil {
+		return nil, fmt.Errorf("introspecting %s: %w", name, err)
+	}
+	return m, nil
+}

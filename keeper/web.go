@@ -80,9 +80,9 @@ func (k *Keeper) takeFlow(ctx context.Context, kind string, secret Secret) (flow
 
 // connectPage answers GET keep/connect: for an administrator who clicked here,
 // or with a ticket.
-func (k *Keeper) connectPage(w http.ResponseWriter, r *http.Request, q params) error {
-	t := Target{Provider: q.get("provider"), Name: q.get("name"), User: q.get("user")}
-	switch ticket := Secret(q.get("ticket")); {
+func (k *Keeper) connectPage(w http.ResponseWriter, r *http.Request, q url.Values) error {
+	t := Target{Provider: q.Get("provider"), Name: q.Get("name"), User: q.Get("user")}
+	switch ticket := Secret(q.Get("ticket")); {
 	case ticket != "":
 		if !wellFormed("mkt_", ticket) {
 			return &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: "this link is damaged"}
@@ -149,8 +149,8 @@ func (k *Keeper) cookie(value string, age int) *http.Cookie {
 }
 
 // callbackPage answers GET keep/callback.
-func (k *Keeper) callbackPage(w http.ResponseWriter, r *http.Request, q params) error {
-	state := Secret(q.get("state"))
+func (k *Keeper) callbackPage(w http.ResponseWriter, r *http.Request, q url.Values) error {
+	state := Secret(q.Get("state"))
 	if !wellFormed("mks_", state) {
 		return &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: "this answer has no usable state"}
 	}
@@ -176,7 +176,7 @@ func (k *Keeper) callbackPage(w http.ResponseWriter, r *http.Request, q params) 
 	if err != nil {
 		return err
 	}
-	got := judgeReturn(s, q.Values)
+	got := judgeReturn(s, q)
 	if got.err != nil {
 		return got.err
 	}
