@@ -35,7 +35,7 @@ func verbs() []verb {
 		{"init", "[-me URL]… [ENDPOINT …]", "create the database and trust the endpoints", initFlags, runInit},
 		{"endpoint", "add|remove|list [URL]", "trusted authorization endpoints", endpointFlags, runEndpoint},
 		{"setting", "[-unset] [NAME [VALUE]]", "list, read, write or unset a setting", settingFlags, runSetting},
-	}, tokenVerbs(), []verb{
+	}, tokenVerbs(), keepVerbs(), []verb{
 		{"serve", "[-listen 127.0.0.1:8080]", "answer plain HTTP, behind a web server", serveFlags, runServe},
 		{"fcgi", "[-listen ADDR] [-socket-mode 0660]", "answer FastCGI on unix:/path or host:port", serveFlags, runFastCGI},
 		{"doctor", "[PROFILE-URL]", "check this installation and, given your profile URL, the live site", nil, runDoctor},
@@ -158,6 +158,11 @@ func (in *invocation) stringFlag(name, standard, about string) {
 
 func (in *invocation) boolFlag(name string, about string) {
 	in.bools[name] = in.flags.Bool(name, false, about)
+}
+
+// onFlag is a switch that is on unless it is given as -name=false.
+func (in *invocation) onFlag(name string, about string) {
+	in.bools[name] = in.flags.Bool(name, true, about)
 }
 
 func (in *invocation) listFlag(name, about string) {

@@ -174,7 +174,7 @@ func runLog(in *invocation) error {
 		return err
 	}
 	defer db.Close()
-	found, err := db.QueryContext(in.ctx, `SELECT at, event, me, client_id, token_id, address, detail FROM
+	found, err := db.QueryContext(in.ctx, `SELECT at, event, me, client_id, token_id, connection, actor, address, detail FROM
 		(SELECT * FROM events ORDER BY event_id DESC LIMIT ?) ORDER BY event_id`, n)
 	if err != nil {
 		return wrap("reading the log", err)
@@ -182,8 +182,8 @@ func runLog(in *invocation) error {
 	defer found.Close()
 	var rows [][]string
 	for found.Next() {
-		var c [7]sql.NullString
-		if err := found.Scan(&c[0], &c[1], &c[2], &c[3], &c[4], &c[5], &c[6]); err != nil {
+		var c [9]sql.NullString
+		if err := found.Scan(&c[0], &c[1], &c[2], &c[3], &c[4], &c[5], &c[6], &c[7], &c[8]); err != nil {
 			return wrap("reading the log", err)
 		}
 		row := make([]string, len(c))
@@ -195,5 +195,5 @@ func runLog(in *invocation) error {
 	if err := found.Err(); err != nil {
 		return wrap("reading the log", err)
 	}
-	return in.list([]string{"at", "event", "me", "client", "token", "address", "detail"}, rows)
+	return in.list([]string{"at", "event", "me", "client", "token", "connection", "actor", "address", "detail"}, rows)
 }

@@ -11,7 +11,16 @@ require golang.org/x/crypto/x509roots/fallback v0.0.0-20261030153154-30a33513ff6
 
 require golang.org/x/net v0.62.0
 
-require golang.org/x/oauth2 v0.37.0
+require (
+	github.com/chromedp/chromedp v0.23.0
+	golang.org/x/oauth2 v0.37.0
+	golang.org/x/term v0.47.0
+)
+
+require (
+	github.com/chromedp/cdproto v0.159.0 // indirect
+	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
+)
 
 require code.dny.dev/ssrf v0.3.0
 

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"mintkeep/endpoint"
+	"mintkeep/keeper"
 )
 
 func main() { os.Exit(run(started(time.Now))) }
@@ -131,7 +132,7 @@ func (s *site) open(r *http.Request) (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.handler = inbound(s.p, s.config, db, s.log)
+		s.handler = both(s.p, s.config, db, s.log)
 	}
 	return s.handler, nil
 }
@@ -144,6 +145,41 @@ func (s *site) recover(w http.ResponseWriter) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusInternalServerError)
 		io.WriteString(w, `{"error":"server_error","error_description":"something is wrong here; the owner finds the cause in the error log"}`)
+	}
+}
+
+// both makes the handler of an opened site: the keeper answers its own routes
+// if there is a sealing key, the token endpoint everything else. What a
+// verification pays for the keeper is a look at its path.
+func both(p *process, c *config, db *sql.DB, log *slog.Logger) http.Handler {
+	in, out := inbound(p, c, db, log), outbound(p, c, db, log)
+	kept := out.Handler(func(r *http.Request) string {
+		route, _ := in.Below(r)
+		return route
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/keep/") || strings.Contains(r.URL.Path, "/v2/users/") {
+			if route, below := in.Below(r); below && keeper.Serves(route) && out.Keys.Exists() {
+				kept.ServeHTTP(w, r)
+				return
+			}
+		}
+		in.ServeHTTP(w, r)
+	})
+}
+
+// outbound makes the keeper of an opened site.
+func outbound(p *process, c *config, db *sql.DB, log *slog.Logger) *keeper.Keeper {
+	return &keeper.Keeper{
+		DB:          db,
+		Keys:        keeper.KeySource{Value: keeper.Secret(p.getenv("MINTKEEP_KEY")), Path: c.keyFile},
+		Now:         p.now,
+		Client:      trustedClient(c),
+		Record:      recordKept,
+		Unavailable: unavailable,
+		Log:         log,
+		URL:         c.url,
+		Page:        endpoint.Page,
 	}
 }
 

@@ -4,6 +4,7 @@
 --
 -- Times are UTC text, YYYY-MM-DD HH:MM:SS. Tokens, codes, refresh tokens, flows and
 -- server secrets are here only as SHA-256 (hex) of at least 256 random bits.
+-- What other sites gave is sealed with a key that is not in this file.
 
 -- Access tokens that this site issued. The first eight columns are php-mintoken's.
 --   token_id    shown to people and used to revoke; random, not part of a new token
@@ -163,16 +164,156 @@ CREATE TABLE IF NOT EXISTS resource_servers (
     last_use    TEXT
 );
 
--- What happened, for `mintkeep log`.
+-- The outbound half. "Sealed" means mks1.KEYID.DATA: AES-256-GCM, bound to its
+-- table, column and row, so that it opens nowhere else.
+
+-- Which key of the key file seals new values; one row. `key rotate` changes it
+-- in the transaction that seals everything again, so that a process with the
+-- old keys in memory notices.
+CREATE TABLE IF NOT EXISTS sealing (
+    one    INTEGER PRIMARY KEY CHECK (one = 1),
+    key_id TEXT NOT NULL
+);
+
+-- Sites that give us tokens.
+--   auth_style     header or body (RFC 6749 section 2.3.1); never guessed
+--   client_secret  sealed
+--   options        JSON: more parameters, the fields of a JSON login, …
+CREATE TABLE IF NOT EXISTS providers (
+    provider_name  TEXT NOT NULL PRIMARY KEY,
+    preset         TEXT NOT NULL DEFAULT '',
+    issuer         TEXT NOT NULL DEFAULT '',
+    auth_url       TEXT NOT NULL DEFAULT '',
+    token_url      TEXT NOT NULL DEFAULT '',
+    device_url     TEXT NOT NULL DEFAULT '',
+    revoke_url     TEXT NOT NULL DEFAULT '',
+    introspect_url TEXT NOT NULL DEFAULT '',
+    client_id      TEXT NOT NULL DEFAULT '',
+    client_secret  TEXT,
+    auth_style     TEXT NOT NULL CHECK (auth_style IN ('header', 'body')),
+    scope          TEXT NOT NULL DEFAULT '',
+    options        TEXT NOT NULL DEFAULT '{}',
+    created        TEXT NOT NULL,
+    updated        TEXT NOT NULL
+);
+
+-- What is kept: one row for each user and name. Nothing refers to providers:
+-- changing or removing one never takes a token along.
+--   sealed          client_secret, access_token, refresh_token, password, extra, and
+--                   previous_refresh_token, kept until its successor has worked
+--   token_field     what the Tokens API calls the token: access_token, api_key, …
+--   scope           as granted, requested_scope as asked for, scopes (a JSON list)
+--                   as somebody gave them to the Tokens API
+--   generation      grows with every change of the tokens; of two writers, the one
+--                   that knew the newest wins
+--   lease_until     until then one process alone may ask the provider
+--   state           ok; failing (tried again after retry_after); dead (connect again);
+--                   forgetting (the provider has yet to confirm the revocation)
+CREATE TABLE IF NOT EXISTS connections (
+    connection_id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id                TEXT NOT NULL,
+    connection_name        TEXT NOT NULL,
+    provider_name          TEXT NOT NULL,
+    grant_type             TEXT NOT NULL,
+    token_kind             TEXT NOT NULL CHECK (token_kind IN ('oauth2', 'api_key', 'jwt')),
+    token_type             TEXT NOT NULL DEFAULT 'Bearer',
+    token_field            TEXT NOT NULL DEFAULT 'access_token',
+    scope                  TEXT NOT NULL DEFAULT '',
+    requested_scope        TEXT NOT NULL DEFAULT '',
+    scopes                 TEXT,
+    client_id              TEXT NOT NULL DEFAULT '',
+    client_secret          TEXT,
+    access_token           TEXT,
+    refresh_token          TEXT,
+    previous_refresh_token TEXT,
+    username               TEXT NOT NULL DEFAULT '',
+    password               TEXT,
+    extra                  TEXT,
+    expires                TEXT,
+    refresh_expires        TEXT,
+    generation             INTEGER NOT NULL DEFAULT 1,
+    lease_until            TEXT,
+    state                  TEXT NOT NULL DEFAULT 'ok' CHECK (state IN ('ok', 'failing', 'dead', 'forgetting')),
+    failures               INTEGER NOT NULL DEFAULT 0,
+    retry_after            TEXT,
+    last_error             TEXT NOT NULL DEFAULT '',
+    recovered              TEXT,
+    created                TEXT NOT NULL,
+    updated                TEXT NOT NULL,
+    refreshed              TEXT,
+    last_use               TEXT,
+    UNIQUE (user_id, connection_name)
+);
+
+-- Callers of the HTTP API. key_hash is SHA-256 (hex) of a key with 256 random
+-- bits; user_id and provider_name limit the key, NULL is all.
+CREATE TABLE IF NOT EXISTS api_keys (
+    api_key_name  TEXT NOT NULL PRIMARY KEY,
+    key_hash      TEXT NOT NULL UNIQUE,
+    user_id       TEXT,
+    provider_name TEXT,
+    can_write     INTEGER NOT NULL DEFAULT 0,
+    created       TEXT NOT NULL,
+    last_use      TEXT
+);
+
+-- When which key last read which connection: an event is recorded at most once
+-- a minute for each pair. Rows go with the key or the connection.
+CREATE TABLE IF NOT EXISTS api_reads (
+    api_key_name  TEXT    NOT NULL,
+    connection_id INTEGER NOT NULL,
+    last_use      TEXT    NOT NULL,
+    PRIMARY KEY (api_key_name, connection_id)
+) WITHOUT ROWID;
+
+-- Connections being made in a browser: the ticket of `connect -web` becomes a
+-- code flow when its link is opened. Rows are deleted when used or expired.
+--   flow_hash     SHA-256 (hex) of the ticket or of `state`
+--   browser_hash  of the cookie that ties the flow to one browser
+--   verifier      of PKCE (RFC 7636), sealed
+CREATE TABLE IF NOT EXISTS flows (
+    flow_hash       TEXT NOT NULL PRIMARY KEY,
+    kind            TEXT NOT NULL CHECK (kind IN ('ticket', 'code')),
+    provider_name   TEXT NOT NULL,
+    user_id         TEXT NOT NULL,
+    connection_name TEXT NOT NULL,
+    scope           TEXT NOT NULL DEFAULT '',
+    browser_hash    TEXT NOT NULL DEFAULT '',
+    verifier        TEXT,
+    created         TEXT NOT NULL,
+    expires         TEXT NOT NULL
+);
+
+-- Tokens that are forgotten here but that the provider has not yet confirmed as
+-- revoked. token, access_token and client_secret are sealed; hint is that of
+-- RFC 7009 section 2.1, or `logout` for a JSON login.
+CREATE TABLE IF NOT EXISTS revocations (
+    revocation_id TEXT NOT NULL PRIMARY KEY,
+    provider_name TEXT NOT NULL,
+    client_id     TEXT NOT NULL DEFAULT '',
+    client_secret TEXT,
+    hint          TEXT NOT NULL,
+    token         TEXT NOT NULL,
+    access_token  TEXT,
+    tries         INTEGER NOT NULL DEFAULT 0,
+    retry_after   TEXT NOT NULL,
+    last_error    TEXT NOT NULL DEFAULT '',
+    created       TEXT NOT NULL
+);
+
+-- What happened, for `mintkeep log`. `connection` is user/name of a kept token,
+-- `actor` the API key that acted.
 CREATE TABLE IF NOT EXISTS events (
-    event_id  INTEGER PRIMARY KEY,
-    at        TEXT NOT NULL,
-    event     TEXT NOT NULL,
-    me        TEXT,
-    client_id TEXT,
-    token_id  TEXT,
-    address   TEXT,
-    detail    TEXT
+    event_id   INTEGER PRIMARY KEY,
+    at         TEXT NOT NULL,
+    event      TEXT NOT NULL,
+    me         TEXT,
+    client_id  TEXT,
+    token_id   TEXT,
+    address    TEXT,
+    detail     TEXT,
+    connection TEXT,
+    actor      TEXT
 );
 
 PRAGMA user_version = 1;

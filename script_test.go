@@ -20,6 +20,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"mintkeep/endpoint/endpointtest"
+	"mintkeep/keeper/keepertest"
 )
 
 // The same scenarios in all three modes (architecture rule 13).
@@ -61,7 +62,7 @@ func runScripts(t *testing.T, dir, mode string) {
 			">": request, "<": answer, "config": configure, "server": server, "code": code, "clock": clock,
 			"authorization-endpoint": authorizationEndpoint, "restart": restart, "keep": keep, "secret": secret,
 			"perm": perm, "sql": runSQL, "direct": direct, "logged": logged, "only": only, "basic": basic,
-			"guess": guess, "fails": fails, "expand": expand,
+			"guess": guess, "fails": fails, "expand": expand, "box": box, "type": typed,
 		},
 	})
 }
@@ -84,6 +85,7 @@ type conversation struct {
 	secrets []string
 	codes   map[int64]bool         // the seconds that codes were made in
 	down    atomic.Pointer[string] // how the authorization endpoint fails
+	box     *keepertest.Provider   // of the outbound half
 }
 
 type conversationKey struct{}

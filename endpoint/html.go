@@ -31,6 +31,22 @@ func El(name string, attributes []string, children ...*html.Node) *html.Node {
 	return n
 }
 
+// Page writes a page of a heading and paragraphs of text. main hands it to the
+// other half of the program too.
+func Page(w http.ResponseWriter, status int, title string, paragraphs ...string) {
+	content := []*html.Node{El("h1", nil, Text(title))}
+	for _, p := range paragraphs {
+		content = append(content, El("p", nil, Text(p)))
+	}
+	p, err := document(title, content...)
+	if err != nil { // a tree of elements and text can always be written
+		http.Error(w, title, status)
+		return
+	}
+	p.status = status
+	p.write(w, false)
+}
+
 const pageStyle = `:root{color-scheme:light dark}*{box-sizing:border-box}
 body{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}
 h1{font-size:1.6rem;line-height:1.25}

@@ -68,19 +68,25 @@ func (q *request) reads(name string) bool {
 // it, else the last segment if it is one of the fixed words. Web servers
 // disagree on SCRIPT_NAME, so that is not looked at.
 func (s *Server) word(r *http.Request) (string, bool) {
-	p := strings.TrimSuffix(path.Clean("/"+r.URL.Path), "/")
-	base := s.basePath()
-	if p == wellKnown+base {
+	if path.Clean("/"+r.URL.Path) == wellKnown+s.basePath() {
 		return "metadata", true
 	}
-	if s.URL != "" && (p == base || strings.HasPrefix(p, base+"/")) {
-		return strings.TrimPrefix(strings.TrimPrefix(p, base), "/"), true
+	if word, below := s.Below(r); below && s.URL != "" {
+		return word, true
 	}
-	switch last := path.Base("/" + p); last {
+	switch last := path.Base(path.Clean("/" + r.URL.Path)); last {
 	case "introspect", "revoke", "userinfo", "metadata", "authorize", "callback", "consent", "check", "owner", "client":
 		return last, true
 	}
 	return "", true
+}
+
+// Below is the cleaned path of a request without BASE's path and slashes at the
+// ends; false if it does not begin with BASE's. Without a URL, BASE is the root.
+func (s *Server) Below(r *http.Request) (string, bool) {
+	p := strings.TrimSuffix(path.Clean("/"+r.URL.Path), "/")
+	rest, below := strings.CutPrefix(p, s.basePath())
+	return strings.TrimPrefix(rest, "/"), below && (rest == "" || rest[0] == '/')
 }
 
 // parse reads the whole request. It returns a request even when it fails, so

@@ -1,0 +1,208 @@
+package keeper
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// States of a connection.
+const (
+	StateOK         = "ok"
+	StateFailing    = "failing"    // the provider cannot be reached or is broken; tried again later
+	StateDead       = "dead"       // the provider refuses; connect again
+	StateRecovered  = "recovered"  // ok, after it had been failing or dead within the last day
+	StateForgetting = "forgetting" // the owner gave it up; the provider has not confirmed yet
+)
+
+// Kinds of kept secrets, as the Tokens API names them.
+const (
+	KindOAuth2 = "oauth2"
+	KindAPIKey = "api_key"
+	KindJWT    = "jwt"
+)
+
+// Connection is what is known of a kept token, without its secrets.
+type Connection struct {
+	ID             int64     `json:"-"`
+	User           string    `json:"user"`
+	Name           string    `json:"name"`
+	Provider       string    `json:"provider"`
+	Grant          string    `json:"grant"`
+	Kind           string    `json:"kind"`
+	Scope          string    `json:"scope"`
+	Scopes         []string  `json:"-"` // as given to the Tokens API; nil if none were
+	Expires        time.Time `json:"expires,omitzero"`
+	RefreshExpires time.Time `json:"refresh_expires,omitzero"`
+	Refreshable    bool      `json:"refreshable"`
+	State          string    `json:"state"`
+	Failures       int       `json:"failures,omitzero"`
+	RetryAfter     time.Time `json:"retry_after,omitzero"`
+	LastError      string    `json:"last_error,omitzero"`
+	Reconnect      string    `json:"reconnect,omitzero"` // the command that brings a dead one back
+	Created        time.Time `json:"created"`
+	Updated        time.Time `json:"updated"`
+	Refreshed      time.Time `json:"refreshed,omitzero"`
+	LastUse        time.Time `json:"last_use,omitzero"`
+}
+
+// kept is a whole row.
+type kept struct {
+	Connection
+	tokenType, tokenField string
+	requested             string
+	clientID              string
+	username              string
+	generation            int64
+	leaseUntil            time.Time
+	rowState              string
+
+	clientSecret, access, refresh, previous, password, extra sql.NullString // sealed
+}
+
+const keptColumns = `connection_id, user_id, connection_name, provider_name, grant_type, token_kind, connections.scope, scopes,
+	expires, refresh_expires, state, failures, retry_after, last_error, recovered, connections.created, connections.updated, refreshed, last_use,
+	token_type, token_field, requested_scope, connections.client_id, username, generation, lease_until,
+	connections.client_secret, access_token, refresh_token, previous_refresh_token, password, extra`
+
+func (k *Keeper) scanKept(scan func(...any) error) (kept, error) {
+	var c kept
+	var scopes, expires, refreshExpires, retry, recovered, created, updated, refreshed, used, lease sql.NullString
+	err := scan(&c.ID, &c.User, &c.Name, &c.Provider, &c.Grant, &c.Kind, &c.Scope, &scopes,
+		&expires, &refreshExpires, &c.rowState, &c.Failures, &retry, &c.LastError, &recovered, &created, &updated, &refreshed, &used,
+		&c.tokenType, &c.tokenField, &c.requested, &c.clientID, &c.username, &c.generation, &lease,
+		&c.clientSecret, &c.access, &c.refresh, &c.previous, &c.password, &c.extra)
+	if err != nil {
+		return c, err
+	}
+	if scopes.Valid {
+		if err := json.Unmarshal([]byte(scopes.String), &c.Scopes); err != nil {
+			return c, fmt.Errorf("reading the scopes of connection %s/%s: %w", c.User, c.Name, err)
+		}
+	}
+	c.Expires, c.RefreshExpires, c.RetryAfter, c.leaseUntil = parseTime(expires), parseTime(refreshExpires), parseTime(retry), parseTime(lease)
+	c.Created, c.Updated, c.Refreshed, c.LastUse = parseTime(created), parseTime(updated), parseTime(refreshed), parseTime(used)
+	c.State = c.rowState
+	if at := parseTime(recovered); c.State == StateOK && !at.IsZero() && k.now().Sub(at) < 24*time.Hour {
+		c.State = StateRecovered
+	}
+	if c.State == StateDead || c.State == StateForgetting {
+		c.Reconnect = c.reconnect()
+	}
+	c.Refreshable = c.canRefresh()
+	return c, nil
+}
+
+func (c kept) canRefresh() bool {
+	return c.Kind == KindOAuth2 && (c.refresh.Valid || c.Grant == GrantClientCredentials || c.password.Valid)
+}
+
+// reconnect is the command that obtains a new first token.
+func (c Connection) reconnect() string {
+	s := "mintkeep connect " + shellWord(c.Provider)
+	if c.Name != c.Provider {
+		s += " -as " + shellWord(c.Name)
+	}
+	if c.User != DefaultUser {
+		s += " -user " + shellWord(c.User)
+	}
+	return s
+}
+
+func shellWord(s string) string {
+	if strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("-_.@:+", r)
+	}) {
+		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	}
+	return s
+}
+
+func (c kept) at(column string) place { return place{"connections", column, []string{c.User, c.Name}} }
+
+type queryer interface {
+	QueryRowContext(context.Context, string, ...any) *sql.Row
+	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
+}
+
+func (k *Keeper) load(ctx context.Context, q queryer, user, name string) (kept, error) {
+	c, err := k.scanKept(q.QueryRowContext(ctx, `SELECT `+keptColumns+` FROM connections
+		WHERE user_id = ? AND connection_name = ?`, user, name).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no connection %q of user %q", name, user),
+			Hint: "`mintkeep connections` lists them, `mintkeep connect` makes one"}
+	}
+	if err != nil {
+		return c, fmt.Errorf("reading connection %s/%s: %w", user, name, err)
+	}
+	return c, nil
+}
+
+func (k *Keeper) loadAll(ctx context.Context, where string, args ...any) ([]kept, error) {
+	rows, err := k.DB.QueryContext(ctx, `SELECT `+keptColumns+` FROM connections `+where, args...)
+	if err != nil {
+		return nil, fmt.Errorf("reading connections: %w", err)
+	}
+	defer rows.Close()
+	all := []kept{}
+	for rows.Next() {
+		c, err := k.scanKept(rows.Scan)
+		if err != nil {
+			return nil, fmt.Errorf("reading connections: %w", err)
+		}
+		all = append(all, c)
+	}
+	return all, rows.Err()
+}
+
+// Connections lists what is kept, of one user or ("") of all, without secrets.
+func (k *Keeper) Connections(ctx context.Context, user string) ([]Connection, error) {
+	all, err := k.loadAll(ctx, `WHERE ? IN ('', user_id) ORDER BY user_id, connection_name`, user)
+	if err != nil {
+		return nil, err
+	}
+	list := []Connection{}
+	for _, c := range all {
+		list = append(list, c.Connection)
+	}
+	return list, nil
+}
+
+// Connection is one of them.
+func (k *Keeper) Connection(ctx context.Context, user, name string) (Connection, error) {
+	c, err := k.load(ctx, k.DB, user, name)
+	return c.Connection, err
+}
+
+// Troubled is those of the list that want attention, for a cron job that should
+// fail when there are any.
+func Troubled(list []Connection) []Connection {
+	bad := []Connection{}
+	for _, c := range list {
+		if c.State == StateDead || c.State == StateFailing {
+			bad = append(bad, c)
+		}
+	}
+	return bad
+}
+
+// Find is the connection that a client has at an issuer (or provider) with
+// exactly these scopes, in any order; either as requested or as granted.
+func (k *Keeper) Find(ctx context.Context, clientID, issuer string, scopes ...string) (Connection, error) {
+	scope := NormalScope(strings.Join(scopes, " "))
+	all, err := k.loadAll(ctx, `LEFT JOIN providers USING (provider_name)
+		WHERE coalesce(nullif(connections.client_id, ''), providers.client_id) = ? AND ? IN (providers.issuer, provider_name)
+		AND ? IN (connections.scope, requested_scope)
+		ORDER BY state = 'dead', connections.scope = ? DESC, connection_id LIMIT 1`, clientID, issuer, scope, scope)
+	if err != nil {
+		return Connection{}, err
+	}
+	if len(all) == 0 {
+		return Connection{}, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no connection of client %q at %q with scope %q", clientID, issuer, scope)}
+	}
+	return all[0].Connection, nil
+}

@@ -1,0 +1,178 @@
+package keeper
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// Imported is what became of one entry of an imported store.
+type Imported struct {
+	Name     string `json:"name"`
+	Provider string `json:"provider"`
+	Result   string `json:"result"` // imported, or skipped and why
+}
+
+// ImportTokenKeep takes the providers and tokens of a TokenKeep database, which
+// the caller has opened. What is already here under the same name is left
+// alone, so an import can be repeated.
+func (k *Keeper) ImportTokenKeep(ctx context.Context, from *sql.DB, user string) ([]Imported, error) {
+	rows, err := from.QueryContext(ctx, `SELECT p.alias, p.client_id, p.client_secret, p.auth_url, p.token_url, coalesce(p.scopes, ''),
+		coalesce(t.access_token, ''), coalesce(t.refresh_token, ''), coalesce(t.expires_at, 0)
+		FROM providers p LEFT JOIN tokens t ON t.provider_id = p.id ORDER BY p.id`)
+	if err != nil {
+		return nil, &Fault{Kind: ErrRefused, What: "this is not a TokenKeep database", Err: err}
+	}
+	defer rows.Close()
+	done := []Imported{}
+	for rows.Next() {
+		p := Provider{AuthStyle: AuthBody}
+		var secret, access, refresh string
+		var expires int64
+		if err := rows.Scan(&p.Name, &p.ClientID, &secret, &p.AuthURL, &p.TokenURL, &p.Scope, &access, &refresh, &expires); err != nil {
+			return done, fmt.Errorf("reading the TokenKeep database: %w", err)
+		}
+		p.ClientSecret = Secret(secret)
+		n := first{grant: GrantImported, answer: answer{access: Secret(access), refresh: Secret(refresh)}}
+		if expires > 0 {
+			n.expires = time.Unix(expires, 0).UTC()
+		}
+		n.User = user
+		result, err := k.importOne(ctx, p, n)
+		if err != nil {
+			return done, err
+		}
+		done = append(done, result)
+	}
+	return done, rows.Err()
+}
+
+// importOne registers the provider if it is new, and keeps its token if that is new.
+func (k *Keeper) importOne(ctx context.Context, p Provider, n first) (Imported, error) {
+	result := Imported{Name: n.Name, Provider: p.Name, Result: "imported"}
+	if n.Name == "" {
+		n.Name, result.Name = p.Name, p.Name
+	}
+	err := k.AddProvider(ctx, p)
+	if errors.Is(err, ErrRefused) {
+		result.Result = "skipped: " + firstLine(err.Error())
+		return result, nil
+	}
+	if err != nil && !errors.Is(err, ErrExists) {
+		return result, err
+	}
+	if n.access == "" && n.refresh == "" {
+		result.Result = "provider imported; it has no token: mintkeep connect " + shellWord(p.Name)
+		return result, nil
+	}
+	n.Provider, n.kind, n.field = p.Name, KindOAuth2, "access_token"
+	if err := n.Target.defaults(p); err != nil {
+		result.Result = "skipped: " + firstLine(err.Error())
+		return result, nil
+	}
+	if _, err := k.load(ctx, k.DB, n.User, n.Name); !errors.Is(err, ErrUnknown) {
+		result.Result = "skipped: already here"
+		return result, err
+	}
+	r, err := k.ring()
+	if err != nil {
+		return result, err
+	}
+	_, err = k.keep(ctx, r, n, "imported")
+	return result, err
+}
+
+// ImportPyAuthFlow takes a PyAuthFlow token store: a JSON object of objects,
+// one for each client and issuer, by normalised scope. It needs no network; the
+// issuer is asked for its endpoints when a token is first refreshed.
+func (k *Keeper) ImportPyAuthFlow(ctx context.Context, from io.Reader, user string) ([]Imported, error) {
+	type entry struct {
+		Access  string `json:"access_token"`
+		Refresh string `json:"refresh_token"`
+		Client  string `json:"client_id"`
+		Issuer  string `json:"issuer"`
+	}
+	store := map[string]map[string]entry{}
+	if err := json.NewDecoder(io.LimitReader(from, 16<<20)).Decode(&store); err != nil {
+		return nil, &Fault{Kind: ErrRefused, What: "this is not a PyAuthFlow token store", Err: err}
+	}
+	done := []Imported{}
+	for _, client := range slices.Sorted(maps.Keys(store)) {
+		for _, scope := range slices.Sorted(maps.Keys(store[client])) {
+			e := store[client][scope]
+			if e.Client == "" || e.Issuer == "" || e.Access == "" && e.Refresh == "" {
+				done = append(done, Imported{Name: scope, Result: "skipped: it holds no token (a flow that was never finished)"})
+				continue
+			}
+			n := first{grant: GrantImported, answer: answer{access: Secret(e.Access), refresh: Secret(e.Refresh), expires: jwtExpiry(Secret(e.Access))}}
+			n.User, n.Scope = user, NormalScope(scope)
+			if n.expires.IsZero() && e.Refresh != "" {
+				n.expires = k.now() // its age is unknown, so it is refreshed before it is used
+			}
+			result, err := k.importEntry(ctx, Provider{Issuer: e.Issuer, ClientID: e.Client, AuthStyle: AuthBody}, n)
+			if err != nil {
+				return done, err
+			}
+			done = append(done, result)
+		}
+	}
+	return done, nil
+}
+
+// importEntry finds names for a store that has none: the issuer's host, and a
+// number where that is taken by another client or scope.
+func (k *Keeper) importEntry(ctx context.Context, p Provider, n first) (Imported, error) {
+	if c, err := k.Find(ctx, p.ClientID, p.Issuer, n.Scope); err == nil {
+		return Imported{c.Name, c.Provider, "skipped: already here"}, nil
+	} else if !errors.Is(err, ErrUnknown) {
+		return Imported{}, err
+	}
+	host := "imported"
+	if u, err := url.Parse(p.Issuer); err == nil && u.Hostname() != "" {
+		host = u.Hostname()
+	}
+	var err error
+	if p.Name, err = firstFree(host, func(name string) (bool, error) {
+		q, err := k.Provider(ctx, name)
+		return errors.Is(err, ErrUnknown) || q.Issuer == p.Issuer && q.ClientID == p.ClientID, notUnknown(err)
+	}); err != nil {
+		return Imported{}, err
+	}
+	user := n.User
+	if user == "" {
+		user = DefaultUser
+	}
+	if n.Name, err = firstFree(p.Name, func(name string) (bool, error) {
+		_, err := k.load(ctx, k.DB, user, name)
+		return errors.Is(err, ErrUnknown), notUnknown(err)
+	}); err != nil {
+		return Imported{}, err
+	}
+	return k.importOne(ctx, p, n)
+}
+
+func notUnknown(err error) error {
+	if errors.Is(err, ErrUnknown) {
+		return nil
+	}
+	return err
+}
+
+func firstFree(name string, free func(string) (bool, error)) (string, error) {
+	for i := 1; ; i++ {
+		try := name
+		if i > 1 {
+			try = fmt.Sprintf("%s-%d", name, i)
+		}
+		if ok, err := free(try); ok || err != nil {
+			return try, err
+		}
+	}
+}

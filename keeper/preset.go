@@ -1,0 +1,103 @@
+package keeper
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/endpoints"
+)
+
+// Preset is a provider that is known by name.
+type Preset struct {
+	Name         string `json:"name"`
+	Grants       string `json:"grants"` // what it can do, the default first
+	AsksInstance bool   `json:"asks_instance,omitzero"`
+	Note         string `json:"note,omitzero"`
+	base         Provider
+}
+
+// provider is a copy under a name of the owner's choice.
+func (s Preset) provider(name string) Provider {
+	p := s.base
+	p.Name, p.Preset = name, s.Name
+	return p
+}
+
+func of(e oauth2.Endpoint, style string, more Provider) Provider {
+	more.AuthURL, more.TokenURL, more.AuthStyle = e.AuthURL, e.TokenURL, style
+	if more.DeviceURL == "" {
+		more.DeviceURL = e.DeviceAuthURL
+	}
+	return more
+}
+
+// Presets lists the known providers. Where one revokes by something other than
+// RFC 7009 it has no revocation endpoint here, and forgetting says so.
+func Presets() []Preset {
+	offline := Options{AuthParams: map[string]string{"access_type": "offline", "prompt": "consent"}}
+	return []Preset{
+		{Name: "google", Grants: "code device", base: of(endpoints.Google, AuthBody, Provider{Issuer: "https://accounts.google.com",
+			RevokeURL: "https://oauth2.googleapis.com/revoke", Options: offline})},
+		{Name: "slack", Grants: "code", base: of(endpoints.Slack, AuthBody, Provider{Options: Options{Separator: ","}})},
+		{Name: "openai", Grants: "api_key", base: Provider{AuthStyle: AuthBody, Options: Options{Static: true}}},
+		{Name: "anthropic", Grants: "api_key", base: Provider{AuthStyle: AuthBody, Options: Options{Static: true}}},
+		{Name: "github", Grants: "code device", base: of(endpoints.GitHub, AuthBody, Provider{})},
+		{Name: "microsoft", Grants: "code device client_credentials", Note: "ask for offline_access to get a refresh token",
+			base: of(endpoints.AzureAD(""), AuthBody, Provider{})},
+		{Name: "zoom", Grants: "code device", base: of(endpoints.Zoom, AuthHeader, Provider{
+			DeviceURL: "https://zoom.us/oauth/devicecode", RevokeURL: "https://zoom.us/oauth/revoke"})},
+		{Name: "dropbox", Grants: "code", base: of(endpoints.Dropbox, AuthBody, Provider{
+			Options: Options{AuthParams: map[string]string{"token_access_type": "offline"}}})},
+		{Name: "notion", Grants: "code", base: Provider{AuthStyle: AuthHeader, AuthURL: "https://api.notion.com/v1/oauth/authorize",
+			TokenURL: "https://api.notion.com/v1/oauth/token", RevokeURL: "https://api.notion.com/v1/oauth/revoke",
+			IntrospectURL: "https://api.notion.com/v1/oauth/introspect", Options: Options{JSONBody: true,
+				AuthParams: map[string]string{"owner": "user"}, Headers: map[string]string{"Notion-Version": "2025-09-03"}}}},
+		{Name: "zoho", Grants: "code", Note: "data centres other than .com: -auth-url and -token-url of yours (accounts.zoho.eu ...)",
+			base: Provider{AuthStyle: AuthBody, AuthURL: "https://accounts.zoho.com/oauth/v2/auth",
+				TokenURL: "https://accounts.zoho.com/oauth/v2/token", RevokeURL: "https://accounts.zoho.com/oauth/v2/token/revoke",
+				Options: Options{Separator: ",", AuthParams: offline.AuthParams}}},
+		{Name: "pipedrive", Grants: "code", base: of(endpoints.Pipedrive, AuthHeader, Provider{
+			RevokeURL: "https://oauth.pipedrive.com/oauth/revoke"})},
+		{Name: "mastodon", Grants: "code client_credentials", AsksInstance: true, Note: "each server is a provider of its own: -instance HOST",
+			base: Provider{AuthStyle: AuthBody, Scope: "read"}},
+		{Name: "ergani", Grants: "login", base: ergani("https://eservices.yeka.gr/WebservicesAPI/api/")},
+		{Name: "ergani-test", Grants: "login", base: ergani("https://trialv2eservices.yeka.gr/WebservicesAPI/Api/")},
+	}
+}
+
+// FindPreset is the preset of that name, else ErrUnknown.
+func FindPreset(name string) (Preset, error) {
+	for _, p := range Presets() {
+		if p.Name == name {
+			return p, nil
+		}
+	}
+	return Preset{}, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no preset %q", name), Hint: "`mintkeep provider presets` lists them"}
+}
+
+// NeedsClient reports whether the provider must know this program as a client,
+// with an id that the owner gets from it.
+func (s Preset) NeedsClient() bool { return !s.base.Static && s.base.Login == nil }
+
+// FromPreset makes a provider called name; instance is the host of a provider
+// that exists many times over (mastodon), else "".
+func FromPreset(preset, name, instance string) (Provider, error) {
+	s, err := FindPreset(preset)
+	if err != nil {
+		return Provider{}, err
+	}
+	p := s.provider(name)
+	if !s.AsksInstance {
+		return p, nil
+	}
+	base := strings.TrimRight(instance, "/")
+	if base == "" {
+		return p, refuse("preset "+preset+" needs an instance", "the host you have an account on, such as mastodon.social")
+	}
+	if !strings.Contains(base, "://") {
+		base = "https://" + base
+	}
+	p.AuthURL, p.TokenURL, p.RevokeURL = base+"/oauth/authorize", base+"/oauth/token", base+"/oauth/revoke"
+	return p, p.check()
+}

@@ -1,0 +1,99 @@
+package keeper_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"mintkeep/keeper"
+)
+
+func TestPresets(t *testing.T) {
+	names := []string{}
+	for _, s := range keeper.Presets() {
+		names = append(names, s.Name)
+		p, err := keeper.FromPreset(s.Name, "mine", "social.example")
+		check(t, err)
+		h := newHouse(t)
+		check(t, h.AddProvider(context.Background(), p))
+		got, err := h.Provider(context.Background(), "mine")
+		check(t, err)
+		if p.Login == nil && !p.Static && (got.AuthURL == "" || got.TokenURL == "") {
+			t.Errorf("%s: %+v", s.Name, got)
+		}
+	}
+	equal(t, "presets", strings.Join(names, " "), "google slack openai anthropic github microsoft zoom dropbox notion zoho pipedrive mastodon ergani ergani-test")
+	p, err := keeper.FromPreset("mastodon", "m", "social.example")
+	check(t, err)
+	equal(t, "token url", p.TokenURL, "https://social.example/oauth/token")
+	_, err = keeper.FromPreset("mastodon", "m", "")
+	wants(t, err, keeper.ErrRefused, "instance")
+	p, err = keeper.FromPreset("ergani-test", "e", "")
+	check(t, err)
+	equal(t, "base", p.Login.Base, "https://trialv2eservices.yeka.gr/WebservicesAPI/Api/")
+}
+
+func TestProviders(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	h.provider()
+	h.connect()
+	wants(t, h.AddProvider(ctx, keeper.Provider{Name: "box", Issuer: h.url}), keeper.ErrExists)
+	for _, u := range []string{"http://example.com/token", "ftp://example.com", "https://user:pw@example.com/", "://", "https://"} {
+		wants(t, h.AddProvider(ctx, keeper.Provider{Name: "bad", TokenURL: u}), keeper.ErrRefused)
+	}
+	wants(t, h.AddProvider(ctx, keeper.Provider{Name: "a/b", Issuer: h.url}), keeper.ErrRefused)
+	wants(t, h.AddProvider(ctx, keeper.Provider{Name: "none"}), keeper.ErrRefused)
+	wants(t, h.RemoveProvider(ctx, "box"), keeper.ErrRefused, "1 connection")
+	check(t, h.SetProvider(ctx, "box", func(p *keeper.Provider) error {
+		equal(t, "has secret", p.HasSecret, true)
+		equal(t, "secret shown", p.ClientSecret == "", true)
+		p.Scope, p.AuthStyle = "read", keeper.AuthBody
+		return nil
+	}))
+	h.clock.pass(2 * time.Hour)
+	_, err := h.token() // the connection and the secret have survived
+	check(t, err)
+	list, err := h.Providers(ctx)
+	check(t, err)
+	equal(t, "providers", len(list), 1)
+	_, err = h.Forget(ctx, "owner", "box", keeper.Policy{})
+	check(t, err)
+	check(t, h.RemoveProvider(ctx, "box"))
+	wants(t, h.RemoveProvider(ctx, "box"), keeper.ErrUnknown)
+}
+
+func TestDiscover(t *testing.T) {
+	h := newHouse(t)
+	p, err := h.Discover(context.Background(), h.url)
+	check(t, err)
+	equal(t, "token", p.TokenURL, h.url+"/token")
+	equal(t, "device", p.DeviceURL, h.url+"/device")
+	equal(t, "style", p.AuthStyle, keeper.AuthHeader)
+	_, err = h.Discover(context.Background(), h.url+"/other")
+	wants(t, err, keeper.ErrFailing)
+	paths := []string{}
+	var body string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		paths = append(paths, r.URL.Path)
+		if r.URL.Path != "/tenant/.well-known/openid-configuration" {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = io.WriteString(w, strings.ReplaceAll(body, "BASE", "http://"+r.Host))
+	}))
+	defer srv.Close()
+	body = `{"issuer":"BASE/tenant","token_endpoint":"BASE/t","token_endpoint_auth_methods_supported":["client_secret_post"]}`
+	p, err = h.Discover(context.Background(), srv.URL+"/tenant")
+	check(t, err)
+	equal(t, "style", p.AuthStyle, keeper.AuthBody)
+	equal(t, "asked", strings.Join(paths, " "), "/.well-known/oauth-authorization-server/tenant /tenant/.well-known/openid-configuration")
+	for _, body = range []string{`{"issuer":"https://evil.example","token_endpoint":"BASE/t"}`, `{"issuer":"BASE/tenant","token_endpoint":"http://evil.example/t"}`, `{"issuer":"BASE/tenant"}`} {
+		_, err = h.Discover(context.Background(), srv.URL+"/tenant")
+		wants(t, err, keeper.ErrFailing)
+	}
+}

@@ -1,0 +1,193 @@
+package keeper
+
+import (
+	"context"
+	"crypto/subtle"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+const flowLifetime = 10 * time.Minute
+
+// Ticket makes a link that starts a connection in any browser, once, within 10
+// minutes. Whoever opens it connects an account of theirs to the target.
+func (k *Keeper) Ticket(ctx context.Context, t Target) (link Secret, err error) {
+	if k.URL == "" {
+		return "", refuse("no public URL is configured", "set `url` in the configuration")
+	}
+	r, err := k.ring()
+	if err != nil {
+		return "", err
+	}
+	s, err := k.siteNamed(ctx, r, t.Provider)
+	if err != nil {
+		return "", err
+	}
+	if err := t.defaults(s); err != nil {
+		return "", err
+	}
+	if s.AuthURL == "" {
+		return "", refuse("provider "+s.Name+" has no browser flow", "`mintkeep connect` without -web")
+	}
+	ticket := newSecret("mkt_")
+	err = k.tx(ctx, func(tx *sql.Tx) error {
+		return k.insertFlow(ctx, tx, "ticket", ticket, t, "", nil)
+	})
+	q := url.Values{"provider": {t.Provider}, "name": {t.Name}, "user": {t.User}, "ticket": {string(ticket)}}
+	return Secret(k.URL + "/keep/connect?" + q.Encode()), err
+}
+
+// insertFlow also sweeps out what has expired.
+func (k *Keeper) insertFlow(ctx context.Context, tx *sql.Tx, kind string, secret Secret, t Target, browser string, verifier any) error {
+	now := k.now()
+	if _, err := tx.ExecContext(ctx, `DELETE FROM flows WHERE expires <= ?`, text(now)); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO flows (flow_hash, kind, provider_name, user_id, connection_name, scope, browser_hash, verifier, created, expires)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, hash(secret), kind, t.Provider, t.User, t.Name, t.Scope, browser, verifier,
+		text(now), text(now.Add(flowLifetime)))
+	if err != nil {
+		return fmt.Errorf("starting a browser flow: %w", err)
+	}
+	return nil
+}
+
+type flow struct {
+	Target
+	browser  string
+	verifier sql.NullString
+}
+
+// takeFlow uses a ticket or a state up: it can be had once.
+func (k *Keeper) takeFlow(ctx context.Context, kind string, secret Secret) (flow, error) {
+	var f flow
+	err := k.DB.QueryRowContext(ctx, `DELETE FROM flows WHERE flow_hash = ? AND kind = ? AND expires > ?
+		RETURNING provider_name, user_id, connection_name, scope, browser_hash, verifier`, hash(secret), kind, text(k.now())).
+		Scan(&f.Provider, &f.User, &f.Name, &f.Scope, &f.browser, &f.verifier)
+	if errors.Is(err, sql.ErrNoRows) {
+		return f, &Fault{Kind: ErrExpired, What: "this link was used already, or is older than 10 minutes",
+			Hint: "start again: `mintkeep connect -web`, or the owner's page"}
+	}
+	return f, err
+}
+
+// connectPage answers GET keep/connect: for an administrator who clicked here,
+// or with a ticket.
+func (k *Keeper) connectPage(w http.ResponseWriter, r *http.Request, q url.Values) error {
+	t := Target{Provider: q.Get("provider"), Name: q.Get("name"), User: q.Get("user")}
+	switch ticket := Secret(q.Get("ticket")); {
+	case ticket != "":
+		if !wellFormed("mkt_", ticket) {
+			return &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: "this link is damaged"}
+		}
+		f, err := k.takeFlow(r.Context(), "ticket", ticket)
+		if err != nil {
+			return err
+		}
+		t = f.Target
+	case k.Admin == nil || !k.Admin(r):
+		return &apiError{status: http.StatusForbidden, code: "access_denied", desc: "sign in as the owner first, or use the link that `mintkeep connect -web` prints"}
+	case r.Header.Get("Sec-Fetch-Site") == "cross-site":
+		return &apiError{status: http.StatusForbidden, code: "access_denied", desc: "another site sent you here; start from the owner's page"}
+	}
+	keys, err := k.ring()
+	if err != nil {
+		return err
+	}
+	s, err := k.siteNamed(r.Context(), keys, t.Provider)
+	if err != nil {
+		return err
+	}
+	if err := t.defaults(s); err != nil {
+		return err
+	}
+	if s.AuthURL == "" {
+		return refuse("provider "+s.Name+" has no browser flow", "")
+	}
+	to, browser, err := k.startFlow(r.Context(), keys, s, t)
+	if err != nil {
+		return err
+	}
+	http.SetCookie(w, k.cookie(string(browser), int(flowLifetime/time.Second)))
+	w.Header().Set("Location", to)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+func (k *Keeper) startFlow(ctx context.Context, r *ring, s site, t Target) (to string, browser Secret, err error) {
+	state, verifier := newSecret("mks_"), oauth2.GenerateVerifier()
+	browser = newSecret("mkb_")
+	err = k.tx(ctx, func(tx *sql.Tx) error {
+		key, err := k.sealingKey(ctx, tx, r)
+		if err != nil {
+			return err
+		}
+		at := place{"flows", "verifier", []string{hash(state)}}
+		return k.insertFlow(ctx, tx, "code", state, t, hash(browser), key.seal(Secret(verifier), at))
+	})
+	return s.authURL(string(state), k.callbackURL(), t.Scope, verifier), browser, err
+}
+
+func (k *Keeper) callbackURL() string { return k.URL + "/keep/callback" }
+
+// cookie ties a flow to the browser it began in, so that nobody can have
+// somebody else finish a flow of theirs (RFC 9700 section 4.7).
+func (k *Keeper) cookie(value string, age int) *http.Cookie {
+	c := &http.Cookie{Name: "mintkeep_connect", Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	if u, err := url.Parse(k.URL); err == nil {
+		c.Secure = u.Scheme == "https"
+		c.Path = strings.TrimRight(u.EscapedPath(), "/") + "/keep/"
+	}
+	return c
+}
+
+// callbackPage answers GET keep/callback.
+func (k *Keeper) callbackPage(w http.ResponseWriter, r *http.Request, q url.Values) error {
+	state := Secret(q.Get("state"))
+	if !wellFormed("mks_", state) {
+		return &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: "this answer has no usable state"}
+	}
+	f, err := k.takeFlow(r.Context(), "code", state)
+	if err != nil {
+		return err
+	}
+	cookie, err := r.Cookie("mintkeep_connect")
+	if err != nil || subtle.ConstantTimeCompare([]byte(hash(Secret(cookie.Value))), []byte(f.browser)) != 1 {
+		return &apiError{status: http.StatusForbidden, code: "access_denied", desc: "this connection was begun in another browser"}
+	}
+	http.SetCookie(w, k.cookie("", -1))
+	ctx := context.WithoutCancel(r.Context())
+	keys, err := k.ring()
+	if err != nil {
+		return err
+	}
+	verifier, err := keys.open(f.verifier, place{"flows", "verifier", []string{hash(state)}})
+	if err != nil {
+		return err
+	}
+	s, err := k.siteNamed(ctx, keys, f.Provider)
+	if err != nil {
+		return err
+	}
+	got := judgeReturn(s, q)
+	if got.err != nil {
+		return got.err
+	}
+	n := first{Target: f.Target, grant: GrantCode, kind: KindOAuth2, field: "access_token"}
+	if n.answer, err = k.exchange(ctx, s, got.code, k.callbackURL(), string(verifier)); err != nil {
+		return err
+	}
+	c, err := k.keep(ctx, keys, n, "connected")
+	if err != nil {
+		return err
+	}
+	k.page(w, http.StatusOK, "Connected", fmt.Sprintf("%s is connected as %q.", c.Provider, c.Name), "You can close this window.")
+	return nil
+}

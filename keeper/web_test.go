@@ -1,0 +1,91 @@
+package keeper_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"mintkeep/keeper"
+)
+
+// site serves the house over real HTTP, so that a browser can come back to it.
+func (h *house) site() (*httptest.Server, *http.Client) {
+	srv := httptest.NewServer(http.StripPrefix("", h.handler()))
+	h.t.Cleanup(srv.Close)
+	h.URL = srv.URL + "/auth/token.cgi"
+	jar, err := cookiejar.New(nil)
+	check(h.t, err)
+	return srv, &http.Client{Jar: jar}
+}
+
+func TestConnectInBrowser(t *testing.T) {
+	h := newHouse(t)
+	h.provider()
+	_, browser := h.site()
+	ctx := context.Background()
+	link, err := h.Ticket(ctx, keeper.Target{Provider: "box", Name: "web", User: "ada"})
+	check(t, err)
+	res, err := browser.Get(string(link))
+	check(t, err)
+	_ = res.Body.Close()
+	equal(t, "status", res.StatusCode, 200)
+	equal(t, "plain without Page", res.Header.Get("Content-Type"), "text/plain; charset=utf-8")
+	c, err := h.Connection(ctx, "ada", "web")
+	check(t, err)
+	equal(t, "grant", c.Grant, keeper.GrantCode)
+	for what, address := range map[string]string{"used link": string(link), "finished flow": res.Request.URL.String()} {
+		res, err := browser.Get(address)
+		check(t, err)
+		_ = res.Body.Close()
+		equal(t, what, res.StatusCode, 400)
+	}
+	link, err = h.Ticket(ctx, keeper.Target{Provider: "box"})
+	check(t, err)
+	h.clock.pass(11 * time.Minute)
+	res, err = browser.Get(string(link))
+	check(t, err)
+	equal(t, "old link", res.StatusCode, 400)
+}
+
+func TestConnectGuards(t *testing.T) {
+	h := newHouse(t)
+	h.provider()
+	_, browser := h.site()
+	status := func(address string, headers ...string) int {
+		req, err := http.NewRequest("GET", address, nil)
+		check(t, err)
+		for i := 0; i < len(headers); i += 2 {
+			req.Header.Set(headers[i], headers[i+1])
+		}
+		res, err := browser.Do(req)
+		check(t, err)
+		_ = res.Body.Close()
+		return res.StatusCode
+	}
+	equal(t, "nobody", status(h.URL+"/keep/connect?provider=box"), 403)
+	equal(t, "bad ticket", status(h.URL+"/keep/connect?provider=box&ticket=x"), 400)
+	equal(t, "bad state", status(h.URL+"/keep/callback?state=x&code=y"), 400)
+	h.Admin = func(*http.Request) bool { return true }
+	equal(t, "other site", status(h.URL+"/keep/connect?provider=box", "Sec-Fetch-Site", "cross-site"), 403)
+	equal(t, "unknown provider", status(h.URL+"/keep/connect?provider=nothing"), 404)
+	equal(t, "administrator", status(h.URL+"/keep/connect?provider=box"), 200)
+	equal(t, "no such page", status(h.URL+"/keep/nothing"), 404)
+	// A flow that was begun in one browser cannot be finished in another.
+	browser.CheckRedirect = func(req *http.Request, _ []*http.Request) error {
+		if strings.Contains(req.URL.Path, "callback") {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}
+	res, err := browser.Get(h.URL + "/keep/connect?provider=box")
+	check(t, err)
+	_ = res.Body.Close()
+	other, err := http.Get(res.Header.Get("Location"))
+	check(t, err)
+	_ = other.Body.Close()
+	equal(t, "another browser", other.StatusCode, 403)
+}
