@@ -77,6 +77,9 @@ CREATE TABLE IF NOT EXISTS redeemed_codes (
 );
 CREATE INDEX IF NOT EXISTS redeemed_codes_by_time ON redeemed_codes (redeemed);
 
+-- (Every process reads the whole schema before its first statement, so tables of
+-- few rows have no index besides their key.)
+
 -- The front: authorization requests on their way, at most 1,000, for ten minutes.
 --   flow_hash    of the id that goes through URLs, cookie_hash of the secret in
 --                the cookie that ties the flow to one browser
@@ -99,8 +102,7 @@ CREATE TABLE IF NOT EXISTS authorizations (
     created      TEXT    NOT NULL,
     grant_id     INTEGER NOT NULL,
     person       TEXT    NOT NULL
-);
-CREATE INDEX IF NOT EXISTS authorizations_by_time ON authorizations (created);
+) WITHOUT ROWID;
 
 -- The front's own codes: good once, for a minute, and kept a day so that one
 -- that comes again is known.
@@ -111,9 +113,7 @@ CREATE TABLE IF NOT EXISTS codes (
     challenge    TEXT    NOT NULL,
     created      TEXT    NOT NULL,
     used         TEXT
-);
-CREATE INDEX IF NOT EXISTS codes_by_time ON codes (created);
-CREATE INDEX IF NOT EXISTS codes_by_grant ON codes (grant_id);
+) WITHOUT ROWID;
 
 -- What kind of endpoint stands behind the front: scoped (it asks the owner for
 -- the scopes), identity (it says only who it is) or unknown (it was asked and
@@ -122,24 +122,19 @@ CREATE TABLE IF NOT EXISTS endpoint_kinds (
     endpoint TEXT NOT NULL PRIMARY KEY,
     kind     TEXT NOT NULL,
     learned  TEXT NOT NULL
-);
+) WITHOUT ROWID;
 
--- Names of apps as their pages give them; tried is when the page was last
+-- What pages said: of apps their name (about client), of people their profile in
+-- JSON (about profile); empty if they say nothing. tried is when the page was last
 -- asked for, fetched when it last answered.
-CREATE TABLE IF NOT EXISTS clients (
-    client_id TEXT NOT NULL PRIMARY KEY,
-    name      TEXT NOT NULL,
-    fetched   TEXT,
-    tried     TEXT NOT NULL
-);
-
--- Profiles (JSON) as the people's pages give them; empty if a page has none.
-CREATE TABLE IF NOT EXISTS profiles (
-    me      TEXT NOT NULL PRIMARY KEY,
-    profile TEXT NOT NULL,
+CREATE TABLE IF NOT EXISTS pages (
+    about   TEXT NOT NULL,
+    url     TEXT NOT NULL,
+    said    TEXT NOT NULL,
     fetched TEXT,
-    tried   TEXT NOT NULL
-);
+    tried   TEXT NOT NULL,
+    PRIMARY KEY (about, url)
+) WITHOUT ROWID;
 
 -- Which endpoint confirmed codes of which shape, to ask that one first.
 CREATE TABLE IF NOT EXISTS code_shapes (

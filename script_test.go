@@ -62,7 +62,7 @@ func runScripts(t *testing.T, dir, mode string) {
 			">": request, "<": answer, "config": configure, "server": server, "code": code, "clock": clock,
 			"authorization-endpoint": authorizationEndpoint, "restart": restart, "keep": keep, "secret": secret,
 			"perm": perm, "sql": runSQL, "direct": direct, "logged": logged, "only": only, "basic": basic,
-			"guess": guess, "fails": fails, "expand": expand, "box": box, "type": typed,
+			"guess": guess, "fails": fails, "expand": expand, "box": box, "type": typed, "front": goThroughFront,
 		},
 	})
 }

@@ -179,10 +179,8 @@ func pruneGrants(ctx context.Context, tx *sql.Tx, now time.Time) error {
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `DELETE FROM events WHERE at < ?`, stamp(now.AddDate(-1, 0, 0)))
 	}
-	for _, table := range []string{"clients", "profiles"} {
-		if err == nil {
-			_, err = tx.ExecContext(ctx, `DELETE FROM `+table+` WHERE tried < ?`, stamp(now.Add(-pruneAfter)))
-		}
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `DELETE FROM pages WHERE tried < ?`, stamp(now.Add(-pruneAfter)))
 	}
 	if err != nil {
 		return fmt.Errorf("pruning grants: %w", err)

@@ -104,7 +104,7 @@ func (s *Server) ClientName(ctx context.Context, clientID string) string {
 	if id, err := url.Parse(clientID); err != nil || loopback(id) {
 		return ""
 	}
-	name, err := s.cached(ctx, now, cache{table: "clients", key: "client_id", value: "name", life: nameLife}, clientID, func() (string, error) {
+	name, err := s.cached(ctx, now, "client", clientID, nameLife, func() (string, error) {
 		app, err := s.readClient(ctx, clientID)
 		if err != nil {
 			return "", err
@@ -117,35 +117,30 @@ func (s *Server) ClientName(ctx context.Context, clientID string) string {
 	return name
 }
 
-// A cache is a table of what pages said.
-type cache struct {
-	table, key, value string
-	life              time.Duration
-}
-
-// cached reads through a cache. An old value is better than none; a page that
-// did not answer is left in peace for a while.
-func (s *Server) cached(ctx context.Context, now time.Time, c cache, key string, read func() (string, error)) (string, error) {
-	var value, tried string
+// cached reads what a page said about an app or a person from the table of
+// pages, and the page itself if that is too old. An old word is better than none;
+// a page that did not answer is left in peace for a while.
+func (s *Server) cached(ctx context.Context, now time.Time, about, page string, life time.Duration, read func() (string, error)) (string, error) {
+	var said, tried string
 	var fetched sql.NullString
-	err := s.DB.QueryRowContext(ctx, `SELECT `+c.value+`, fetched, tried FROM `+c.table+` WHERE `+c.key+` = ?`, key).Scan(&value, &fetched, &tried)
+	err := s.DB.QueryRowContext(ctx, `SELECT said, fetched, tried FROM pages WHERE about = ? AND url = ?`, about, page).Scan(&said, &fetched, &tried)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("reading the cache of %s: %w", c.table, err)
+		return "", fmt.Errorf("reading what pages said: %w", err)
 	}
 	at, _ := parseStamp(fetched.String)
 	last, _ := parseStamp(tried)
-	if now.Sub(at) < c.life || now.Sub(last) < tryAgain {
-		return value, nil
+	if now.Sub(at) < life || now.Sub(last) < tryAgain {
+		return said, nil
 	}
 	fresh, fault := read()
 	if fault == nil {
-		value, fetched = fresh, sql.NullString{String: stamp(now), Valid: true}
+		said, fetched = fresh, sql.NullString{String: stamp(now), Valid: true}
 	}
 	err = s.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO `+c.table+` (`+c.key+`, `+c.value+`, fetched, tried) VALUES (?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET `+c.value+` = excluded.`+c.value+`, fetched = excluded.fetched, tried = excluded.tried`,
-			key, value, fetched, stamp(now))
+		_, err := tx.ExecContext(ctx, `INSERT INTO pages (about, url, said, fetched, tried) VALUES (?, ?, ?, ?, ?)
+			ON CONFLICT DO UPDATE SET said = excluded.said, fetched = excluded.fetched, tried = excluded.tried`,
+			about, page, said, fetched, stamp(now))
 		return err
 	})
-	return value, errors.Join(fault, err)
+	return said, errors.Join(fault, err)
 }

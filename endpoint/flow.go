@@ -54,8 +54,8 @@ func (f *flow) scan(row *sql.Row) error {
 // that nobody can fill the house.
 func (f *flow) begin(ctx context.Context, tx *sql.Tx, now time.Time) error {
 	f.id, f.cookie = newSecret("f"), newSecret("c")
-	_, err := tx.ExecContext(ctx, `DELETE FROM authorizations WHERE rowid IN
-		(SELECT rowid FROM authorizations ORDER BY rowid DESC LIMIT -1 OFFSET ?)`, maxFlows-1)
+	_, err := tx.ExecContext(ctx, `DELETE FROM authorizations WHERE flow_hash IN
+		(SELECT flow_hash FROM authorizations ORDER BY created DESC LIMIT -1 OFFSET ?)`, maxFlows-1)
 	if err == nil {
 		_, err = tx.ExecContext(ctx, `INSERT INTO authorizations (flow_hash, cookie_hash, `+flowColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '')`,
 			f.id.hash(), f.cookie.hash(), f.endpoint, f.own, f.clientID, f.redirectURI, f.state, f.scope, f.challenge, f.me, stamp(now))

@@ -28,7 +28,7 @@ const profileTimeout = 3 * time.Second
 func (s *Server) Profile(ctx context.Context, st *Settings, me string) *Profile {
 	ctx, cancel := context.WithTimeout(ctx, profileTimeout)
 	defer cancel()
-	text, err := s.cached(context.WithoutCancel(ctx), s.Now().UTC(), cache{table: "profiles", key: "me", value: "profile", life: profileLife}, me,
+	text, err := s.cached(context.WithoutCancel(ctx), s.Now().UTC(), "profile", me, profileLife,
 		func() (string, error) { return s.readProfile(ctx, st, me) })
 	if err != nil {
 		s.Log.Warn("profile not read", "me", me, "error", err)
