@@ -132,7 +132,8 @@ func settingsToCheck(ctx context.Context, db *sql.DB, c *config) (doctor.Setting
 		}
 	}
 	st.Me = append(st.Me, canonical(me)...)
-	_, err := parseSettings(rows, c)
+	all, err := parseSettings(rows, c)
+	st.Direct = err == nil && all.Direct
 	return st, err
 }
 

@@ -75,7 +75,10 @@ func faultsOutside() []planted {
 			b.page += `<link rel=indieauth-metadata href=/meta>`
 			b.at("/meta", says(200, "application/json", `{"token_endpoint":"`+b.base+`"}`))
 		}, doctor.Fail, "iss parameter", "remove rel"},
-		{"metadata advertised, absent", func(b *sickbed) { b.page += `<link rel=indieauth-metadata href=/auth/token.cgi/metadata>` }, doctor.Fail, "there is none", "remove rel"},
+		{"metadata advertised, absent", func(b *sickbed) { b.page += `<link rel=indieauth-metadata href=/auth/none>` }, doctor.Fail, "there is none", "remove rel"},
+		{"metadata advertised, direct on", func(b *sickbed) {
+			b.page += `<link rel=indieauth-metadata href=/auth/token.cgi/metadata>`
+		}, doctor.Warn, "still redeemed directly", "mintkeep setting direct off"},
 		{"rel missing", func(b *sickbed) { b.page, b.link = "<h1>You</h1>", nil }, doctor.Fail, "no rel=token_endpoint", `<link rel="token_endpoint" href="https://`},
 		{"authorization rel missing", func(b *sickbed) { b.page, b.link = "<h1>You</h1>", nil }, doctor.Fail, "no rel=authorization_endpoint", "<link"},
 		{"rel only in the header", func(b *sickbed) { b.page = "<h1>You</h1>" }, doctor.Warn, "token_endpoint is only in the Link header", "too"},

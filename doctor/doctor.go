@@ -70,6 +70,7 @@ type Site struct {
 type Settings struct {
 	Endpoints []string // trusted authorization endpoints
 	Me        []string // canonical profile URLs that get tokens; any if empty
+	Direct    bool     // codes of trusted endpoints redeem directly
 }
 
 // A Volume is the file system that a folder lies on.

@@ -129,7 +129,7 @@ func (p *profile) metadata(st Settings) check {
 	return func(ctx context.Context) Finding {
 		found := slices.Concat(p.inHeader["indieauth-metadata"], p.inHTML["indieauth-metadata"])
 		if len(found) == 0 {
-			return ok("no metadata is advertised; clients use the two rels")
+			return ok("no metadata is advertised; clients use the two rels (the front is ready for rel=indieauth-metadata)")
 		}
 		do := "remove rel=indieauth-metadata from the page and its Link header; the rels authorization_endpoint and token_endpoint do all that is needed"
 		a := p.site.get(ctx, found[0], map[string]string{"Accept": "application/json"})
@@ -144,6 +144,10 @@ func (p *profile) metadata(st Settings) check {
 			return fail(do, "the metadata at %s names a plain Selfauth, which does not send the iss parameter that it promises", found[0])
 		case !sameURL(text(said["token_endpoint"]), p.site.URL):
 			return fail("correct the metadata, or "+do, "the metadata at %s names another token endpoint: %s", found[0], text(said["token_endpoint"]))
+		}
+		if st.Direct {
+			return warn("when your apps have signed in through the front: mintkeep setting direct off",
+				"metadata is at %s, but codes of the endpoint behind it are still redeemed directly, without what the front adds", found[0])
 		}
 		return ok("metadata is at %s", found[0])
 	}
