@@ -68,7 +68,7 @@ func (s *Server) confirm(q *request, st *Settings, f *flow) (*confirmation, erro
 		return nil, err
 	}
 	ask := s.innerRedemption(q, f)
-	if err := s.replayed(q, ask); err != nil {
+	if err := s.replayedIn(q, f, ask); err != nil {
 		return nil, err
 	}
 	only := *st
@@ -82,6 +82,25 @@ func (s *Server) confirm(q *request, st *Settings, f *flow) (*confirmation, erro
 	}
 	s.warnForeign(st, found)
 	return found, nil
+}
+
+// replayedIn looks the inner code up in the ledger. If it stands there because
+// this very flow has come to its end meanwhile, the browser has only asked twice.
+func (s *Server) replayedIn(q *request, f *flow, ask redemption) error {
+	id, err := ask.ledger(q, s.DB)
+	if err != nil || id == 0 {
+		return err
+	}
+	err = s.write(q.ctx(), func(tx *sql.Tx) error {
+		if err := f.pending(q, tx); err != nil {
+			return err
+		}
+		return s.endReplayed(q, tx, ask, id)
+	})
+	if err != nil {
+		return err
+	}
+	return errReplay()
 }
 
 // issues reports whether a person gets tokens here.

@@ -242,6 +242,17 @@ func TestAttackIdentityCode(t *testing.T) {
 	own := mallory.get(mallory.begin(modern()).to().String()).to().Query()
 	own.Set("code", code)
 	mallory.fails(mallory.get(h.URL+"/callback?"+own.Encode()).to(), "server_error")
+	// One that was redeemed in its flow ends what it gave when it comes again in another.
+	page := v.consentPage(modern())
+	used := page.Request.URL.Query().Get("code")
+	a := v.redeemAt("", h.secretCode(v.answer(page, nil).to().Query().Get("code"))).want(t, http.StatusOK, "")
+	own = mallory.get(mallory.begin(modern()).to().String()).to().Query()
+	own.Set("code", used)
+	mallory.fails(mallory.get(h.URL+"/callback?"+own.Encode()).to(), "server_error")
+	h.dead(a.text("access_token"))
+	if h.events("replay") != 1 {
+		t.Errorf("%d replays recorded", h.events("replay"))
+	}
 	mallory.redeemAt("", code, "redirect_uri", h.URL+"/callback", "client_id", h.URL+"/client").want(t, 400, "invalid_grant")
 }
 
