@@ -28,7 +28,7 @@ func builds(tb testing.TB) (dir string) {
 	tb.Helper()
 	dir = tb.TempDir()
 	for name, pkg := range map[string]string{"mintkeep": ".", "least": "./testdata/leastcgi", "empty": "./testdata/emptycgi", "peak": "./deploy/testdata/peak"} {
-		out, err := exec.Command("go", "build", "-trimpath", "-tags", "sqlite_omit_load_extension netgo osusergo",
+		out, err := exec.Command("go", "build", "-trimpath", "-tags", "sqlite_omit_load_extension netgo osusergo nethttpomithttp2",
 			"-ldflags", "-s -w", "-o", filepath.Join(dir, name), pkg).CombinedOutput()
 		if err != nil {
 			tb.Fatalf("building %s: %v\n%s", pkg, err, out)

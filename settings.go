@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // A config says where things are. It never holds a secret: where CGI is
@@ -168,7 +170,10 @@ func checkURL(v string) error {
 func readConfig(file string, getenv func(string) string, flags map[string]string) (*config, error) {
 	c := &config{}
 	if file != "" {
-		text, err := os.ReadFile(file)
+		text, err := readStart(file, maxConfig)
+		if err == nil && len(text) == maxConfig {
+			err = fmt.Errorf("%s is larger than %d bytes", file, maxConfig-1)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("reading the configuration: %w", err)
 		}
@@ -267,12 +272,35 @@ func sameFile(a, b string) bool {
 }
 
 func startsWithHashBang(file string) bool {
-	f, err := os.Open(file)
+	b, err := readStart(file, 2)
+	return err == nil && string(b) == "#!"
+}
+
+// maxConfig is more than a configuration file has, in bytes.
+const maxConfig = 64 << 10
+
+// readStart reads at most so many bytes of a file. It goes past package os,
+// which would start the runtime's poller and a thread in each CGI process.
+func readStart(file string, atMost int) ([]byte, error) {
+	fd, err := syscall.Open(file, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
 	if err != nil {
-		return false
+		return nil, &fs.PathError{Op: "open", Path: file, Err: err}
 	}
-	defer f.Close()
-	var b [2]byte
-	_, err = f.Read(b[:])
-	return err == nil && string(b[:]) == "#!"
+	defer syscall.Close(fd)
+	b := make([]byte, atMost)
+	n := 0
+	for n < len(b) {
+		got, err := syscall.Read(fd, b[n:])
+		if err == syscall.EINTR {
+			continue
+		}
+		if err != nil {
+			return nil, &fs.PathError{Op: "read", Path: file, Err: err}
+		}
+		if got == 0 {
+			break
+		}
+		n += got
+	}
+	return b[:n], nil
 }

@@ -119,14 +119,8 @@ func ensureFile(c *config, create creation) error {
 // says no in WAL mode, where the header may be stale. Only before SQLite opens
 // the file: closing it later would drop SQLite's locks.
 func upToDate(database string) bool {
-	f, err := os.Open(database)
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	var h [64]byte
-	_, err = f.ReadAt(h[:], 0)
-	return err == nil && h[18] == 1 && h[19] == 1 && binary.BigEndian.Uint32(h[60:]) == schemaVersion
+	h, err := readStart(database, 64)
+	return err == nil && len(h) == 64 && h[18] == 1 && h[19] == 1 && binary.BigEndian.Uint32(h[60:]) == schemaVersion
 }
 
 // emptyFolder reports whether the database's folder exists and holds nothing
@@ -266,7 +260,7 @@ func inDocumentRoot(c *config, roots ...string) error {
 			if realDirs[dir] == "" {
 				realDirs[dir] = realPath(dir)
 			}
-			if file.path == "" || !below(filepath.Clean(root), dir) && !below(realRoot, realDirs[dir]) && !below(realRoot, realPath(file.path)) {
+			if file.path == "" || !below(filepath.Clean(root), dir) && !below(realRoot, realDirs[dir]) && !(isLink(file.path) && below(realRoot, realPath(file.path))) {
 				continue
 			}
 			better := filepath.Join(filepath.Dir(filepath.Clean(root)), "mintkeep", filepath.Base(file.path))
@@ -274,6 +268,11 @@ func inDocumentRoot(c *config, roots ...string) error {
 		}
 	}
 	return nil
+}
+
+func isLink(file string) bool {
+	info, err := os.Lstat(file)
+	return err == nil && info.Mode()&fs.ModeSymlink != 0
 }
 
 func below(folder, dir string) bool {

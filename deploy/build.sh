@@ -28,7 +28,7 @@ for arch; do
 	CGO_ENABLED=1 GOOS=linux GOARCH=$arch GOAMD64=v1 GO386=sse2 GOARM64=v8.0 CC=$cc \
 	CGO_CFLAGS='-O2 -DSQLITE_DQS=0 -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_LIKE_DOESNT_MATCH_BLOBS' \
 	CGO_LDFLAGS='' GOFLAGS='' go build -trimpath -buildvcs=false \
-		-tags 'sqlite_omit_load_extension netgo osusergo' \
+		-tags 'sqlite_omit_load_extension netgo osusergo nethttpomithttp2' \
 		-ldflags "-s -w -linkmode external -extldflags '-static' -X main.version=$version" \
 		-o "$out/mintkeep-linux-$arch" .
 done
