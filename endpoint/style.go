@@ -2,8 +2,9 @@ package endpoint
 
 // pageStyle is the style of every page: readable on a telephone, light or dark
 // as the reader has it, plain.
-const pageStyle = `:root{color-scheme:light dark;--link:#0b57d0;--bad:#b3261e;--good:#146c2e;--line:#767676;--soft:#f1f3f4}
-@media(prefers-color-scheme:dark){:root{--link:#8ab4f8;--bad:#f2b8b5;--good:#7fd99a;--line:#8e918f;--soft:#26282b}}
+const pageStyle = `:root{color-scheme:light dark;--link:#0b57d0;--bad:#b3261e;--good:#146c2e;--line:#767676;--soft:#f1f3f4;--page:#fff;--ink:#1b1b1b}
+@media(prefers-color-scheme:dark){:root{--link:#8ab4f8;--bad:#f2b8b5;--good:#7fd99a;--line:#8e918f;--soft:#26282b;--page:#131314;--ink:#e8e8e8}}
+html{background:var(--page);color:var(--ink)}
 *{box-sizing:border-box}
 body{font:1rem/1.5 system-ui,sans-serif;max-width:46rem;margin:0 auto;padding:1rem;overflow-wrap:anywhere}
 a{color:var(--link)}
