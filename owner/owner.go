@@ -79,6 +79,7 @@ type reply struct {
 	status  int // 200 if 0
 	doc     *endpoint.Document
 	to      string
+	header  map[string]string
 	cookies []*http.Cookie
 }
 

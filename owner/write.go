@@ -16,6 +16,9 @@ func (p *Pages) write(w http.ResponseWriter, q *request, rep *reply) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
+	for name, value := range rep.header {
+		h.Set(name, value)
+	}
 	for _, c := range rep.cookies {
 		http.SetCookie(w, c)
 	}
@@ -42,7 +45,7 @@ func (p *Pages) fault(q *request, err error) *reply {
 	if e.Status == http.StatusNotFound {
 		title = "Nothing here"
 	}
-	return &reply{status: e.Status, doc: p.document(q, "", title,
+	return &reply{status: e.Status, header: e.Header, doc: p.document(q, "", title,
 		para(text("The reason: "+e.Description+".")),
 		para(link(p.at(""), "To the first page")))}
 }
