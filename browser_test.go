@@ -77,7 +77,7 @@ func (b *browser) see(words ...string) {
 	b.t.Helper()
 	text, err := "", error(nil)
 	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		text, err = b.js(`document.readyState == 'complete' && document.body ? document.body.innerText : ''`)
+		text, err = b.js(`document.readyState == 'complete' && document.body && !document.body.dataset.left ? document.body.innerText : ''`)
 		missing := ""
 		for _, w := range words {
 			if !strings.Contains(text, w) {
@@ -93,12 +93,13 @@ func (b *browser) see(words ...string) {
 }
 
 // press clicks the link, button or summary that says the words, or is called so.
+// A page that is being left is marked, so that see waits for the next one.
 func (b *browser) press(words string) {
 	b.t.Helper()
 	b.on(fmt.Sprintf(`((all, words) => {
 		const said = e => [e.getAttribute('aria-label'), e.innerText.trim(), e.value].filter(s => s)
 		return all.find(e => said(e).includes(words)) || all.find(e => said(e).some(s => s.startsWith(words)))
-	})([...document.querySelectorAll('a,button,summary,input[type=submit]')], %s)`, strconv.Quote(words)), `e.click()`)
+	})([...document.querySelectorAll('a,button,summary,input[type=submit]')], %s)`, strconv.Quote(words)), `if (e.tagName != 'SUMMARY') document.body.dataset.left = 'yes'; e.click()`)
 }
 
 func (b *browser) fill(selector, value string) {
@@ -111,6 +112,7 @@ func (b *browser) tick(selector string) {
 	b.on(`document.querySelector(`+strconv.Quote(selector)+`)`, `e.click()`)
 }
 
+// on does something with an element of a page that see has seen.
 func (b *browser) on(find, do string) {
 	b.t.Helper()
 	found, err := b.js(`(() => { const e = ` + find + `; if (!e) return 'none on ' + document.body.innerText; ` + do + `; return '' })()`)

@@ -103,6 +103,7 @@ func TestOwnerInBrowser(t *testing.T) {
 func (b *browser) front(k *keepSite) {
 	b.t.Helper()
 	b.open(anApp(b.t, k).URL)
+	b.see("Sign in with your site")
 	b.press("Sign in with your site")
 	b.see("Application:", "update")
 	b.tick(`input[value="update"]`)
@@ -142,8 +143,9 @@ func (b *browser) apps(k *keepSite) (token string) {
 		b.t.Error("the token is still good")
 	}
 	b.press("2 keys no longer good")
-	b.see("revoked")
+	b.see("; revoked ")
 	b.press("Revoke everything")
+	b.see("lose their keys")
 	b.inspect("revoked")
 	return token
 }
@@ -268,13 +270,15 @@ func TestConsentInBrowser(t *testing.T) {
 					fmt.Fprintf(w, `{"me":%q}`, owned)
 					return
 				}
-				v := url.Values{"code": {rand.Text()}, "state": {q.Get("state")}}
-				http.Redirect(w, r, q.Get("redirect_uri")+"?"+v.Encode(), http.StatusFound)
+				back, _ := url.Parse(q.Get("redirect_uri"))
+				back.RawQuery += "&" + url.Values{"code": {rand.Text()}, "state": {q.Get("state")}}.Encode()
+				http.Redirect(w, r, back.String(), http.StatusFound)
 			}))
 			b := newBrowser(t, l)
 			k.serve()
 			app := anApp(t, k)
 			b.open(app.URL)
+			b.see("Sign in with your site")
 			b.press("Sign in with your site")
 			b.see("Allow this app?", "change posts")
 			b.inspect("consent")
@@ -282,6 +286,7 @@ func TestConsentInBrowser(t *testing.T) {
 			b.press("Allow")
 			b.see("granted: create media, to " + owned)
 			b.open(app.URL)
+			b.see("Sign in with your site")
 			b.press("Sign in with your site")
 			b.see("Allow this app?")
 			b.press("Refuse")

@@ -16,19 +16,20 @@ nav a{display:inline-block;padding:.5rem 0}nav [aria-current]{font-weight:700;co
 pre{overflow-x:auto;white-space:pre-wrap;padding:.75rem;border:1px solid var(--line);border-radius:.4rem;background:var(--soft)}
 code{font-size:.9em}
 dl{margin:.5rem 0}dt{font-weight:600;margin-top:.75rem}dd{margin:0}.name{display:block}
-.card{border:1px solid var(--line);border-radius:.5rem;padding:.75rem 1rem;margin:1rem 0}.card h2{margin:0}
+.card{border:1px solid var(--line);border-radius:.5rem;padding:.75rem 1rem;margin:1rem 0}.card h2{margin:0}.card h2+p{margin:.15rem 0 .5rem}
 .card .part{border-top:1px solid var(--line);margin-top:.75rem;padding-top:.5rem}
-.card dt{margin-top:.25rem}
+.card dl{display:grid;grid-template-columns:6rem 1fr;gap:.25rem .75rem}.card dt{margin:0}
+.plain{list-style:none;margin:0;padding:0}.h-app a{color:inherit;font-weight:700;text-decoration:none}
 .notice{border-left:.4rem solid var(--good);padding:.25rem .75rem;background:var(--soft)}
 .bad{border-left:.4rem solid var(--bad);padding-left:.75rem}.bad strong,.bad h2,.bad .state{color:var(--bad)}
 .log{list-style:none;padding:0}.log li{border-top:1px solid var(--line);padding:.5rem 0}.log li.bad{padding-left:.75rem}.log p{margin:0}
 fieldset{border:1px solid var(--line);border-radius:.4rem;margin:1.5rem 0;padding:.5rem 1rem}
 .box{display:flex;gap:.75rem;align-items:baseline;padding:.4rem 0}
 input[type=checkbox]{width:1.25rem;height:1.25rem;flex:none;margin:0;align-self:center}
-.field label{display:block;font-weight:600}
-.field input,.field select{font:inherit;width:100%;min-height:2.75rem;padding:.25rem .5rem;border:1px solid var(--line);border-radius:.4rem}
+.field{margin:1rem 0}.field label{display:block;font-weight:600}
+.field input,.field select{font:inherit;width:100%;min-height:2.75rem;padding:.25rem .5rem;border:1px solid var(--line);border-radius:.4rem;background:var(--page);color:inherit}
 summary{cursor:pointer;padding:.5rem 0;font-weight:600}
 .buttons{display:flex;flex-wrap:wrap;gap:.75rem;margin:.75rem 0 .25rem;align-items:center}.buttons form{margin:0}
 button,.button{font:inherit;display:inline-block;min-height:2.75rem;padding:.5rem 1.25rem;border:1px solid var(--line);border-radius:.4rem;background:var(--soft);color:inherit;text-decoration:none;cursor:pointer}
-button.danger{border-color:var(--bad);color:var(--bad)}button.plain{border:0;background:none;padding:.5rem 0;color:var(--link);text-decoration:underline}
-@media(min-width:34rem){.card dl{display:grid;grid-template-columns:9rem 1fr;gap:.15rem 1rem}.card dt{margin:0}}`
+button.danger{border-color:var(--bad);color:var(--bad)}
+@media(min-width:34rem){.card dl{grid-template-columns:9rem 1fr}}`

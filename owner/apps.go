@@ -131,13 +131,9 @@ func (p *Pages) accessPart(q *request, heading string, a *endpoint.Access) *endp
 
 // scopes says in words what they let an app do, with the words of the wire behind.
 func scopes(scope string) *endpoint.Node {
-	said := span()
-	for i, word := range strings.Fields(scope) {
-		if i > 0 {
-			said.AppendChild(text(", "))
-		}
-		said.AppendChild(text(endpoint.ScopeWords(word) + " "))
-		said.AppendChild(code(word))
+	said := el("ul", class("plain"))
+	for word := range strings.FieldsSeq(scope) {
+		said.AppendChild(el("li", nil, text(endpoint.ScopeWords(word)+" "), code(word)))
 	}
 	return said
 }

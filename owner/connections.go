@@ -56,7 +56,8 @@ func (p *Pages) connectionCard(c keeper.Connection, sites []keeper.Provider) *en
 		look = "card bad"
 	}
 	ends := or(when(c.Expires), "not known")
-	if c.Refreshable {
+	refreshable := c.Refreshable && c.State != keeper.StateDead && c.State != keeper.StateForgetting
+	if refreshable {
 		ends = span(ends, text(", then a new one is fetched"))
 	}
 	card := el("section", class(look), el("h2", nil, text(label)),
@@ -71,7 +72,7 @@ func (p *Pages) connectionCard(c keeper.Connection, sites []keeper.Provider) *en
 		card.AppendChild(para(text("To connect again, where mintkeep runs: "), code(c.Reconnect)))
 	}
 	which := []string{"user", c.User, "name", c.Name}
-	if c.Refreshable && c.State != keeper.StateForgetting {
+	if refreshable {
 		buttons.AppendChild(p.form("connections", append(which, "do", "refresh"),
 			el("button", []string{"type", "submit", "aria-label", "Refresh now: " + label}, text("Refresh now"))))
 	}

@@ -49,7 +49,7 @@ func TestApps(t *testing.T) {
 	h.exec(`INSERT INTO clients VALUES (?, 'The App', ?, ?)`, app, "2026-07-01 12:00:00", "2099-01-01 00:00:00")
 	v := h.signedIn(jane)
 	s := v.get("")
-	s.shows(t, 200, "The App", app, "publish posts create, change posts update, do what it calls odd", "other.example/x", "made by hand", "never", "These 2 apps")
+	s.shows(t, 200, "The App", app, "publish posts createchange posts updatedo what it calls odd", "other.example/x", "made by hand", "never", "These 2 apps")
 	t.Run("own only", func(t *testing.T) {
 		s := h.signedIn(joe).get("")
 		s.shows(t, 200, "The App", "see your name")
