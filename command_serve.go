@@ -26,7 +26,7 @@ func (in *invocation) ready(create creation) (*site, error) {
 		return nil, err
 	}
 	s.config, s.log = c, newLog(in.stderr, c.errorLog)
-	s.handler = both(in.process, c, db, s.log)
+	s.handler = s.both(db)
 	return s, nil
 }
 

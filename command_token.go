@@ -1,8 +1,8 @@
 package main
 
 import (
-	"database/sql"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -85,12 +85,12 @@ func revokeTokens(in *invocation, s *endpoint.Server) error {
 	var err error
 	switch {
 	case all:
-		n, err = s.RevokeAll(in.ctx)
+		n, err = s.RevokeAll(in.ctx, "")
 	case client != "":
-		n, err = s.RevokeClient(in.ctx, client)
+		n, err = s.RevokeClient(in.ctx, "", client)
 	default:
 		for _, id := range ids {
-			if err := s.RevokeID(in.ctx, id); err != nil {
+			if err := s.RevokeID(in.ctx, "", id); err != nil {
 				return err
 			}
 		}
@@ -174,26 +174,13 @@ func runLog(in *invocation) error {
 		return err
 	}
 	defer db.Close()
-	found, err := db.QueryContext(in.ctx, `SELECT at, event, me, client_id, token_id, connection, actor, address, detail FROM
-		(SELECT * FROM events ORDER BY event_id DESC LIMIT ?) ORDER BY event_id`, n)
+	events, err := readEvents(in.ctx, db, 0, n)
 	if err != nil {
-		return wrap("reading the log", err)
+		return err
 	}
-	defer found.Close()
 	var rows [][]string
-	for found.Next() {
-		var c [9]sql.NullString
-		if err := found.Scan(&c[0], &c[1], &c[2], &c[3], &c[4], &c[5], &c[6], &c[7], &c[8]); err != nil {
-			return wrap("reading the log", err)
-		}
-		row := make([]string, len(c))
-		for i := range c {
-			row[i] = c[i].String
-		}
-		rows = append(rows, row)
-	}
-	if err := found.Err(); err != nil {
-		return wrap("reading the log", err)
+	for _, e := range slices.Backward(events) {
+		rows = append(rows, []string{timeText(e.At), e.Kind, e.Me, e.ClientID, e.TokenID, e.Connection, e.Actor, e.Address, e.Detail})
 	}
 	return in.list([]string{"at", "event", "me", "client", "token", "connection", "actor", "address", "detail"}, rows)
 }

@@ -17,14 +17,14 @@ require (
 	golang.org/x/term v0.47.0
 )
 
-require (
-	github.com/chromedp/cdproto v0.159.0 // indirect
-	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
-)
+require github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
 
 require code.dny.dev/ssrf v0.3.0
 
-require willnorris.com/go/microformats v1.2.0
+require (
+	github.com/chromedp/cdproto v0.159.0
+	willnorris.com/go/microformats v1.2.0
+)
 
 require (
 	github.com/rogpeppe/go-internal v1.16.0

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 
 	"mintkeep/endpoint"
 	"mintkeep/keeper"
+	"mintkeep/owner"
 )
 
 func main() { os.Exit(run(started(time.Now))) }
@@ -132,7 +134,7 @@ func (s *site) open(r *http.Request) (http.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.handler = both(s.p, s.config, db, s.log)
+		s.handler = s.both(db)
 	}
 	return s.handler, nil
 }
@@ -149,22 +151,30 @@ func (s *site) recover(w http.ResponseWriter) {
 }
 
 // both makes the handler of an opened site: the keeper answers its own routes
-// if there is a sealing key, the token endpoint everything else. What a
-// verification pays for the keeper is a look at its path.
-func both(p *process, c *config, db *sql.DB, log *slog.Logger) http.Handler {
-	in, out := inbound(p, c, db, log), outbound(p, c, db, log)
+// if there is a sealing key, the owner's pages theirs, the token endpoint everything
+// else. What a verification pays for the others is a look at its path.
+func (s *site) both(db *sql.DB) http.Handler {
+	in, out := inbound(s.p, s.config, db, s.log), outbound(s.p, s.config, db, s.log)
+	pages := s.pages(in, out)
+	out.Admin, out.Page = pages.Admin, pages.KeeperPage
 	kept := out.Handler(func(r *http.Request) string {
 		route, _ := in.Below(r)
 		return route
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.URL.Path, "/keep/") || strings.Contains(r.URL.Path, "/v2/users/") {
-			if route, below := in.Below(r); below && keeper.Serves(route) && out.Keys.Exists() {
-				kept.ServeHTTP(w, r)
-				return
-			}
+		p := r.URL.Path
+		if !strings.Contains(p, "/keep/") && !strings.Contains(p, "/v2/users/") && !strings.Contains(p, "/owner") {
+			in.ServeHTTP(w, r)
+			return
 		}
-		in.ServeHTTP(w, r)
+		switch route, below := in.Below(r); {
+		case below && keeper.Serves(route) && out.Keys.Exists():
+			kept.ServeHTTP(w, r)
+		case below && owner.Serves(route), !below && path.Base(p) == "owner":
+			pages.ServeHTTP(w, r)
+		default:
+			in.ServeHTTP(w, r)
+		}
 	})
 }
 
@@ -179,7 +189,6 @@ func outbound(p *process, c *config, db *sql.DB, log *slog.Logger) *keeper.Keepe
 		Unavailable: unavailable,
 		Log:         log,
 		URL:         c.url,
-		Page:        endpoint.Page,
 	}
 }
 

@@ -40,22 +40,23 @@ func (s *site) checkAsked(r *http.Request, c *config) bool {
 // check answers BASE/check with the doctor's local part, as this process, the
 // web server's own, sees it.
 func (s *site) check(w http.ResponseWriter, r *http.Request, c *config) {
-	ctx, cancel := context.WithTimeout(r.Context(), doctorTimeout)
-	defer cancel()
-	findings := []doctor.Finding(nil)
-	d, done, err := s.p.patient(c)
-	if err == nil {
-		defer done()
-		d.Script, d.Roots, d.OneShot = front(r)["SCRIPT_FILENAME"], strings.Split(documentRoots(r), "\n"), !s.longRunning
-		findings = d.Inside(ctx)
-	} else {
-		findings = doctor.Faults(err)
-	}
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if err := doctor.Print(w, findings); err != nil {
+	if err := doctor.Print(w, s.findings(r, c)); err != nil {
 		s.log.Warn("writing the check page", "error", err)
 	}
+}
+
+func (s *site) findings(r *http.Request, c *config) []doctor.Finding {
+	ctx, cancel := context.WithTimeout(r.Context(), doctorTimeout)
+	defer cancel()
+	d, done, err := s.p.patient(c)
+	if err != nil {
+		return doctor.Faults(err)
+	}
+	defer done()
+	d.Script, d.Roots, d.OneShot = front(r)["SCRIPT_FILENAME"], strings.Split(documentRoots(r), "\n"), !s.longRunning
+	return d.Inside(ctx)
 }

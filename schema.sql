@@ -159,6 +159,18 @@ CREATE TABLE IF NOT EXISTS resource_servers (
     last_use    TEXT
 );
 
+-- Browsers that are signed in to the owner's pages.
+--   session_hash  of the id in the cookie
+--   expires       whatever its use; without use it ends earlier
+CREATE TABLE IF NOT EXISTS sessions (
+    session_hash TEXT NOT NULL PRIMARY KEY,
+    me           TEXT NOT NULL,
+    user_agent   TEXT NOT NULL,
+    created      TEXT NOT NULL,
+    last_use     TEXT NOT NULL,
+    expires      TEXT NOT NULL
+);
+
 -- The outbound half. "Sealed" means mks1.KEYID.DATA: AES-256-GCM, bound to its
 -- table, column and row, so that it opens nowhere else.
 

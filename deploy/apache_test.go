@@ -239,7 +239,7 @@ func TestApacheProxyFCGIWithoutHeader(t *testing.T) {
 func TestApacheProxy(t *testing.T) {
 	h := newHost(t, "/token")
 	address, helloAddress := fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
-	h.start(h.command(h.path("bin/mintkeep"), "serve", "-config", h.conf(), "-listen", address), address)
+	h.serve(address)
 	h.start(h.command(h.hello("bin/hello"), helloAddress), helloAddress)
 	conf := edited(t, "apache-proxy.conf", "127.0.0.1:8080", address)
 	h.apache([]string{"proxy", "proxy_http"}, conf+"\nProxyPass /hello http://"+helloAddress+"/hello\n")

@@ -20,7 +20,7 @@ func eachMode(t *testing.T, test func(t *testing.T, h *host, start func())) {
 	t.Run("serve", func(t *testing.T) {
 		h := newHost(t, "/token")
 		test(t, h, func() {
-			h.startHTTP(h.command(h.path("bin/mintkeep"), "serve", "-config", h.conf(), "-listen", fmt.Sprintf("127.0.0.1:%d", h.port)))
+			h.serve(fmt.Sprintf("127.0.0.1:%d", h.port))
 		})
 	})
 }

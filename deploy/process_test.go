@@ -86,6 +86,16 @@ func (h *host) startHTTP(c *exec.Cmd) *os.Process {
 	return h.start(c, fmt.Sprintf("127.0.0.1:%d", h.port))
 }
 
+// serve starts `mintkeep serve`, which wants a database to be there.
+func (h *host) serve(address string) *os.Process {
+	h.t.Helper()
+	config := h.conf()
+	if _, err := os.Stat(h.path("mintkeep/tokens.db")); err != nil {
+		run(h.t, h.command(h.path("bin/mintkeep"), "init", "-config", config))
+	}
+	return h.start(h.command(h.path("bin/mintkeep"), "serve", "-config", config, "-listen", address), address)
+}
+
 func (h *host) showLogs() {
 	files, _ := filepath.Glob(h.path("run/*"))
 	for _, f := range files {

@@ -18,7 +18,7 @@ func protected(t *testing.T) (h *host, secret string) {
 	h = newHost(t, "/token")
 	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	h.base = "http://" + address + "/token"
-	h.start(h.command(h.path("bin/mintkeep"), "serve", "-config", h.conf(), "-listen", address), address)
+	h.serve(address)
 	h.folder("site/private", 0o755)
 	h.write("site/private/page.txt", "only for friends\n", 0o644)
 	return h, h.mintkeep("server", "add", "apache")

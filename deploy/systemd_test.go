@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -36,10 +37,13 @@ func (h *host) verifyUnits(files ...string) {
 func TestSystemdService(t *testing.T) {
 	h := newHost(t, "/token")
 	address := fmt.Sprintf("127.0.0.1:%d", h.port)
-	start := h.unit("mintkeep.service", "ExecStart", "/usr/local/bin/mintkeep", h.path("bin/mintkeep"),
-		"-config /etc/mintkeep.conf", "-config "+h.conf(), "127.0.0.1:8080", address)
+	bin, config := h.path("bin/mintkeep"), h.conf()
+	changes := []string{"ExecStartPre=/usr/local/bin/mintkeep init -config /etc/mintkeep.conf", "ExecStartPre=" + bin + " init -config " + config,
+		"ExecStart=/usr/local/bin/mintkeep serve -config /etc/mintkeep.conf", "ExecStart=" + bin + " serve -config " + config, "127.0.0.1:8080", address}
+	before := strings.Fields(h.unit("mintkeep.service", "ExecStartPre", changes...))
+	words := strings.Fields(h.unit("mintkeep.service", "ExecStart", changes...))
 	h.verifyUnits("mintkeep.service")
-	words := strings.Fields(start)
+	run(t, h.command(before[0], before[1:]...))
 	h.startHTTP(h.command(words[0], words[1:]...))
 	token := h.scenario(t)
 	helloAddress := fmt.Sprintf("127.0.0.1:%d", freePort(t))
@@ -64,6 +68,7 @@ func TestSystemdSocket(t *testing.T) {
 func TestSystemdSocketHTTP(t *testing.T) {
 	need(t, "systemd", "systemd-socket-activate")
 	h := newHost(t, "/token")
+	run(t, h.command(h.path("bin/mintkeep"), "init", "-config", h.conf()))
 	h.startHTTP(h.command("systemd-socket-activate", "-l", fmt.Sprintf("127.0.0.1:%d", h.port),
 		h.path("bin/mintkeep"), "serve", "-config", h.conf()))
 	h.scenario(t)
@@ -96,24 +101,28 @@ func TestContainer(t *testing.T) {
 	h.folder("root"+filepath.Dir(volumes[1][2]), 0o755)
 	h.folder("root"+volumes[1][2], 0o700)
 
-	words := func(key string) (list []string) {
-		m := regexp.MustCompile(`(?m)^` + key + ` \[(.*)\]$`).FindSubmatch(image)
+	words := func(text []byte, key string) (list []string) {
+		m := regexp.MustCompile(`(?m)^ *` + key + `:? \[(.*)\]$`).FindSubmatch(text)
 		if m == nil {
-			t.Fatalf("Containerfile has no %s", key)
+			t.Fatalf("there is no %s", key)
 		}
 		for w := range strings.SplitSeq(string(m[1]), ",") {
 			list = append(list, strings.Trim(w, ` "`))
 		}
 		return list
 	}
-	args := append(words("ENTRYPOINT"), words("CMD")...)
+	entry := words(image, "ENTRYPOINT")
+	args := slices.Concat(entry, words(image, "CMD"))
 	for i := range args { // the engine maps the port; here it is taken directly
 		args[i] = strings.Replace(args[i], "0.0.0.0:8080", fmt.Sprintf("127.0.0.1:%d", h.port), 1)
 	}
-	c := h.command(args[0], args[1:]...)
-	c.Dir, c.Env, c.SysProcAttr.Chroot = "/", nil, h.path("root")
-	c.Env = []string{"PATH=/"}
-	h.startHTTP(c)
+	inside := func(args []string) *exec.Cmd {
+		c := h.command(args[0], args[1:]...)
+		c.Dir, c.Env, c.SysProcAttr.Chroot = "/", []string{"PATH=/"}, h.path("root")
+		return c
+	}
+	run(t, inside(slices.Concat(entry, words([]byte(compose), "command"))))
+	h.startHTTP(inside(args))
 	if err := os.Symlink(h.path("root"+volumes[1][2]+"/tokens.db"), h.path("mintkeep/tokens.db")); err != nil {
 		t.Fatal(err)
 	}

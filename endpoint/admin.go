@@ -39,11 +39,11 @@ func listTokens(ctx context.Context, db interface {
 var ErrNoToken = errors.New("there is no such token")
 
 // RevokeID revokes the token with this id, or the only one whose id begins so,
-// and everything issued with it.
-func (s *Server) RevokeID(ctx context.Context, id string) error {
+// and everything issued with it; if me is not empty, only one of that person's.
+func (s *Server) RevokeID(ctx context.Context, me, id string) error {
 	now := s.Now().UTC()
 	err := s.write(ctx, func(tx *sql.Tx) error {
-		tokens, err := listTokens(ctx, tx, `WHERE substr(token_id, 1, length(?1)) = ?1`, id)
+		tokens, err := listTokens(ctx, tx, `WHERE substr(token_id, 1, length(?1)) = ?1 AND ?2 IN ('', auth_me)`, id, me)
 		switch {
 		case err != nil:
 			return err
@@ -60,15 +60,16 @@ func (s *Server) RevokeID(ctx context.Context, id string) error {
 	return nil
 }
 
-// RevokeClient ends everything that was granted to an app, and says how many
-// grants and tokens of php-mintoken's that were.
-func (s *Server) RevokeClient(ctx context.Context, clientID string) (int, error) {
-	return s.revokeGrants(ctx, `AND client_id = ?`, `AND auth_client_id = ?`, clientID)
+// RevokeClient ends everything that a person (all if me is empty) granted to an
+// app, and says how many grants and tokens of php-mintoken's that were.
+func (s *Server) RevokeClient(ctx context.Context, me, clientID string) (int, error) {
+	return s.revokeGrants(ctx, `AND ? IN ('', me) AND client_id = ?`, `AND ? IN ('', auth_me) AND auth_client_id = ?`, me, clientID)
 }
 
-// RevokeAll ends every grant, and says how many there were.
-func (s *Server) RevokeAll(ctx context.Context) (int, error) {
-	return s.revokeGrants(ctx, "", "")
+// RevokeAll ends every grant of a person (of all if me is empty), and says how
+// many there were.
+func (s *Server) RevokeAll(ctx context.Context, me string) (int, error) {
+	return s.revokeGrants(ctx, `AND ? IN ('', me)`, `AND ? IN ('', auth_me)`, me)
 }
 
 // revokeGrants ends the living grants and the living tokens that have none, as
@@ -104,6 +105,9 @@ func (s *Server) revokeGrants(ctx context.Context, ofGrant, ofToken string, arg 
 	return len(found), nil
 }
 
+// byHand is the endpoint of a grant that no endpoint confirmed.
+const byHand = "by hand"
+
 // Mint makes an access token by hand, without a code.
 func (s *Server) Mint(ctx context.Context, me, clientID, scope string) (Secret, error) {
 	canonical, err := CanonicalURL(me)
@@ -113,7 +117,7 @@ func (s *Server) Mint(ctx context.Context, me, clientID, scope string) (Secret, 
 	if scope = readScope(scope); scope == "" {
 		return "", errors.New("minting: a token without scope is of no use\nhint: name at least one scope, for example create")
 	}
-	g := &grant{me: canonical, clientID: clientID, scope: scope, endpoint: "by hand"}
+	g := &grant{me: canonical, clientID: clientID, scope: scope, endpoint: byHand}
 	now := s.Now().UTC()
 	var secret Secret
 	err = s.write(ctx, func(tx *sql.Tx) error {

@@ -77,7 +77,7 @@ func (s *Server) confirm(q *request, st *Settings, f *flow) (*confirmation, erro
 	if err != nil {
 		return nil, s.refused(q, ask, err)
 	}
-	if !st.issues(found.me) && (f.clientID != s.OwnerClient() || !slices.Contains(st.Admins, found.me)) {
+	if !st.Issues(found.me) && (f.clientID != s.OwnerClient() || !slices.Contains(st.Admins, found.me)) {
 		return nil, s.refused(q, ask, denied("this site issues no tokens for "+found.me))
 	}
 	s.warnForeign(st, found)
@@ -103,8 +103,8 @@ func (s *Server) replayedIn(q *request, f *flow, ask redemption) error {
 	return errReplay()
 }
 
-// issues reports whether a person gets tokens here.
-func (st *Settings) issues(me string) bool { return len(st.Me) == 0 || slices.Contains(st.Me, me) }
+// Issues reports whether a person gets tokens here.
+func (st *Settings) Issues(me string) bool { return len(st.Me) == 0 || slices.Contains(st.Me, me) }
 
 func (s *Server) innerRedemption(q *request, f *flow) redemption {
 	return redemption{code: q.form["code"], clientID: s.innerClient(f), redirectURI: s.innerRedirect(f), verifier: f.innerVerifier()}

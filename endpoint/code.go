@@ -129,7 +129,7 @@ func (c *codeRow) usable(q *request, st *Settings, ask redemption) *Error {
 func (s *Server) redeemOwn(q *request, st *Settings, ask redemption) (*reply, error) {
 	var answer fields
 	g, err := s.spend(q, st, ask, func(tx *sql.Tx, g *grant) (*Error, error) {
-		if !st.issues(g.me) {
+		if !st.Issues(g.me) {
 			return badGrant("this endpoint issues no tokens for " + g.me), nil
 		}
 		if g.scope == "" {

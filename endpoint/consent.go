@@ -18,7 +18,7 @@ func (s *Server) askOwner(q *request, f *flow) (*reply, error) {
 	if name != "" {
 		title = "Allow " + name + "?"
 	}
-	p := page{title: title, form: true, content: []*html.Node{
+	p := Document{Title: title, Form: true, Content: []*html.Node{
 		El("h1", nil, Text(title)),
 		El("p", nil, Text("You are signed in as "), El("strong", nil, Text(f.person)), Text(".")),
 		El("dl", nil,
@@ -64,7 +64,7 @@ func scopeBoxes(scope string) *html.Node {
 // consent is POST BASE/consent: what the owner allowed. The flow's cookie and the
 // browser's word (http.CrossOriginProtection) keep other sites from answering.
 func (s *Server) consent(q *request) (*reply, error) {
-	if err := s.sameSite(q.http); err != nil {
+	if err := s.SameSite(q.http); err != nil {
 		return nil, &Error{Status: http.StatusForbidden, Code: "access_denied", Description: "this answer came from another site", Cause: err}
 	}
 	f, err := s.flowOf(q, Secret(q.form["flow"]))
@@ -127,7 +127,7 @@ func (s *Server) refuseFlow(q *request, f *flow) (*reply, error) {
 // redirect: browsers hold every redirect that follows a form against
 // form-action, also those that the client makes later.
 func (s *Server) leave(f *flow, to string) (*reply, error) {
-	p := page{title: "Back to the app", refresh: to, content: []*html.Node{
+	p := Document{Title: "Back to the app", Refresh: to, Content: []*html.Node{
 		El("h1", nil, Text("Back to the app")),
 		El("p", nil, El("a", []string{"href", to}, Text("Continue to "+f.redirectURI))),
 	}}
@@ -139,8 +139,8 @@ func (s *Server) leave(f *flow, to string) (*reply, error) {
 	return rep, nil
 }
 
-// sameSite refuses a POST that another site's page made.
-func (s *Server) sameSite(r *http.Request) error {
+// SameSite refuses a POST that another site's page made.
+func (s *Server) SameSite(r *http.Request) error {
 	c := http.NewCrossOriginProtection()
 	if u, err := url.Parse(s.URL); err == nil && u.Host != "" { // what a proxy calls us does not matter
 		if err := c.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
@@ -150,7 +150,8 @@ func (s *Server) sameSite(r *http.Request) error {
 	return c.Check(r)
 }
 
-func knownScopes() []string {
+// KnownScopes are those that ScopeWords has words for.
+func KnownScopes() []string {
 	return []string{"profile", "email", "create", "draft", "update", "delete", "undelete", "media",
 		"read", "follow", "mute", "block", "channels", "save"}
 }

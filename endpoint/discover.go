@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 )
@@ -95,6 +96,7 @@ const (
 	nameLife    = 24 * time.Hour
 	profileLife = time.Hour
 	tryAgain    = 5 * time.Minute
+	nameWait    = 4 * time.Second
 )
 
 // ClientName is what an app calls itself, "" if its page does not say or cannot
@@ -105,7 +107,9 @@ func (s *Server) ClientName(ctx context.Context, clientID string) string {
 		return ""
 	}
 	name, err := s.cached(ctx, now, "client", clientID, nameLife, func() (string, error) {
-		app, err := s.readClient(ctx, clientID)
+		reading, cancel := context.WithTimeout(ctx, nameWait) // a person waits
+		defer cancel()
+		app, err := s.readClient(reading, clientID)
 		if err != nil {
 			return "", err
 		}
@@ -115,6 +119,26 @@ func (s *Server) ClientName(ctx context.Context, clientID string) string {
 		s.Log.Warn("name of an app not read", "client_id", clientID, "error", err)
 	}
 	return name
+}
+
+// ClientNames asks many at once, a few at a time.
+func (s *Server) ClientNames(ctx context.Context, clientIDs []string) map[string]string {
+	names := make([]string, len(clientIDs))
+	var all sync.WaitGroup
+	turn := make(chan struct{}, 8)
+	for i, id := range clientIDs {
+		all.Go(func() {
+			turn <- struct{}{}
+			defer func() { <-turn }()
+			names[i] = s.ClientName(ctx, id)
+		})
+	}
+	all.Wait()
+	found := make(map[string]string, len(names))
+	for i, id := range clientIDs {
+		found[id] = names[i]
+	}
+	return found
 }
 
 // cached reads what a page said about an app or a person from the table of

@@ -478,7 +478,7 @@ func TestRevokeTakesCodesBack(t *testing.T) {
 	h := newHouse(t)
 	v := h.visitor()
 	code := v.goThrough(modern()).Query().Get("code")
-	if _, err := h.RevokeClient(t.Context(), clientID); err != nil {
+	if _, err := h.RevokeClient(t.Context(), "", clientID); err != nil {
 		t.Fatal(err)
 	}
 	v.redeemAt("", code).want(t, http.StatusBadRequest, "invalid_grant")

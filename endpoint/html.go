@@ -38,56 +38,60 @@ func Page(w http.ResponseWriter, status int, title string, paragraphs ...string)
 	for _, p := range paragraphs {
 		content = append(content, El("p", nil, Text(p)))
 	}
-	p, err := document(title, content...)
+	d := Document{Title: title, Content: content}
+	d.Write(w, status, false)
+}
+
+// A Document is an HTML page without scripts, and the policy that allows it
+// nothing but its own style and, if it has one, its own form.
+type Document struct {
+	Title   string
+	Form    bool    // it has a form that is sent to this site
+	Refresh string  // where the browser goes on by itself
+	Header  []*Node // what stands above the content, such as the ways to other pages
+	Content []*Node
+}
+
+// Node is a node of a page.
+type Node = html.Node
+
+// Write sends the page; of the headers, only those that it needs itself.
+func (d *Document) Write(w http.ResponseWriter, status int, headOnly bool) {
+	p, err := d.reply()
 	if err != nil { // a tree of elements and text can always be written
-		http.Error(w, title, status)
+		http.Error(w, d.Title, status)
 		return
 	}
 	p.status = status
-	p.write(w, false)
-}
-
-const pageStyle = `:root{color-scheme:light dark}*{box-sizing:border-box}
-body{font:1rem/1.5 system-ui,sans-serif;max-width:42rem;margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}
-h1{font-size:1.6rem;line-height:1.25}
-pre{overflow-x:auto;padding:.75rem;border:1px solid;border-radius:.25rem}
-dt{font-weight:600;margin-top:.75rem}dd{margin:0}.name{display:block}
-fieldset{border:1px solid;border-radius:.25rem;margin:1.5rem 0;padding:.5rem 1rem}
-.box{display:flex;gap:.75rem;align-items:baseline;padding:.4rem 0}
-input[type=checkbox]{width:1.25rem;height:1.25rem;flex:none;margin:0;align-self:center}
-.buttons{display:flex;flex-wrap:wrap;gap:1rem}
-button{font:inherit;min-height:2.75rem;padding:.5rem 1.5rem;border:1px solid;border-radius:.25rem}`
-
-// A page is an HTML document without scripts, and the policy that allows it
-// nothing but its own style and, if it has one, its own form.
-type page struct {
-	title   string
-	form    bool
-	refresh string // where the browser goes on by itself
-	content []*html.Node
+	p.write(w, headOnly)
 }
 
 func document(title string, content ...*html.Node) (*reply, error) {
-	p := page{title: title, content: content}
-	return p.reply()
+	d := Document{Title: title, Content: content}
+	return d.reply()
 }
 
-func (p *page) reply() (*reply, error) {
+func (d *Document) reply() (*reply, error) {
 	style := El("style", nil, &html.Node{Type: html.RawNode, Data: pageStyle})
 	head := El("head", nil,
 		El("meta", []string{"charset", "utf-8"}),
 		El("meta", []string{"name", "viewport", "content", "width=device-width, initial-scale=1"}),
-		El("title", nil, Text(p.title)), style)
-	if p.refresh != "" {
-		head.AppendChild(El("meta", []string{"http-equiv", "refresh", "content", "0; url=" + p.refresh}))
+		El("title", nil, Text(d.Title)), style)
+	if d.Refresh != "" {
+		head.AppendChild(El("meta", []string{"http-equiv", "refresh", "content", "0; url=" + d.Refresh}))
 	}
+	body := El("body", nil)
+	if len(d.Header) > 0 {
+		body.AppendChild(El("header", nil, d.Header...))
+	}
+	body.AppendChild(El("main", nil, d.Content...))
 	var b bytes.Buffer
 	b.WriteString("<!doctype html>\n")
-	if err := html.Render(&b, El("html", []string{"lang", "en"}, head, El("body", nil, El("main", nil, p.content...)))); err != nil {
+	if err := html.Render(&b, El("html", []string{"lang", "en"}, head, body)); err != nil {
 		return nil, fmt.Errorf("writing the page: %w", err)
 	}
 	action, referrer := "'none'", "no-referrer"
-	if p.form { // with no-referrer, browsers would post it with Origin: null
+	if d.Form { // with no-referrer, browsers would post it with Origin: null
 		action, referrer = "'self'", "same-origin"
 	}
 	sum := sha256.Sum256([]byte(pageStyle))

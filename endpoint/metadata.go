@@ -30,7 +30,7 @@ func (s *Server) metadata(q *request) (*reply, error) {
 		{"revocation_endpoint", s.URL + "/revoke"},
 		{"revocation_endpoint_auth_methods_supported", []string{"none"}},
 		{"userinfo_endpoint", s.URL + "/userinfo"},
-		{"scopes_supported", knownScopes()},
+		{"scopes_supported", KnownScopes()},
 		{"response_types_supported", []string{"code"}},
 		{"response_modes_supported", []string{"query"}},
 		{"grant_types_supported", []string{"authorization_code", "refresh_token"}},

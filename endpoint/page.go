@@ -23,7 +23,8 @@ func (s *Server) page(q *request) (*reply, error) {
 			El("code", nil, Text("url: https://…")), Text(" with the address that your browser shows now.")))
 	} else {
 		content = append(content, El("p", nil, Text("Put these lines into the "), El("code", nil, Text("<head>")), Text(" of your home page:")),
-			El("pre", nil, Text(s.linkTags(st))))
+			El("pre", nil, Text(s.linkTags(st))),
+			El("p", nil, El("a", []string{"href", s.OwnerClient()}, Text("Sign in")), Text(" to see which apps have keys, and to take them back.")))
 	}
 	p, err := document("Token endpoint", content...)
 	if err != nil {

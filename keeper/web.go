@@ -94,7 +94,7 @@ func (k *Keeper) connectPage(w http.ResponseWriter, r *http.Request, q url.Value
 		t = f.Target
 	case k.Admin == nil || !k.Admin(r):
 		return &apiError{status: http.StatusForbidden, code: "access_denied", desc: "sign in as the owner first, or use the link that `mintkeep connect -web` prints"}
-	case r.Header.Get("Sec-Fetch-Site") == "cross-site":
+	case foreign(r):
 		return &apiError{status: http.StatusForbidden, code: "access_denied", desc: "another site sent you here; start from the owner's page"}
 	}
 	keys, err := k.ring()
@@ -119,6 +119,13 @@ func (k *Keeper) connectPage(w http.ResponseWriter, r *http.Request, q url.Value
 	w.Header().Set("Location", to)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
+}
+
+// foreign reports whether another site sent the browser here (the cookie of a
+// session comes along with links). http.CrossOriginProtection would let every GET pass.
+func foreign(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site != "" && site != "same-origin" && site != "none"
 }
 
 func (k *Keeper) startFlow(ctx context.Context, r *ring, s site, t Target) (to string, browser Secret, err error) {

@@ -1,0 +1,261 @@
+// Package owner is the owner's pages: who signs in with a profile of this site
+// sees which apps have tokens, and takes them back; an administrator also sees
+// what is kept of other sites, who may ask, and what happened.
+//
+// They have no password. Signing in (signin.go) goes through the front as any
+// other client's does; what the browser has afterwards is a session (session.go).
+// A request is parsed once and finds its page in a table (routes); the page
+// returns a reply or an error, and both are written in one place. Pages need no
+// script.
+package owner
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"mintkeep/endpoint"
+	"mintkeep/keeper"
+)
+
+// Pages answers every request for BASE/owner and what lies below. All fields are required.
+type Pages struct {
+	// In is the token endpoint; its database, clock, URL and log are used here too.
+	In *endpoint.Server
+	// Out is the keeper; its pages are shown when there is a sealing key.
+	Out *keeper.Keeper
+	// Events lists what happened before an event, newest first; 0 is the newest.
+	Events func(ctx context.Context, before int64, n int) ([]Event, error)
+	// Check looks for what is wrong with the installation.
+	Check func(*http.Request) []Finding
+}
+
+// Event is something that happened.
+type Event struct {
+	ID                                                              int64
+	At                                                              time.Time
+	Kind, Me, ClientID, TokenID, Connection, Actor, Address, Detail string
+}
+
+// Finding is the outcome of one of the doctor's checks: its level is ok, warn or fail.
+type Finding struct{ Level, What, Do string }
+
+// Serves reports whether a route (the path below BASE) is one of these pages.
+func Serves(route string) bool {
+	return route == "owner" || strings.HasPrefix(route, "owner/")
+}
+
+// A request is what the pages look at.
+type request struct {
+	http    *http.Request
+	now     time.Time
+	form    map[string]string
+	st      *endpoint.Settings
+	session *session // nil if nobody is signed in
+}
+
+func (q *request) ctx() context.Context { return q.http.Context() }
+
+// admin reports whether the person sees everything.
+func (q *request) admin() bool { return q.session != nil && q.session.admin }
+
+// whose limits what is listed and revoked: "" is everybody's.
+func (q *request) whose() string {
+	if q.admin() {
+		return ""
+	}
+	return q.session.me
+}
+
+// A reply is a page or a way to one.
+type reply struct {
+	status  int // 200 if 0
+	doc     *endpoint.Document
+	to      string
+	header  map[string]string
+	cookies []*http.Cookie
+}
+
+type handler func(*Pages, *request) (*reply, error)
+
+// Who may see a page.
+const (
+	anybody = iota
+	person
+	admin
+)
+
+type route struct {
+	who       int
+	get, post handler
+}
+
+func routeFor(word string) route {
+	switch word {
+	case "":
+		return route{anybody, (*Pages).home, nil}
+	case "signin":
+		return route{anybody, (*Pages).signIn, nil}
+	case "callback":
+		return route{anybody, (*Pages).callback, nil}
+	case "signout":
+		return route{anybody, nil, (*Pages).signOut}
+	case "revoke":
+		return route{person, nil, (*Pages).revoke}
+	case "make":
+		return route{person, (*Pages).makeForm, (*Pages).makeToken}
+	case "sessions":
+		return route{person, (*Pages).sessions, (*Pages).endSessions}
+	case "connections":
+		return route{admin, (*Pages).connections, (*Pages).changeConnection}
+	case "connect":
+		return route{admin, (*Pages).connect, nil}
+	case "programs":
+		return route{admin, (*Pages).programs, (*Pages).changePrograms}
+	case "log":
+		return route{admin, (*Pages).log, nil}
+	case "check":
+		return route{admin, (*Pages).check, nil}
+	}
+	return route{}
+}
+
+// ServeHTTP answers one request.
+func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := &request{http: r, now: p.In.Now().UTC()}
+	rep, err := p.answer(q)
+	if err != nil {
+		rep = p.fault(q, err)
+	}
+	p.write(w, q, rep)
+}
+
+func (p *Pages) answer(q *request) (*reply, error) {
+	if p.In.URL == "" {
+		return nil, &endpoint.Error{Status: http.StatusServiceUnavailable, Code: "server_error",
+			Description: "the configuration does not say at which address this is reached; add a line url: https://…"}
+	}
+	var err error
+	if q.st, err = p.In.Settings(q.ctx()); err != nil {
+		return nil, err
+	}
+	if q.session, err = p.sessionOf(q); err != nil {
+		return nil, err
+	}
+	word := p.word(q.http)
+	rt := routeFor(word)
+	handle, err := rt.handler(q.http.Method)
+	if err != nil {
+		return nil, err
+	}
+	if q.http.Method == http.MethodPost {
+		if err := p.In.SameSite(q.http); err != nil {
+			return nil, &endpoint.Error{Status: http.StatusForbidden, Code: "access_denied", Description: "this was sent by another site", Cause: err}
+		}
+	}
+	if q.session == nil && rt.who != anybody {
+		return p.stranger(q, word)
+	}
+	if rt.who == admin && !q.session.admin {
+		return nil, notFound()
+	}
+	if err := q.parse(); err != nil {
+		return nil, err
+	}
+	return handle(p, q)
+}
+
+// word is the part of the path below BASE/owner.
+func (p *Pages) word(r *http.Request) string {
+	if below, ok := p.In.Below(r); ok && Serves(below) {
+		return strings.TrimPrefix(strings.TrimPrefix(below, "owner"), "/")
+	}
+	if path.Base(path.Clean("/"+r.URL.Path)) == "owner" {
+		return ""
+	}
+	return "?"
+}
+
+func (rt route) handler(method string) (handler, error) {
+	var allow []string
+	if rt.get != nil {
+		allow = append(allow, "GET, HEAD")
+	}
+	if rt.post != nil {
+		allow = append(allow, "POST")
+	}
+	switch {
+	case len(allow) == 0:
+		return nil, notFound()
+	case rt.get != nil && (method == http.MethodGet || method == http.MethodHead):
+		return rt.get, nil
+	case rt.post != nil && method == http.MethodPost:
+		return rt.post, nil
+	}
+	return nil, &endpoint.Error{Status: http.StatusMethodNotAllowed, Code: "invalid_request",
+		Description: "use " + strings.Join(allow, ", ") + " here", Header: map[string]string{"Allow": strings.Join(allow, ", ")}}
+}
+
+func notFound() error {
+	return &endpoint.Error{Status: http.StatusNotFound, Code: "not_found", Description: "there is no such page"}
+}
+
+// stranger sends a browser that is not signed in to where one can be.
+func (p *Pages) stranger(q *request, word string) (*reply, error) {
+	if q.http.Method == http.MethodPost {
+		return nil, &endpoint.Error{Status: http.StatusForbidden, Code: "access_denied", Description: "you are not signed in, or no longer; nothing was changed"}
+	}
+	return &reply{to: p.at("") + "?to=" + url.QueryEscape(word)}, nil
+}
+
+const maxBody = 64 << 10
+
+// parse reads the parameters, of the body if there is one to be had. Only
+// scope may be given more than once: a tick for each.
+func (q *request) parse() error {
+	raw := q.http.URL.RawQuery
+	if q.http.Method == http.MethodPost {
+		if media, _, _ := mime.ParseMediaType(q.http.Header.Get("Content-Type")); media != "application/x-www-form-urlencoded" {
+			return &endpoint.Error{Status: http.StatusUnsupportedMediaType, Code: "invalid_request", Description: "this is not what a form sends"}
+		}
+		body, err := io.ReadAll(http.MaxBytesReader(nil, q.http.Body, maxBody))
+		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
+			return &endpoint.Error{Status: http.StatusRequestEntityTooLarge, Code: "invalid_request", Description: "this is more than a form of these pages sends"}
+		}
+		if err != nil {
+			return badRequest("what was sent could not be read to its end")
+		}
+		raw = string(body)
+	}
+	values, err := url.ParseQuery(raw)
+	if err != nil {
+		return badRequest("what was sent cannot be read")
+	}
+	q.form = make(map[string]string, len(values))
+	for name, v := range values {
+		if len(v) > 1 && name != "scope" {
+			return badRequest("a field was sent more than once")
+		}
+		q.form[name] = strings.TrimSpace(strings.Join(v, " "))
+		if !utf8.ValidString(q.form[name]) || strings.ContainsFunc(q.form[name], func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+			return badRequest("a field contains characters that cannot be part of it")
+		}
+	}
+	return nil
+}
+
+func badRequest(why string) error {
+	return &endpoint.Error{Status: http.StatusBadRequest, Code: "invalid_request", Description: why}
+}
+
+// at is the address of one of the pages.
+func (p *Pages) at(word string) string {
+	return strings.TrimSuffix(p.In.OwnerClient()+"/"+word, "/")
+}

@@ -1,0 +1,236 @@
+package owner
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"mintkeep/endpoint"
+	"mintkeep/keeper"
+)
+
+// write is the one place that writes.
+func (p *Pages) write(w http.ResponseWriter, q *request, rep *reply) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	for name, value := range rep.header {
+		h.Set(name, value)
+	}
+	for _, c := range rep.cookies {
+		http.SetCookie(w, c)
+	}
+	if rep.to != "" {
+		h.Set("Location", rep.to)
+		h.Set("Referrer-Policy", "no-referrer")
+		w.WriteHeader(http.StatusSeeOther)
+		return
+	}
+	if rep.status == 0 {
+		rep.status = http.StatusOK
+	}
+	rep.doc.Write(w, rep.status, q.http.Method == http.MethodHead)
+}
+
+// fault is the page of an error. What is not meant for people becomes a
+// sentence that says nothing but where the cause is.
+func (p *Pages) fault(q *request, err error) *reply {
+	e := p.judge(err)
+	if e.Status >= http.StatusInternalServerError {
+		p.In.Log.Error("owner's page failed", "path", q.http.URL.Path, "error", err.Error())
+	}
+	title := "This did not work"
+	if e.Status == http.StatusNotFound {
+		title = "Nothing here"
+	}
+	return &reply{status: e.Status, header: e.Header, doc: p.document(q, "", title,
+		para(text("The reason: "+e.Description+".")),
+		para(link(p.at(""), "To the first page")))}
+}
+
+func (p *Pages) judge(err error) *endpoint.Error {
+	e := new(endpoint.Error)
+	if errors.As(err, &e) {
+		return e
+	}
+	if errors.Is(err, endpoint.ErrNoToken) {
+		return &endpoint.Error{Status: http.StatusNotFound, Description: "there is no such token"}
+	}
+	if p.In.Unavailable(err) {
+		return &endpoint.Error{Status: http.StatusServiceUnavailable, Description: "the database is busy, full or not writable; try again later"}
+	}
+	fault := new(keeper.Fault)
+	if errors.As(err, &fault) && !errors.Is(err, keeper.ErrSealed) && !errors.Is(err, keeper.ErrKey) {
+		status := http.StatusConflict
+		switch {
+		case errors.Is(err, keeper.ErrUnknown):
+			status = http.StatusNotFound
+		case errors.Is(err, keeper.ErrFailing):
+			status = http.StatusServiceUnavailable
+		}
+		said, _, _ := strings.Cut(fault.Error(), "\nhint: ") // hints name commands
+		return &endpoint.Error{Status: status, Description: said}
+	}
+	return &endpoint.Error{Status: http.StatusInternalServerError, Description: "something is wrong here; the cause is in the error log"}
+}
+
+// KeeperPage writes the keeper's pages of a few paragraphs, with a way back to these.
+func (p *Pages) KeeperPage(w http.ResponseWriter, status int, title string, paragraphs ...string) {
+	content := []*endpoint.Node{el("h1", nil, text(title))}
+	for _, s := range paragraphs {
+		content = append(content, para(text(s)))
+	}
+	if p.In.URL != "" {
+		content = append(content, para(link(p.at("connections"), "To the connections")))
+	}
+	d := endpoint.Document{Title: title, Content: content}
+	d.Write(w, status, false)
+}
+
+// document is one of these pages: ways to the others above, a heading, the rest.
+func (p *Pages) document(q *request, word, title string, content ...*endpoint.Node) *endpoint.Document {
+	return &endpoint.Document{Title: title + " – mintkeep", Form: true, Header: p.header(q, word),
+		Content: append([]*endpoint.Node{el("h1", nil, text(title))}, content...)}
+}
+
+// header is on every page, and with it the h-app that makes BASE/owner a client.
+func (p *Pages) header(q *request, word string) []*endpoint.Node {
+	home := el("p", class("h-app"), el("a", []string{"class", "u-url p-name", "href", p.at("")}, text("mintkeep")))
+	if q.session == nil {
+		return []*endpoint.Node{home}
+	}
+	ways := el("ul", nil)
+	for _, way := range p.ways(q) {
+		a := link(p.at(way[0]), way[1])
+		if way[0] == word {
+			a = el("a", []string{"href", p.at(way[0]), "aria-current", "page"}, text(way[1]))
+		}
+		ways.AppendChild(el("li", nil, a))
+	}
+	return []*endpoint.Node{home, el("nav", []string{"aria-label", "Pages"}, ways)}
+}
+
+func (p *Pages) ways(q *request) [][2]string {
+	ways := [][2]string{{"", "Apps"}}
+	if q.admin() && p.Out.Keys.Exists() {
+		ways = append(ways, [2]string{"connections", "Connections"})
+	}
+	if q.admin() {
+		ways = append(ways, [2]string{"programs", "Programs"}, [2]string{"log", "Log"}, [2]string{"check", "Check"})
+	}
+	return append(ways, [2]string{"sessions", "You"})
+}
+
+// Small pieces of pages.
+
+func text(s string) *endpoint.Node { return endpoint.Text(s) }
+
+func el(name string, attributes []string, children ...*endpoint.Node) *endpoint.Node {
+	return endpoint.El(name, attributes, children...)
+}
+
+func class(c string) []string { return []string{"class", c} }
+
+func para(children ...*endpoint.Node) *endpoint.Node { return el("p", nil, children...) }
+
+func link(to, words string) *endpoint.Node { return el("a", []string{"href", to}, text(words)) }
+
+func code(s string) *endpoint.Node { return el("code", nil, text(s)) }
+
+// rows is a list of names and values; an empty value is left out.
+func rows(pairs ...any) *endpoint.Node {
+	dl := el("dl", nil)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		value, ok := pairs[i+1].(*endpoint.Node)
+		if s, isText := pairs[i+1].(string); isText && s != "" {
+			value, ok = text(s), true
+		}
+		if ok && value != nil {
+			dl.AppendChild(el("dt", nil, text(pairs[i].(string))))
+			dl.AppendChild(el("dd", nil, value))
+		}
+	}
+	return dl
+}
+
+// form is a form of hidden values and what else it contains.
+func (p *Pages) form(word string, hidden []string, children ...*endpoint.Node) *endpoint.Node {
+	f := el("form", []string{"method", "post", "action", p.at(word)})
+	for i := 0; i+1 < len(hidden); i += 2 {
+		f.AppendChild(el("input", []string{"type", "hidden", "name", hidden[i], "value", hidden[i+1]}))
+	}
+	for _, c := range children {
+		f.AppendChild(c)
+	}
+	return f
+}
+
+func button(words string) *endpoint.Node {
+	return el("button", []string{"type", "submit"}, text(words))
+}
+
+// danger is a button that takes something away; what names it for those who
+// hear the page.
+func danger(words, what string) *endpoint.Node {
+	return el("button", []string{"type", "submit", "class", "danger", "aria-label", words + ": " + what}, text(words))
+}
+
+// field is an input with its label.
+func field(id, label string, attributes ...string) *endpoint.Node {
+	return el("div", class("field"), el("label", []string{"for", id}, text(label)),
+		el("input", append([]string{"id", id, "name", id, "autocomplete", "off"}, attributes...)))
+}
+
+// choice is a select with its label; the options are value, words pairs.
+func choice(id, label string, options ...string) *endpoint.Node {
+	s := el("select", []string{"id", id, "name", id})
+	for i := 0; i+1 < len(options); i += 2 {
+		s.AppendChild(el("option", []string{"value", options[i]}, text(options[i+1])))
+	}
+	return el("div", class("field"), el("label", []string{"for", id}, text(label)), s)
+}
+
+// more is something that is shown when it is asked for.
+func more(words string, children ...*endpoint.Node) *endpoint.Node {
+	return el("details", nil, append([]*endpoint.Node{el("summary", nil, text(words))}, children...)...)
+}
+
+func notice(words string) *endpoint.Node {
+	return el("p", []string{"class", "notice", "role", "status"}, text(words))
+}
+
+// when is a moment, or nil for none.
+func when(t time.Time) *endpoint.Node {
+	if t.IsZero() {
+		return nil
+	}
+	return el("time", []string{"datetime", t.UTC().Format(time.RFC3339)}, text(t.UTC().Format("2 Jan 2006, 15:04")+" UTC"))
+}
+
+// or is what there is, or words for nothing.
+func or(n *endpoint.Node, words string) *endpoint.Node {
+	if n == nil {
+		return text(words)
+	}
+	return n
+}
+
+func span(nodes ...*endpoint.Node) *endpoint.Node { return el("span", nil, nodes...) }
+
+// many counts things in words.
+func many(n int, one, several string) string {
+	if n == 1 {
+		return "one " + one
+	}
+	return strconv.Itoa(n) + " " + several
+}
+
+// secret shows a secret, once: it is in the answer to the form and nowhere else.
+func (p *Pages) secret(q *request, word, title, secret string, content ...*endpoint.Node) *reply {
+	content = append([]*endpoint.Node{
+		el("pre", []string{"tabindex", "0", "aria-label", title}, code(secret)),
+		el("p", nil, el("strong", nil, text("It is shown this once. ")), text("Copy it now; here, only its checksum is kept."))}, content...)
+	return &reply{doc: p.document(q, word, title, append(content, para(link(p.at(word), "Back")))...)}
+}
