@@ -179,7 +179,7 @@ func TestLogAndCheck(t *testing.T) {
 	h.findings = []owner.Finding{{"ok", "url is fine", ""}}
 	v.get("/check").shows(t, 200, "url is fine", "as it should be")
 	h.findings = append(h.findings, owner.Finding{Level: "fail", What: "no space", Do: "delete something"})
-	v.get("/check").shows(t, 200, "one thing wants", "delete something")
+	v.get("/check").shows(t, 200, "For your attention: one thing.", "delete something")
 }
 
 func TestSessions(t *testing.T) {
