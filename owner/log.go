@@ -1,6 +1,8 @@
 package owner
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -86,14 +88,16 @@ func labelled(label, value string) string {
 
 // check is GET BASE/owner/check: what the doctor finds.
 func (p *Pages) check(q *request) (*reply, error) {
-	findings := p.Check(q.http)
 	bad, list := 0, el("ul", class("log"))
+	findings := p.Check(q.http)
+	slices.SortStableFunc(findings, func(a, b Finding) int { return cmp.Compare(urgency(b), urgency(a)) })
 	for _, f := range findings {
-		li := el("li", nil, para(el("strong", nil, text(f.Level)), text(" "+f.What)))
-		if f.Level != "ok" {
+		li := el("li", nil)
+		if urgency(f) > 0 {
 			bad++
-			li = el("li", class("bad"), para(el("strong", nil, text(f.Level)), text(" "+f.What)))
+			li = el("li", class("bad"))
 		}
+		li.AppendChild(para(el("strong", nil, text(f.Level)), text(" "+f.What)))
 		if f.Do != "" {
 			li.AppendChild(para(text("→ " + f.Do)))
 		}
@@ -101,7 +105,18 @@ func (p *Pages) check(q *request) (*reply, error) {
 	}
 	said := notice("Everything is as it should be.")
 	if bad > 0 {
-		said = para(text(many(bad, "thing wants", "things want") + " your attention."))
+		said = para(text("For your attention: " + many(bad, "thing", "things") + "."))
 	}
 	return &reply{doc: p.document(q, "check", "Check", said, list)}, nil
+}
+
+// urgency orders findings.
+func urgency(f Finding) int {
+	switch f.Level {
+	case "ok":
+		return 0
+	case "warn":
+		return 1
+	}
+	return 2
 }

@@ -179,7 +179,7 @@ func TestLogAndCheck(t *testing.T) {
 	h.findings = []owner.Finding{{"ok", "url is fine", ""}}
 	v.get("/check").shows(t, 200, "url is fine", "as it should be")
 	h.findings = append(h.findings, owner.Finding{Level: "fail", What: "no space", Do: "delete something"})
-	v.get("/check").shows(t, 200, "one thing wants", "delete something")
+	v.get("/check").shows(t, 200, "For your attention: one thing.", "delete something")
 }
 
 func TestSessions(t *testing.T) {
@@ -231,5 +231,28 @@ func TestSettingsApplyAtOnce(t *testing.T) {
 	w.get("/log").shows(t, 200)
 	if h.Admin(&http.Request{Header: http.Header{}}) {
 		t.Error("nobody is an administrator")
+	}
+}
+
+func TestParsing(t *testing.T) {
+	h := newHouse(t)
+	v := h.signedIn(jane)
+	v.post("/revoke", "id", "a", "id", "b").shows(t, 400, "more than once")
+	v.post("/revoke", "id", strings.Repeat("x", 70<<10)).shows(t, 413)
+	v.post("/revoke", "id", "a\x00b").shows(t, 400, "characters")
+	v.post("/revoke", "id", "\xff").shows(t, 400, "characters")
+	v.get("?x=%zz").shows(t, 400)
+	v.see("PUT", "/revoke", nil).shows(t, 405)
+	s := v.see("GET", "/signout", nil)
+	if s.StatusCode != 405 || s.Header.Get("Allow") != "POST" {
+		t.Errorf("%d %q", s.StatusCode, s.Header.Get("Allow"))
+	}
+	if s := v.see("HEAD", "/log", nil); s.StatusCode != 200 || s.text != "" {
+		t.Errorf("HEAD: %d %q", s.StatusCode, s.text)
+	}
+	h.exec(`DROP TABLE events`)
+	v.get("/log").shows(t, 500, "error log").hides(t, "events")
+	if !strings.Contains(h.log.String(), "no such table") {
+		t.Error("the cause is not in the log")
 	}
 }
