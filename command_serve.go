@@ -40,6 +40,7 @@ func runServe(in *invocation) error {
 		return wrap("serve", err)
 	}
 	s.log.Info("serving HTTP", slog.String("address", l.Addr().String()))
+	spendMemory(800)
 	return wrap("serve", serveHTTP(l, s))
 }
 
@@ -57,6 +58,7 @@ func runFastCGI(in *invocation) error {
 		return wrap("fcgi", err)
 	}
 	s.log.Info("serving FastCGI", slog.String("address", l.Addr().String()))
+	spendMemory(800)
 	return wrap("fcgi", serveFastCGI(l, s))
 }
 

@@ -65,6 +65,7 @@ func serveInherited(p *process) int {
 		}
 		return c.withDefaults("")
 	}, true)
+	spendMemory(400)
 	if err := serveFastCGI(l, s); err != nil {
 		fmt.Fprintln(p.stderr, "mintkeep: FastCGI:", err)
 		return 1
@@ -116,13 +117,13 @@ func removeStale(path string) error {
 }
 
 // spendMemory lets garbage wait: net/http/fcgi takes 64 KB of buffers for each
-// connection, and with the runtime's 4 MB heap a fifth of the time would go
-// into collecting them. Costs about 16 MB.
-func spendMemory() { debug.SetGCPercent(400) }
+// connection, and with the runtime's 4 MB heap a fifth of the time would go into
+// collecting them. It costs 4 MB for each 100 percent: little where a web server
+// starts many processes, more for the one process of a server of one's own.
+func spendMemory(percent int) { debug.SetGCPercent(percent) }
 
 // serveHTTP serves plain HTTP until a signal, then lets requests finish.
 func serveHTTP(l net.Listener, h http.Handler) error {
-	spendMemory()
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 60 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 64 << 10}
 	stop := make(chan os.Signal, 8)
@@ -144,7 +145,6 @@ func serveHTTP(l net.Listener, h http.Handler) error {
 // file has been replaced; then it stops accepting and lets requests finish.
 // Further signals are swallowed: mod_fcgid repeats its SIGTERM after a second.
 func serveFastCGI(l net.Listener, s *site) error {
-	spendMemory()
 	stop := make(chan os.Signal, 8)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
