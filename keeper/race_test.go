@@ -81,9 +81,6 @@ func expire(h *house) {
 }
 
 func TestProcessesOneRefresh(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts 50 processes")
-	}
 	h := newHouse(t)
 	realTime(h)
 	h.box.Rotate, h.box.DetectReuse, h.box.Delay = true, true, 300*time.Millisecond

@@ -205,9 +205,6 @@ func TestRotate(t *testing.T) {
 
 // `key rotate` killed at random moments loses nothing.
 func TestRotateKilled(t *testing.T) {
-	if testing.Short() {
-		t.Skip("kills 100 processes")
-	}
 	h := sealedHouse(t)
 	before, err := h.token()
 	check(t, err)
