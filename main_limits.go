@@ -1,6 +1,11 @@
 package main
 
 /*
+#define _GNU_SOURCE
+#ifdef __linux__
+#include <malloc.h>
+#include <sched.h>
+#endif
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +19,27 @@ package main
 #else
 #define ADVICE "ask for a higher limit"
 #endif
+
+// A CGI process answers one request. On one processor, the one it was just put
+// on, Go starts half the threads and wakes none for nothing: an eighth of all its
+// CPU time, more on a host of many processors. Where a host forbids it, it is
+// only slower. The threads of glibc need no heaps of their own either.
+__attribute__((constructor)) static void one_request(void) {
+	if (getenv("REQUEST_METHOD") == NULL)
+		return;
+#ifdef __linux__
+	int here = sched_getcpu();
+	cpu_set_t one;
+	CPU_ZERO(&one);
+	if (here >= 0 && here < CPU_SETSIZE) {
+		CPU_SET(here, &one);
+		sched_setaffinity(0, sizeof one, &one);
+	}
+#ifdef M_ARENA_MAX
+	mallopt(M_ARENA_MAX, 1);
+#endif
+#endif
+}
 
 #ifdef RLIMIT_AS
 // Go reserves address space before its first instruction of ours runs, and dies
