@@ -7,21 +7,12 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
-	"net/http/fcgi"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
-)
-
-const (
-	drainHandlers = 7 * time.Second        // mod_fcgid kills 8 s after its first SIGTERM
-	drainConns    = 250 * time.Millisecond // for the last answers to leave
 )
 
 // isListening reports whether the file is a listening socket, by which a web
@@ -116,12 +107,6 @@ func removeStale(path string) error {
 	return os.Remove(path)
 }
 
-// spendMemory lets garbage wait: net/http/fcgi takes 64 KB of buffers for each
-// connection, and with the runtime's 4 MB heap a fifth of the time would go into
-// collecting them. It costs 4 MB for each 100 percent: little where a web server
-// starts many processes, more for the one process of a server of one's own.
-func spendMemory(percent int) { debug.SetGCPercent(percent) }
-
 // serveHTTP serves plain HTTP until a signal, then lets requests finish.
 func serveHTTP(l net.Listener, h http.Handler) error {
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
@@ -139,94 +124,4 @@ func serveHTTP(l net.Listener, h http.Handler) error {
 		return err
 	}
 	return <-drained
-}
-
-// serveFastCGI serves until SIGTERM, SIGINT or SIGUSR1, or until the program's
-// file has been replaced; then it stops accepting and lets requests finish.
-// Further signals are swallowed: mod_fcgid repeats its SIGTERM after a second.
-func serveFastCGI(l net.Listener, s *site) error {
-	stop := make(chan os.Signal, 8)
-	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
-	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
-	var stopping atomic.Bool
-	end := func() {
-		stopping.Store(true)
-		l.Close()
-	}
-	go func() {
-		for range stop {
-			end()
-		}
-	}()
-	conns := &countingListener{Listener: l}
-	var handlers atomic.Int64
-	replaced := replacement()
-	err := fcgi.Serve(conns, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handlers.Add(1)
-		defer handlers.Add(-1)
-		s.ServeHTTP(w, withFront(r, fcgi.ProcessEnv(r)))
-		if replaced() {
-			end()
-		}
-	}))
-	if !stopping.Load() {
-		return err
-	}
-	waitForZero(&handlers, drainHandlers)
-	waitForZero(&conns.open, drainConns)
-	return nil
-}
-
-func waitForZero(n *atomic.Int64, atMost time.Duration) {
-	for until := time.Now().Add(atMost); n.Load() > 0 && time.Now().Before(until); {
-		time.Sleep(5 * time.Millisecond)
-	}
-}
-
-// replacement returns a function that says, looking every tenth time, whether
-// the program's file is another one than at the start.
-func replacement() func() bool {
-	name, err := os.Executable()
-	if err != nil {
-		return func() bool { return false }
-	}
-	start, err := os.Stat(name)
-	if err != nil {
-		return func() bool { return false }
-	}
-	var n atomic.Int64
-	return func() bool {
-		if n.Add(1)%10 != 0 {
-			return false
-		}
-		now, err := os.Stat(name)
-		return err == nil && (!os.SameFile(start, now) || !now.ModTime().Equal(start.ModTime()))
-	}
-}
-
-// A countingListener knows how many of its connections are open.
-type countingListener struct {
-	net.Listener
-	open atomic.Int64
-}
-
-// Accept counts the connection until it is closed.
-func (l *countingListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	l.open.Add(1)
-	return &countedConn{Conn: c, closed: sync.OnceFunc(func() { l.open.Add(-1) })}, nil
-}
-
-type countedConn struct {
-	net.Conn
-	closed func()
-}
-
-// Close closes the connection.
-func (c *countedConn) Close() error {
-	c.closed()
-	return c.Conn.Close()
 }

@@ -21,8 +21,8 @@ func (s *Server) verify(q *request) (*reply, error) {
 		return nil, s.noBearer(q)
 	}
 	t, st, err := s.check(q, q.bearer, "")
-	if st != nil {
-		q.answerForm = q.wantsForm(st.DefaultForm)
+	if st != nil && st.DefaultForm {
+		q.answerForm = q.wantsForm(true)
 	}
 	if err != nil {
 		return nil, bearerError(err)

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"net/http/fcgi"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// An observedListener counts the writes on its connections.
+type observedListener struct {
+	net.Listener
+	writes atomic.Int64
+}
+
+func (l *observedListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return &observedConn{c, &l.writes}, err
+}
+
+type observedConn struct {
+	net.Conn
+	writes *atomic.Int64
+}
+
+func (c *observedConn) Write(p []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(p)
+}
+
+// connectFastCGI serves h and returns a connection to it as a web server has one.
+func connectFastCGI(t *testing.T, h http.HandlerFunc) (net.Conn, *observedListener, *fastCGIListener) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw := &observedListener{Listener: l}
+	conns := &fastCGIListener{Listener: raw}
+	go fcgi.Serve(conns, h)
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(); l.Close() })
+	return c, raw, conns
+}
+
+// keptRequest is a GET that leaves the connection open.
+func keptRequest() []byte {
+	var b, params bytes.Buffer
+	record(&b, fcgiBegin, []byte{0, 1, 1, 0, 0, 0, 0, 0})
+	for name, value := range map[string]string{"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_URI": "/", "HTTP_HOST": "you.example"} {
+		length(&params, len(name))
+		length(&params, len(value))
+		params.WriteString(name + value)
+	}
+	stream(&b, fcgiParams, params.Bytes())
+	stream(&b, fcgiStdin, nil)
+	return b.Bytes()
+}
+
+func TestAShortAnswerOverFastCGILeavesInOnePiece(t *testing.T) {
+	c, raw, _ := connectFastCGI(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"me":"you"}`) })
+	for n := range int64(3) { // on one connection
+		c.Write(keptRequest())
+		a, err := readFastCGI(c)
+		if err != nil || !strings.Contains(a.body, `{"me":"you"}`) {
+			t.Fatalf("answer %d: %v, %v", n+1, a, err)
+		}
+		if got := raw.writes.Load(); got != n+1 {
+			t.Fatalf("%d answers took %d writes", n+1, got)
+		}
+	}
+}
+
+func TestALongAnswerOverFastCGIArrivesWhole(t *testing.T) {
+	long := strings.Repeat("0123456789abcdef", 20_000)
+	c, _, _ := connectFastCGI(t, func(w http.ResponseWriter, r *http.Request) {
+		for rest := long; rest != ""; rest = rest[min(len(rest), 5000):] {
+			io.WriteString(w, rest[:min(len(rest), 5000)])
+			w.(http.Flusher).Flush()
+		}
+	})
+	c.Write(keptRequest())
+	a, err := readFastCGI(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.body != long {
+		t.Fatalf("%d bytes arrived of %d", len(a.body), len(long))
+	}
+}
+
+func TestFastCGIConnectionsAreCounted(t *testing.T) {
+	c, _, conns := connectFastCGI(t, func(w http.ResponseWriter, r *http.Request) {})
+	a, err := fastCGI(c, map[string]string{"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_URI": "/"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a.status != http.StatusOK {
+		t.Errorf("answer %v", a)
+	}
+	if _, err := c.Read(make([]byte, 1)); err != io.EOF { // closed after the answer
+		t.Errorf("read %v", err)
+	}
+	waitForZero(&conns.open, drainConns)
+	if n := conns.open.Load(); n != 0 {
+		t.Errorf("%d connections count as open", n)
+	}
+}
