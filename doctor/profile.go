@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"mintkeep/endpoint"
 )
 
 // What a client finds at the profile URL.
@@ -42,7 +44,7 @@ func (s *Site) visit(ctx context.Context, address string) *profile {
 		return p
 	}
 	p.page = u
-	p.inHTML, p.inHeader = htmlRels(string(p.last.body), u), headerRels(p.last.header.Values("Link"), u)
+	p.inHTML, p.inHeader = endpoint.HTMLRels(p.last.body, u), endpoint.HeaderRels(p.last.header.Values("Link"), u)
 	return p
 }
 

@@ -85,7 +85,7 @@ func startTag(raw string) *html.Node {
 		if after, ok := strings.CutPrefix(rest, "="); ok {
 			value, rest = attributeValue(strings.TrimLeft(after, " \t\n\f\r"))
 		}
-		if attr(n, name) == "" {
+		if _, twice := lookUpAttr(n, name); !twice {
 			n.Attr = append(n.Attr, html.Attribute{Key: name, Val: stdhtml.UnescapeString(value)})
 		}
 	}
@@ -135,12 +135,17 @@ func closes(tag, open string) bool {
 }
 
 func attr(n *html.Node, name string) string {
+	value, _ := lookUpAttr(n, name)
+	return value
+}
+
+func lookUpAttr(n *html.Node, name string) (value string, has bool) {
 	for _, a := range n.Attr {
 		if a.Key == name {
-			return a.Val
+			return a.Val, true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // walk visits the elements below n in their order, and what lies in one if visit says so.
@@ -167,35 +172,11 @@ func baseOf(root *html.Node, page *url.URL) *url.URL {
 }
 
 // rels are the targets of a page's links with the given relation, those of the
-// Link header first (RFC 8288).
+// Link header first.
 func (p *fetched) rels(root *html.Node, base *url.URL, rel string) []string {
-	var out []string
-	for _, h := range p.header.Values("Link") {
-		for _, target := range linkTargets(h, rel) {
-			if u, err := p.url.Parse(target); err == nil {
-				out = append(out, u.String())
-			}
-		}
-	}
+	found := HeaderRels(p.header.Values("Link"), p.url)[rel]
 	if root == nil {
-		return out
+		return found
 	}
-	walk(root, func(n *html.Node) bool {
-		if (n.Data == "link" || n.Data == "a" || n.Data == "area") && hasWord(attr(n, "rel"), rel) {
-			if u, err := base.Parse(strings.TrimSpace(attr(n, "href"))); err == nil {
-				out = append(out, u.String())
-			}
-		}
-		return true
-	})
-	return out
-}
-
-func hasWord(list, word string) bool {
-	for w := range strings.FieldsSeq(list) {
-		if strings.EqualFold(w, word) {
-			return true
-		}
-	}
-	return false
+	return append(found, elementRels(root, base)[rel]...)
 }

@@ -149,23 +149,6 @@ func compare(t *testing.T, got *item, want *microformats.Microformat) {
 	}
 }
 
-func TestLinkHeader(t *testing.T) {
-	for header, want := range map[string][]string{
-		`<https://a.example/>; rel=redirect_uri`:                                     {"https://a.example/"},
-		`<https://a.example/?x=1,2;3>; rel="redirect_uri"`:                           {"https://a.example/?x=1,2;3"},
-		`</x>;rel="a b redirect_uri"; title="a, <b>; rel=no", <y>; REL=Redirect_URI`: {"/x", "y"},
-		`<x>; rel = "redirect_uri" ; rel=other`:                                      {"x"},
-		`<x>; rel=other; rel=redirect_uri`:                                           nil,
-		`<x>; anchor="#y"; rel=redirect_uri`:                                         nil,
-		`<x>; title="\"<z>; rel=redirect_uri"`:                                       nil,
-		`<x`:                                                                         nil, ``: nil, `<>`: nil, `,;=,<x>;`: nil, `<x>; rel="redirect_uri`: {"x"},
-	} {
-		if got := linkTargets(header, "redirect_uri"); !slices.Equal(got, want) {
-			t.Errorf("%s: %q, want %q", header, got, want)
-		}
-	}
-}
-
 // FuzzRead: whatever a page holds, reading it ends, soon, and gives no more than it has.
 func FuzzRead(f *testing.F) {
 	for _, text := range pages() {

@@ -1,4 +1,4 @@
-package doctor
+package endpoint
 
 import (
 	"net/url"
@@ -20,7 +20,7 @@ func mustURL(t testing.TB, s string) *url.URL {
 }
 
 // Pages as people write them, and as they should not.
-func pages() []string {
+func relPages() []string {
 	return []string{
 		``,
 		`<link rel="token_endpoint" href="/token">`,
@@ -51,15 +51,15 @@ func pages() []string {
 	}
 }
 
-// What clients find with a microformats2 parser is what the doctor must see.
+// What clients find with a microformats2 parser is what we must see, and the doctor with us.
 func TestHTMLRelsAsMicroformats(t *testing.T) {
 	at := mustURL(t, "https://you.example/a/b")
-	for _, page := range pages() {
+	for _, page := range relPages() {
 		want := make(map[string][]string)
 		for rel, targets := range microformats.Parse(strings.NewReader(page), at).Rels {
 			want[strings.ToLower(rel)] = targets
 		}
-		if got := htmlRels(page, at); !reflect.DeepEqual(got, want) {
+		if got := HTMLRels([]byte(page), at); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s\n got %v\nwant %v", page, got, want)
 		}
 	}
@@ -74,25 +74,25 @@ func TestHTMLRelsAsStandard(t *testing.T) {
 		`<link rel=a><link rel=b href>`:                {"b": {"https://you.example/a/b"}},
 		`<base target=x><base href=/x/><a rel=a href>`: {"a": {"https://you.example/x/"}},
 	} {
-		if got := htmlRels(page, at); !reflect.DeepEqual(got, want) {
+		if got := HTMLRels([]byte(page), at); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s\n got %v\nwant %v", page, got, want)
 		}
 	}
 }
 
 func FuzzHTMLRels(f *testing.F) {
-	for _, page := range pages() {
+	for _, page := range relPages() {
 		f.Add(page)
 	}
 	at := mustURL(f, "https://you.example/a/b")
 	f.Fuzz(func(t *testing.T, page string) {
-		for rel, targets := range htmlRels(page, at) {
-			if rel == "" || strings.ContainsAny(rel, space) || rel != strings.ToLower(rel) || len(targets) == 0 {
+		for rel, targets := range HTMLRels([]byte(page), at) {
+			if rel == "" || strings.ContainsAny(rel, " \t\n\f\r") || rel != strings.ToLower(rel) || len(targets) == 0 {
 				t.Errorf("%q: %q", rel, targets)
 			}
 		}
 		// What cannot open anything does not hide the link behind it.
-		if got := htmlRels(strings.ReplaceAll(page, "<", "")+`<link rel=doctor href=https://last.example/>`, at); !slices.Contains(got["doctor"], "https://last.example/") {
+		if got := HTMLRels([]byte(strings.ReplaceAll(page, "<", "")+`<link rel=doctor href=https://last.example/>`), at); !slices.Contains(got["doctor"], "https://last.example/") {
 			t.Errorf("the last link is lost: %q", got)
 		}
 	})
@@ -124,11 +124,11 @@ func TestHeaderRels(t *testing.T) {
 		`<>; rel=a`:                                  {"a": {"https://you.example/a/"}},
 		`<http://[>; rel=a`:                          {},
 	} {
-		if got := headerRels([]string{field}, at); !reflect.DeepEqual(got, want) {
+		if got := HeaderRels([]string{field}, at); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s\n got %v\nwant %v", field, got, want)
 		}
 	}
-	if got := headerRels([]string{`</1>; rel=a`, `</2>; rel=a`}, at)["a"]; !slices.Equal(got, []string{"https://you.example/1", "https://you.example/2"}) {
+	if got := HeaderRels([]string{`</1>; rel=a`, `</2>; rel=a`}, at)["a"]; !slices.Equal(got, []string{"https://you.example/1", "https://you.example/2"}) {
 		t.Errorf("two headers: %v", got)
 	}
 }
@@ -156,19 +156,4 @@ func FuzzParseLinks(f *testing.F) {
 			t.Errorf("after %q: %v", s, all)
 		}
 	})
-}
-
-func TestSameURL(t *testing.T) {
-	for pair, want := range map[[2]string]bool{
-		{"https://You.example", "HTTPS://you.example/"}:      true,
-		{"https://you.example/a", "https://you.example/a/"}:  false,
-		{"http://you.example/", "https://you.example/"}:      false,
-		{"https://you.example/?a", "https://you.example/?b"}: false,
-		{"https://you.example:1/", "https://you.example:2/"}: false,
-		{"https://you.example/A", "https://you.example/a"}:   false,
-	} {
-		if got := sameURL(pair[0], pair[1]); got != want {
-			t.Errorf("%v: %v", pair, got)
-		}
-	}
 }

@@ -1,0 +1,30 @@
+package doctor
+
+import (
+	"net/url"
+	"testing"
+)
+
+func mustURL(t testing.TB, s string) *url.URL {
+	t.Helper()
+	u, err := url.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func TestSameURL(t *testing.T) {
+	for pair, want := range map[[2]string]bool{
+		{"https://You.example", "HTTPS://you.example/"}:      true,
+		{"https://you.example/a", "https://you.example/a/"}:  false,
+		{"http://you.example/", "https://you.example/"}:      false,
+		{"https://you.example/?a", "https://you.example/?b"}: false,
+		{"https://you.example:1/", "https://you.example:2/"}: false,
+		{"https://you.example/A", "https://you.example/a"}:   false,
+	} {
+		if got := sameURL(pair[0], pair[1]); got != want {
+			t.Errorf("%v: %v", pair, got)
+		}
+	}
+}
