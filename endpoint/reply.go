@@ -44,7 +44,7 @@ func (f fields) text(name string) string {
 
 // MarshalJSON writes the members in their order.
 func (f fields) MarshalJSON() ([]byte, error) {
-	b := []byte{'{'}
+	b := append(make([]byte, 0, 256), '{')
 	for i, m := range f {
 		if i > 0 {
 			b = append(b, ',')
@@ -55,6 +55,8 @@ func (f fields) MarshalJSON() ([]byte, error) {
 			b = strconv.AppendBool(b, v)
 		case int64:
 			b = strconv.AppendInt(b, v, 10)
+		case string:
+			b = appendText(b, v)
 		default:
 			value, err := json.Marshal(v)
 			if err != nil {
@@ -64,6 +66,17 @@ func (f fields) MarshalJSON() ([]byte, error) {
 		}
 	}
 	return append(b, '}'), nil
+}
+
+// appendText appends a JSON string. Most are plain, and need nothing but quotes.
+func appendText(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || strings.IndexByte(`"\<>&`, c) >= 0 {
+			value, _ := json.Marshal(text) // cannot fail for a string
+			return append(b, value...)
+		}
+	}
+	return append(append(append(b, '"'), text...), '"')
 }
 
 // UnmarshalJSON reads what MarshalJSON wrote.
