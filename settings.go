@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 // A config says where things are. It never holds a secret: where CGI is
@@ -279,28 +278,12 @@ func startsWithHashBang(file string) bool {
 // maxConfig is more than a configuration file has, in bytes.
 const maxConfig = 64 << 10
 
-// readStart reads at most so many bytes of a file. It goes past package os,
-// which would start the runtime's poller and a thread in each CGI process.
-func readStart(file string, atMost int) ([]byte, error) {
-	fd, err := syscall.Open(file, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+// readStart reads at most so many bytes of a file.
+func readStart(file string, atMost int64) ([]byte, error) {
+	f, err := os.Open(file)
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: file, Err: err}
+		return nil, err
 	}
-	defer syscall.Close(fd)
-	b := make([]byte, atMost)
-	n := 0
-	for n < len(b) {
-		got, err := syscall.Read(fd, b[n:])
-		if err == syscall.EINTR {
-			continue
-		}
-		if err != nil {
-			return nil, &fs.PathError{Op: "read", Path: file, Err: err}
-		}
-		if got == 0 {
-			break
-		}
-		n += got
-	}
-	return b[:n], nil
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, atMost))
 }
