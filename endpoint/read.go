@@ -13,8 +13,8 @@ import (
 //
 // The full parsers (golang.org/x/net/html.Parse, and on top of it
 // willnorris.com/go/microformats) build tables of 160 KB when the program
-// starts, every time a web server starts it for one request: 0.3 ms, a
-// fifteenth of a verification, which never reads a page. So the tokenizer of
+// starts, every time a web server starts it for one request: 0.4 ms, a
+// tenth of a verification, which never reads a page. So the tokenizer of
 // x/net/html finds the tags here and the rest is by hand; the tests hold it
 // against microformats on pages of many kinds.
 
