@@ -59,6 +59,10 @@ func runConnections(in *invocation) error {
 
 // importFrom takes another program's store over; what is here already stays.
 func (in *invocation) importFrom(k *keeper.Keeper, file string) error {
+	from := *in.strings["from"]
+	if from != "pyauthflow" && from != "tokenkeep" {
+		return usageError("connections import: say what it is\nhint: -from tokenkeep or -from pyauthflow")
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return wrap("import", err)
@@ -68,18 +72,15 @@ func (in *invocation) importFrom(k *keeper.Keeper, file string) error {
 		return err
 	}
 	var done []keeper.Imported
-	switch *in.strings["from"] {
-	case "pyauthflow":
+	if from == "pyauthflow" {
 		done, err = k.ImportPyAuthFlow(in.ctx, f, in.user())
-	case "tokenkeep":
+	} else {
 		db, err2 := sql.Open("sqlite3", "file:"+(&url.URL{Path: file}).EscapedPath()+"?mode=ro")
 		if err2 != nil {
 			return wrap("import", err2)
 		}
 		defer db.Close()
 		done, err = k.ImportTokenKeep(in.ctx, db, in.user())
-	default:
-		return usageError("connections import: say what it is\nhint: -from tokenkeep or -from pyauthflow")
 	}
 	var rows [][]string
 	for _, i := range done {

@@ -26,7 +26,7 @@ func (in *invocation) ready(create creation) (*site, error) {
 		return nil, err
 	}
 	s.config, s.log = c, newLog(in.stderr, c.errorLog)
-	s.handler = s.both(db)
+	s.db, s.handler = db, s.both(db)
 	return s, nil
 }
 
@@ -59,7 +59,7 @@ func runFastCGI(in *invocation) error {
 	}
 	s.log.Info("serving FastCGI", slog.String("address", l.Addr().String()))
 	spendMemory(800)
-	return wrap("fcgi", serveFastCGI(l, s))
+	return wrap("fcgi", serveFastCGI(l, s, socketsFromSystemd(in.env)))
 }
 
 func orDefault(v, standard string) string {

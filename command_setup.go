@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"fmt"
@@ -33,15 +34,8 @@ func runInit(in *invocation) error {
 		return err
 	}
 	defer db.Close()
-	for _, u := range in.args {
-		if err := addEndpoint(in.ctx, db, u, *in.lists["me"]); err != nil {
-			return err
-		}
-	}
-	for _, u := range *in.lists["me"] {
-		if err := addSetting(in.ctx, db, "me", u); err != nil {
-			return err
-		}
+	if err := trust(in.ctx, db, c, in.args, *in.lists["me"]); err != nil {
+		return err
 	}
 	if n, err := mintokenLeftovers(in.ctx, db, in.now()); err == nil && n > 0 {
 		fmt.Fprintf(in.stdout, "%d tokens of php-mintoken are past their date; current PHP still accepted them, mintkeep does not.\n", n)
@@ -62,15 +56,7 @@ func runEndpoint(in *invocation) error {
 	defer db.Close()
 	switch {
 	case len(in.args) == 2 && in.args[0] == "add":
-		if err := addEndpoint(in.ctx, db, in.args[1], *in.lists["me"]); err != nil {
-			return err
-		}
-		for _, u := range *in.lists["me"] {
-			if err := addSetting(in.ctx, db, "me", u); err != nil {
-				return err
-			}
-		}
-		return nil
+		return trust(in.ctx, db, c, in.args[1:], *in.lists["me"])
 	case len(in.args) == 2 && in.args[0] == "remove":
 		return removeSetting(in.ctx, db, "endpoint", in.args[1])
 	case len(in.args) == 0 || len(in.args) == 1 && in.args[0] == "list":
@@ -96,26 +82,44 @@ func listEndpoints(in *invocation, c *config, db *sql.DB) error {
 	return in.list([]string{"endpoint", "from"}, out)
 }
 
-// addEndpoint trusts an endpoint. What it says about `me` is believed, so a
-// public service is only trusted for named profiles.
-func addEndpoint(ctx context.Context, db *sql.DB, address string, me []string) error {
-	u, err := url.Parse(address)
-	if err == nil {
-		err = checkSecure(u)
-	}
-	if err != nil {
-		return usageError("endpoint: " + err.Error())
-	}
-	if publicService(u.Hostname()) && len(me) == 0 {
-		rows, err := settingRows(ctx, db)
+// trust adds endpoints and profiles, all of them or none. What an endpoint says
+// about `me` is believed, so a public service is only trusted for named profiles.
+func trust(ctx context.Context, db *sql.DB, c *config, endpoints, me []string) error {
+	public := ""
+	for _, address := range endpoints {
+		u, err := url.Parse(address)
+		if err == nil {
+			err = cmp.Or(checkEndpoint(address), checkSecure(u))
+		}
 		if err != nil {
-			return err
+			return usageError("endpoint: " + err.Error())
 		}
-		if !slices.ContainsFunc(rows, func(r settingRow) bool { return r.name == "me" }) {
-			return usageError("endpoint: " + u.Hostname() + " signs anybody in, so everybody would get tokens of yours\nhint: name yourself too: -me https://your.site/")
+		if publicService(u.Hostname()) {
+			public = u.Hostname()
 		}
 	}
-	return addSetting(ctx, db, "endpoint", address)
+	return write(ctx, db, func(tx *sql.Tx) error {
+		for _, profile := range me {
+			if err := addSetting(ctx, tx, "me", profile); err != nil {
+				return err
+			}
+		}
+		named := len(c.me) > 0
+		if public != "" && !named {
+			if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM settings WHERE setting_name = 'me')`).Scan(&named); err != nil {
+				return wrap("reading the settings", err)
+			}
+		}
+		if public != "" && !named {
+			return usageError("endpoint: " + public + " signs anybody in, so everybody would get tokens of yours\nhint: name yourself too: -me https://your.site/")
+		}
+		for _, address := range endpoints {
+			if err := addSetting(ctx, tx, "endpoint", address); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 func publicService(host string) bool {
@@ -153,29 +157,31 @@ func runSetting(in *invocation) error {
 		_, err := db.ExecContext(in.ctx, `DELETE FROM settings WHERE setting_name = ?`, s.name)
 		return wrap("unsetting "+s.name, err)
 	case len(in.args) == 1:
-		return showSetting(in, db, s)
+		return showSetting(in, c, db, s)
 	case s.name == "endpoint":
-		return addEndpoint(in.ctx, db, in.args[1], nil)
+		return trust(in.ctx, db, c, in.args[1:], nil)
 	case s.many:
 		return addSetting(in.ctx, db, s.name, in.args[1])
 	}
 	return setSetting(in.ctx, db, s, in.args[1])
 }
 
-func showSetting(in *invocation, db *sql.DB, s settingName) error {
+func showSetting(in *invocation, c *config, db *sql.DB, s settingName) error {
 	rows, err := settingRows(in.ctx, db)
 	if err != nil {
 		return err
 	}
-	found := false
+	values := slices.Clone(c.settings(s.name))
 	for _, r := range rows {
 		if r.name == s.name {
-			found = true
-			fmt.Fprintln(in.stdout, r.value)
+			values = append(values, r.value)
 		}
 	}
-	if !found && s.standard != "" {
-		fmt.Fprintln(in.stdout, s.standard)
+	if len(values) == 0 && s.standard != "" {
+		values = []string{s.standard}
+	}
+	for _, v := range values {
+		fmt.Fprintln(in.stdout, v)
 	}
 	return nil
 }
@@ -194,7 +200,7 @@ func listSettings(in *invocation, c *config, db *sql.DB) error {
 				out = append(out, []string{s.name, r.value, "database", s.about})
 			}
 		}
-		for _, u := range map[string][]string{"endpoint": c.endpoint, "me": c.me}[s.name] {
+		for _, u := range c.settings(s.name) {
 			set = true
 			out = append(out, []string{s.name, u, "configuration file", s.about})
 		}
@@ -209,7 +215,11 @@ func listSettings(in *invocation, c *config, db *sql.DB) error {
 	return err
 }
 
-func addSetting(ctx context.Context, db *sql.DB, name, value string) error {
+type execer interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}
+
+func addSetting(ctx context.Context, db execer, name, value string) error {
 	s, err := findSetting(name)
 	if err == nil {
 		err = s.check(value)

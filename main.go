@@ -77,6 +77,8 @@ type site struct {
 	mu      sync.Mutex
 	log     *slog.Logger
 	config  *config
+	read    *config // what was read last, even if it is not complete
+	db      *sql.DB
 	handler http.Handler
 	checked string // document roots that config was checked against
 }
@@ -95,19 +97,24 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	handler, err := s.open(r)
 	if err != nil {
-		s.log.Error("not ready", "error", err)
+		s.faultLog(r).Error("not ready", "error", err)
 		notReady(w, r, err)
 		return
 	}
 	handler.ServeHTTP(w, r)
 }
 
-// configuration is read once.
+// configuration is read until the site could be opened with it.
 func (s *site) configuration() (*config, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.configured()
+}
+
+func (s *site) configured() (*config, error) {
 	if s.config == nil {
 		c, err := s.load()
+		s.read = c
 		if err != nil {
 			return nil, err
 		}
@@ -116,27 +123,57 @@ func (s *site) configuration() (*config, error) {
 	return s.config, nil
 }
 
-func (s *site) open(r *http.Request) (http.Handler, error) {
-	if _, err := s.configuration(); err != nil {
-		return nil, err
-	}
+// faultLog is where the cause goes if the site cannot be opened: to the error log,
+// too, if so much of the configuration is known and nobody else can read it there.
+func (s *site) faultLog(r *http.Request) *slog.Logger {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.read == nil || s.read.errorLog == "" {
+		return s.log
+	}
+	logOnly := &config{errorLog: s.read.errorLog, inRoot: s.read.inRoot}
+	if inDocumentRoot(logOnly, strings.Split(documentRoots(r), "\n")...) != nil {
+		return s.log
+	}
+	return newLog(s.p.stderr, s.read.errorLog)
+}
+
+func (s *site) open(r *http.Request) (http.Handler, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.configured()
+	if err != nil {
+		return nil, err
+	}
 	if roots := documentRoots(r); s.checked != roots {
-		if err := inDocumentRoot(s.config, strings.Split(roots, "\n")...); err != nil {
-			return nil, err
-		}
+		err = inDocumentRoot(c, strings.Split(roots, "\n")...)
 		s.checked = roots
 	}
-	if s.handler == nil {
-		s.log = newLog(s.p.stderr, s.config.errorLog)
-		db, err := openDatabase(context.WithoutCancel(r.Context()), s.config, opening{s.p.now(), s.longRunning, inNewFolder})
-		if err != nil {
-			return nil, err
+	if err == nil && s.handler == nil {
+		s.log = newLog(s.p.stderr, c.errorLog)
+		s.db, err = openDatabase(context.WithoutCancel(r.Context()), c, opening{s.p.now(), s.longRunning, inNewFolder})
+		if err == nil {
+			s.handler = s.both(s.db)
 		}
-		s.handler = s.both(db)
+	}
+	if err != nil {
+		s.checked = ""
+		if s.handler == nil {
+			s.config = nil
+		}
+		return nil, err
 	}
 	return s.handler, nil
+}
+
+// close closes the database of a process that stayed, which in WAL mode brings
+// the file itself up to date.
+func (s *site) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db != nil {
+		s.db.Close()
+	}
 }
 
 // recover turns a panic into an answer: net/http/fcgi would let it end the

@@ -39,7 +39,7 @@ func serveCGI(p *process) int {
 		}
 		c, err := readConfig(file, p.getenv, nil)
 		if err != nil {
-			return nil, err
+			return c, err
 		}
 		return c.withDefaults("")
 	}, false).ServeHTTP(w, r)
@@ -52,7 +52,8 @@ func serveCGI(p *process) int {
 // cgiRequest makes the request of RFC 3875's variables, mending what servers
 // leave out: SERVER_PROTOCOL, the length of a chunked body, a plain path.
 func cgiRequest(env map[string]string, stdin io.Reader) (*http.Request, error) {
-	if env["SERVER_PROTOCOL"] == "" {
+	switch env["SERVER_PROTOCOL"] {
+	case "", "HTTP/2", "HTTP/3": // not in the form of RFC 3875; H2O and Caddy
 		env["SERVER_PROTOCOL"] = "HTTP/1.1"
 	}
 	r, err := cgi.RequestFromMap(env)
@@ -173,7 +174,11 @@ func strippedBy(r *http.Request) string {
 type noConfigError struct{ where string }
 
 func (e *noConfigError) Error() string {
-	return "there is no configuration\nhint: create " + e.where + ", or a #! file as the README shows"
+	hint := "start it by a #! file as the README shows"
+	if e.where != "" {
+		hint = "create " + e.where + ", or a #! file as the README shows"
+	}
+	return "there is no configuration\nhint: " + hint
 }
 
 const notReadySentence = "This token endpoint is not ready for use; its owner finds the reason in the error log."

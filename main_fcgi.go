@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"net"
 	"net/http"
 	"net/http/fcgi"
@@ -18,10 +19,12 @@ const (
 	drainConns    = 250 * time.Millisecond // for the last answers to leave
 )
 
-// serveFastCGI serves until SIGTERM, SIGINT or SIGUSR1, or until the program's
-// file has been replaced; then it stops accepting and lets requests finish.
-// Further signals are swallowed: mod_fcgid repeats its SIGTERM after a second.
-func serveFastCGI(l net.Listener, s *site) error {
+// serveFastCGI serves until SIGTERM, SIGINT or SIGUSR1, or, where somebody will
+// start the next process, until the program's file has been replaced; then it stops
+// accepting and lets requests finish. Further signals are swallowed: mod_fcgid
+// repeats its SIGTERM after a second.
+func serveFastCGI(l net.Listener, s *site, restarted bool) error {
+	defer s.close()
 	stop := make(chan os.Signal, 8)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
@@ -43,7 +46,7 @@ func serveFastCGI(l net.Listener, s *site) error {
 		defer handlers.Add(-1)
 		growStack()
 		s.ServeHTTP(w, withFront(r, fcgi.ProcessEnv(r)))
-		if replaced() {
+		if restarted && replaced() {
 			end()
 		}
 	}))
@@ -106,14 +109,28 @@ type fastCGIListener struct {
 	open atomic.Int64
 }
 
-// Accept counts the connection until it is closed.
+// Accept counts the connection until it is closed. It waits while there are too
+// many: net/http/fcgi would end the process.
 func (l *fastCGIListener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
+	for delay := 5 * time.Millisecond; passing(err); delay = min(2*delay, time.Second) {
+		time.Sleep(delay)
+		c, err = l.Listener.Accept()
+	}
 	if err != nil {
 		return nil, err
 	}
 	l.open.Add(1)
 	return &fastCGIConn{Conn: c, r: bufio.NewReaderSize(c, 4<<10), answer: make([]byte, 0, 1<<10), open: &l.open}, nil
+}
+
+func passing(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // A fastCGIConn reads and writes in large pieces. net/http/fcgi reads the eight

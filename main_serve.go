@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -52,12 +53,12 @@ func serveInherited(p *process) int {
 		}
 		c, err := readConfig(file, p.getenv, nil)
 		if err != nil {
-			return nil, err
+			return c, err
 		}
 		return c.withDefaults("")
 	}, true)
 	spendMemory(400)
-	if err := serveFastCGI(l, s); err != nil {
+	if err := serveFastCGI(l, s, true); err != nil {
 		fmt.Fprintln(p.stderr, "mintkeep: FastCGI:", err)
 		return 1
 	}
@@ -73,8 +74,7 @@ func socketsFromSystemd(env map[string]string) bool {
 // listen takes systemd's sockets, or opens one: unix:/path or host:port.
 func listen(p *process, address string, mode fs.FileMode) (net.Listener, error) {
 	if socketsFromSystemd(p.env) {
-		l, err := net.FileListener(os.NewFile(3, "systemd"))
-		return l, wrap("taking over systemd's socket", err)
+		return systemdListener(p.env)
 	}
 	path, unix := strings.CutPrefix(address, "unix:")
 	if !unix {
@@ -94,6 +94,78 @@ func listen(p *process, address string, mode fs.FileMode) (net.Listener, error) 
 	return l, nil
 }
 
+// systemdListener accepts on all sockets that systemd hands over, from file
+// descriptor 3 on.
+func systemdListener(env map[string]string) (net.Listener, error) {
+	n, err := strconv.Atoi(env["LISTEN_FDS"])
+	if err != nil {
+		return nil, wrap("reading LISTEN_FDS", err)
+	}
+	all := &joined{accepted: make(chan accepted), closed: make(chan struct{})}
+	for fd := range n {
+		l, err := net.FileListener(os.NewFile(uintptr(3+fd), "systemd"))
+		if err != nil {
+			return nil, fmt.Errorf("taking over systemd's socket %d: %w", fd+1, err)
+		}
+		all.listeners = append(all.listeners, l)
+	}
+	if n == 1 {
+		return all.listeners[0], nil
+	}
+	for _, l := range all.listeners {
+		go all.acceptFrom(l)
+	}
+	return all, nil
+}
+
+// A joined listener accepts what several do.
+type joined struct {
+	listeners []net.Listener
+	accepted  chan accepted
+	closed    chan struct{}
+	closing   sync.Once
+}
+
+type accepted struct {
+	conn net.Conn
+	err  error
+}
+
+func (j *joined) acceptFrom(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		select {
+		case j.accepted <- accepted{c, err}:
+		case <-j.closed:
+			return
+		}
+	}
+}
+
+// Accept waits for the next connection on any of them.
+func (j *joined) Accept() (net.Conn, error) {
+	select {
+	case a := <-j.accepted:
+		return a.conn, a.err
+	case <-j.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close closes all of them.
+func (j *joined) Close() (err error) {
+	j.closing.Do(func() {
+		close(j.closed)
+		for _, l := range j.listeners {
+			err = errors.Join(err, l.Close())
+		}
+	})
+	return err
+}
+
+// Addr is the address of the first.
+func (j *joined) Addr() net.Addr { return j.listeners[0].Addr() }
+
 // removeStale removes a socket file that nobody listens on any more.
 func removeStale(path string) error {
 	info, err := os.Stat(path)
@@ -108,8 +180,9 @@ func removeStale(path string) error {
 }
 
 // serveHTTP serves plain HTTP until a signal, then lets requests finish.
-func serveHTTP(l net.Listener, h http.Handler) error {
-	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+func serveHTTP(l net.Listener, site *site) error {
+	defer site.close()
+	s := &http.Server{Handler: site, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 60 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 64 << 10}
 	stop := make(chan os.Signal, 8)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)

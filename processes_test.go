@@ -2,9 +2,12 @@ package main
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -157,6 +160,31 @@ func TestLateReuseManyProcesses(t *testing.T) {
 }
 
 // Many processes create the database at once, under the usual umask.
+// A database that is taken away from a running process is not made again, empty:
+// every token would be unknown.
+func TestDatabaseTakenAway(t *testing.T) {
+	c := &config{database: filepath.Join(t.TempDir(), "tokens.db"), journal: "rollback"}
+	db, err := openDatabase(t.Context(), c, opening{now: time.Now(), longRunning: true, create: always})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetConnMaxLifetime(time.Nanosecond) // each statement on a connection of its own
+	if err := os.Rename(c.database, c.database+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := userVersion(t.Context(), db); !unavailable(err) {
+		t.Errorf("without the file: %v", err)
+	}
+	if _, err := os.Stat(c.database); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it was made again: %v", err)
+	}
+	os.Rename(c.database+".away", c.database)
+	if v, err := userVersion(t.Context(), db); err != nil || v != schemaVersion {
+		t.Errorf("with it: %d, %v", v, err)
+	}
+}
+
 func TestCreatingManyProcesses(t *testing.T) {
 	h := newTestHost(t, compiled(t), "cgi")
 	requests := make([]*wireRequest, 20)

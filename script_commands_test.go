@@ -29,6 +29,17 @@ func configure(ts *testscript.TestScript, neg bool, args []string) {
 // restart ends the long-running process; the next request starts another.
 func restart(ts *testscript.TestScript, neg bool, args []string) { in(ts).host.stop() }
 
+// replace changes a text in a file, and restarts nothing.
+//
+//	replace OLD NEW FILE
+func replace(ts *testscript.TestScript, neg bool, args []string) {
+	text := ts.ReadFile(args[2])
+	if !strings.Contains(text, args[0]) {
+		ts.Fatalf("%s has no %q", args[2], args[0])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Replace(text, args[0], args[1], 1)), 0o755))
+}
+
 // server sets variables of the web server otherwise, or leaves them out; alone
 // it returns to Apache's, and to the documented script.
 //

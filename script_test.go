@@ -60,7 +60,7 @@ func runScripts(t *testing.T, dir, mode string) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			">": request, "<": answer, "config": configure, "server": server, "code": code, "clock": clock,
-			"authorization-endpoint": authorizationEndpoint, "restart": restart, "keep": keep, "secret": secret,
+			"authorization-endpoint": authorizationEndpoint, "restart": restart, "replace": replace, "keep": keep, "secret": secret,
 			"perm": perm, "sql": runSQL, "direct": direct, "logged": logged, "only": only, "basic": basic,
 			"guess": guess, "fails": fails, "expand": expand, "box": box, "type": typed, "front": goThroughFront,
 		},

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 )
@@ -87,39 +85,60 @@ func loopback(host string) bool {
 	return host == "localhost" || err == nil && a.IsLoopback()
 }
 
-// parseConfig reads `name: value` lines. Blank lines and lines that begin with
-// # are skipped, so that the file can begin with #! and be executable.
-func parseConfig(file string, text []byte) (*config, error) {
-	c := &config{file: file}
+// settings are the values of a setting that stand in the configuration file.
+func (c *config) settings(name string) []string {
+	switch name {
+	case "endpoint":
+		return c.endpoint
+	case "me":
+		return c.me
+	}
+	return nil
+}
+
+// parseConfig reads `name: value` lines. Blank lines and comments, from a # at
+// the beginning or after a space, are skipped, so that the file can begin with #!
+// and be executable. With an error, it returns what the other lines say.
+func parseConfig(file string, text []byte) (c *config, fault error) {
+	c = &config{file: file}
 	seen := make(map[string]int)
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	n := 0
 	for line := range strings.SplitSeq(string(text), "\n") {
 		n++
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
+		if line = strings.TrimSpace(uncomment(line)); line == "" {
 			continue
 		}
 		name, value, ok := strings.Cut(line, ":")
 		name, value = strings.TrimSpace(name), strings.TrimSpace(value)
-		if !ok || value == "" {
-			return nil, fmt.Errorf("%s, line %d: a line has the form `name: value`", file, n)
+		err := errors.New("a line has the form `name: value`")
+		if ok && value != "" {
+			err = c.setLine(name, value, seen, n)
 		}
-		if err := c.setLine(name, value, seen, n); err != nil {
-			return nil, fmt.Errorf("%s, line %d: %w", file, n, err)
+		if err != nil && fault == nil {
+			fault = fmt.Errorf("%s, line %d: %w", file, n, err)
 		}
 	}
-	return c, nil
+	return c, fault
+}
+
+func uncomment(line string) string {
+	for i := range len(line) {
+		if line[i] == '#' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t') {
+			return line[:i]
+		}
+	}
+	return line
 }
 
 func (c *config) setLine(name, value string, seen map[string]int, n int) error {
 	switch name {
 	case "endpoint":
 		c.endpoint = append(c.endpoint, value)
-		return checkURL(value)
+		return wrap(name, checkEndpoint(value))
 	case "me":
 		c.me = append(c.me, value)
-		return checkURL(value)
+		return wrap(name, checkProfile(value))
 	}
 	for _, k := range configKeys() {
 		if k.name != name {
@@ -145,8 +164,11 @@ func (c *config) set(k configKey, value, dir string) error {
 			return fmt.Errorf("%s: %w", k.name, err)
 		}
 	}
-	if k.path && !filepath.IsAbs(value) {
-		abs, err := filepath.Abs(filepath.Join(dir, value))
+	if k.path {
+		if !filepath.IsAbs(value) {
+			value = filepath.Join(dir, value)
+		}
+		abs, err := filepath.Abs(value)
 		if err != nil {
 			return fmt.Errorf("%s: %w", k.name, err)
 		}
@@ -164,8 +186,16 @@ func checkURL(v string) error {
 	return nil
 }
 
+func checkEndpoint(v string) error {
+	if strings.Contains(v, "#") {
+		return fmt.Errorf("%q must not have a fragment", v)
+	}
+	return checkURL(v)
+}
+
 // readConfig reads the file, if one is named, lets the environment and then the
-// flags override it, and fills in the defaults.
+// flags override it, and fills in the defaults. With an error, it returns what
+// of the configuration is known.
 func readConfig(file string, getenv func(string) string, flags map[string]string) (*config, error) {
 	c := &config{}
 	if file != "" {
@@ -174,26 +204,26 @@ func readConfig(file string, getenv func(string) string, flags map[string]string
 			err = fmt.Errorf("%s is larger than %d bytes", file, maxConfig-1)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading the configuration: %w", err)
+			return c, fmt.Errorf("reading the configuration: %w", err)
 		}
 		abs, err := filepath.Abs(file)
 		if err != nil {
-			return nil, fmt.Errorf("reading the configuration: %w", err)
+			return c, fmt.Errorf("reading the configuration: %w", err)
 		}
 		if c, err = parseConfig(abs, text); err != nil {
-			return nil, err
+			return c, err
 		}
 	}
 	for _, k := range configKeys() {
 		env := "MINTKEEP_" + strings.ToUpper(k.name)
 		if v := getenv(env); v != "" {
 			if err := c.set(k, v, ""); err != nil {
-				return nil, fmt.Errorf("%s: %w", env, err)
+				return c, fmt.Errorf("%s: %w", env, err)
 			}
 		}
 		if v, ok := flags[k.name]; ok {
 			if err := c.set(k, v, ""); err != nil {
-				return nil, usageError(fmt.Sprintf("-%s: %v", k.name, err))
+				return c, usageError(fmt.Sprintf("-%s: %v", k.name, err))
 			}
 		}
 	}
@@ -203,87 +233,21 @@ func readConfig(file string, getenv func(string) string, flags map[string]string
 	return c, nil
 }
 
-// withDefaults names the key file and, outside a web server, the database.
+// withDefaults names the key file and, outside a web server, the database. With
+// an error, it returns the configuration as it is.
 func (c *config) withDefaults(database string) (*config, error) {
 	if c.database == "" && database != "" {
 		abs, err := filepath.Abs(database)
 		if err != nil {
-			return nil, err
+			return c, err
 		}
 		c.database = abs
 	}
 	if c.database == "" {
-		return nil, errors.New("the configuration names no database\nhint: add a line `database: PATH`, outside what the web server shows")
+		return c, errors.New("the configuration names no database\nhint: add a line `database: PATH`, outside what the web server shows")
 	}
 	if c.keyFile == "" {
 		c.keyFile = filepath.Join(filepath.Dir(c.database), "mintkeep.key")
 	}
 	return c, nil
-}
-
-// scriptConfig finds the configuration file of a CGI request. An argument is
-// taken for it only if it is the very file that the web server was asked to run
-// (and not this program): the other arguments may come from the query string.
-func scriptConfig(args []string, getenv func(string) string) string {
-	script := getenv("SCRIPT_FILENAME")
-	if file := firstArgument(args); file != "" && script != "" {
-		executable, err := os.Executable()
-		if err == nil && sameFile(file, script) && !sameFile(file, executable) && startsWithHashBang(file) {
-			return file
-		}
-	}
-	if file := getenv("MINTKEEP_CONFIG"); file != "" {
-		return file
-	}
-	if file := besideRoot(getenv("DOCUMENT_ROOT")); file != "" {
-		if _, err := os.Stat(file); err == nil {
-			return file
-		}
-	}
-	return ""
-}
-
-// besideRoot is where the configuration of a program that is itself the CGI
-// script lies: one folder above the document root.
-func besideRoot(root string) string {
-	if root == "" || filepath.Dir(filepath.Clean(root)) == filepath.Clean(root) {
-		return ""
-	}
-	return filepath.Join(filepath.Dir(filepath.Clean(root)), "mintkeep.conf")
-}
-
-// firstArgument is the file that the kernel names to a #! interpreter, after
-// the word cgi, which may carry the \r of a line that ends in CRLF.
-func firstArgument(args []string) string {
-	if len(args) > 0 && strings.TrimSpace(args[0]) == "cgi" {
-		args = args[1:]
-	}
-	if len(args) == 0 {
-		return ""
-	}
-	return args[0]
-}
-
-func sameFile(a, b string) bool {
-	x, err1 := os.Stat(a)
-	y, err2 := os.Stat(b)
-	return err1 == nil && err2 == nil && os.SameFile(x, y)
-}
-
-func startsWithHashBang(file string) bool {
-	b, err := readStart(file, 2)
-	return err == nil && string(b) == "#!"
-}
-
-// maxConfig is more than a configuration file has, in bytes.
-const maxConfig = 64 << 10
-
-// readStart reads at most so many bytes of a file.
-func readStart(file string, atMost int64) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, atMost))
 }

@@ -65,26 +65,40 @@ func openDatabase(ctx context.Context, c *config, o opening) (*sql.DB, error) {
 	if current {
 		return db, nil
 	}
-	if err := upgrade(ctx, db, o.now); err != nil {
+	err := upgrade(ctx, db, o.now)
+	if err == nil {
+		err = setJournal(ctx, db, c, o.longRunning)
+	}
+	if err != nil {
 		db.Close()
 		return nil, fmt.Errorf("opening %s: %w", c.database, err)
 	}
 	return db, nil
 }
 
-// dsn names the file and the options of each connection: wait for locks, begin
-// transactions as writers, write durably. The journal mode is left as the file
-// has it where a process answers but one request.
-func dsn(c *config, longRunning bool) string {
-	options := fmt.Sprintf("_busy_timeout=%d&_txlock=immediate&_synchronous=FULL", lockWait.Milliseconds())
-	if longRunning {
-		options += "&_stmt_cache_size=32"
-	}
+// setJournal sets the journal mode, which stays with the file, after the file has
+// been accepted as ours. A process that answers but one request leaves rollback
+// as it is.
+func setJournal(ctx context.Context, db *sql.DB, c *config, longRunning bool) error {
+	mode := ""
 	switch {
 	case c.journal == "wal":
-		options += "&_journal_mode=WAL"
+		mode = "WAL"
 	case longRunning:
-		options += "&_journal_mode=DELETE"
+		mode = "DELETE"
+	default:
+		return nil
+	}
+	_, err := db.ExecContext(ctx, `PRAGMA journal_mode = `+mode)
+	return wrap("setting the journal mode", err)
+}
+
+// dsn names the file and the options of each connection: never make the file,
+// wait for locks, begin transactions as writers, write durably.
+func dsn(c *config, longRunning bool) string {
+	options := fmt.Sprintf("mode=rw&_busy_timeout=%d&_txlock=immediate&_synchronous=FULL", lockWait.Milliseconds())
+	if longRunning {
+		options += "&_stmt_cache_size=32"
 	}
 	return "file:" + (&url.URL{Path: c.database}).EscapedPath() + "?" + options
 }
