@@ -221,7 +221,36 @@ func adoptMintoken(ctx context.Context, tx *sql.Tx) (adopted bool, err error) {
 			return false, err
 		}
 	}
-	return true, nil
+	return true, canonicalOwners(ctx, tx)
+}
+
+// canonicalOwners writes the `me` of php-mintoken's tokens as ours are: it took
+// what the endpoint said as it was.
+func canonicalOwners(ctx context.Context, tx *sql.Tx) error {
+	rows, err := tx.QueryContext(ctx, `SELECT DISTINCT auth_me FROM tokens`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var me string
+		if err := rows.Scan(&me); err != nil {
+			return err
+		}
+		all = append(all, me)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	for _, me := range all {
+		if same, err := endpoint.CanonicalURL(me); err == nil && same != me {
+			if _, err := tx.ExecContext(ctx, `UPDATE tokens SET auth_me = ? WHERE auth_me = ?`, same, me); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // recordAdoption notes that a database of php-mintoken's was taken over, and

@@ -59,6 +59,7 @@ func (s *Server) replayed(q *request, ask redemption) error {
 	if err != nil || id == 0 {
 		return err
 	}
+	q.outlive()
 	if err := s.write(q.ctx(), func(tx *sql.Tx) error { return s.endReplayed(q, tx, ask, id) }); err != nil {
 		return err
 	}

@@ -19,7 +19,10 @@ func parseLinks(field string) []link {
 			return links
 		}
 		target, after, closed := strings.Cut(rest, ">")
-		if rest[0] != '<' || !closed {
+		if !closed {
+			return links
+		}
+		if rest[0] != '<' {
 			_, rest = cutUnquoted(rest)
 			continue
 		}

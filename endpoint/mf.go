@@ -57,9 +57,10 @@ func readItem(root *html.Node, base *url.URL) *item {
 	it := &item{}
 	old := hasClass(root, "vcard") && !hasClass(root, "h-card")
 	named, texts, urls, nested := false, false, false, false
+	looked := make(map[*string]bool)
 	first := func(to *string, read func(*html.Node, *url.URL) string, n *html.Node) {
-		if *to == "" {
-			*to = read(n, base)
+		if !looked[to] {
+			looked[to], *to = true, read(n, base)
 		}
 	}
 	walk(root, func(n *html.Node) bool {

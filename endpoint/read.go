@@ -21,6 +21,9 @@ import (
 // maxDepth bounds how deep elements may lie in each other.
 const maxDepth = 200
 
+// maxAttrs is how many attributes of one element are read.
+const maxAttrs = 64
+
 // parseHTML makes a tree of elements and texts. It is more forgiving than a
 // browser and knows few of its rules; it never fails.
 func parseHTML(text []byte) *html.Node {
@@ -85,7 +88,7 @@ func startTag(raw string) *html.Node {
 		if after, ok := strings.CutPrefix(rest, "="); ok {
 			value, rest = attributeValue(strings.TrimLeft(after, " \t\n\f\r"))
 		}
-		if _, twice := lookUpAttr(n, name); !twice {
+		if _, twice := lookUpAttr(n, name); !twice && len(n.Attr) < maxAttrs {
 			n.Attr = append(n.Attr, html.Attribute{Key: name, Val: stdhtml.UnescapeString(value)})
 		}
 	}

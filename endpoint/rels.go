@@ -47,10 +47,13 @@ func elementRels(root *html.Node, base *url.URL) map[string][]string {
 	return rels
 }
 
+// maxRels is how many targets of one relation are read.
+const maxRels = 200
+
 func addRels(rels map[string][]string, words []string, target *url.URL) {
 	for _, word := range words {
-		if !slices.Contains(rels[word], target.String()) {
-			rels[word] = append(rels[word], target.String())
+		if found := rels[word]; len(found) < maxRels && !slices.Contains(found, target.String()) {
+			rels[word] = append(found, target.String())
 		}
 	}
 }

@@ -41,6 +41,9 @@ type basic struct {
 
 func (q *request) ctx() context.Context { return q.http.Context() }
 
+// outlive lets what follows be done whether the client waits for the answer or not.
+func (q *request) outlive() { q.http = q.http.WithContext(context.WithoutCancel(q.ctx())) }
+
 // reads lists the parameters that the handler of a route reads; a repeated one
 // is refused (RFC 6749 section 3.2), others may repeat.
 func (q *request) reads(name string) bool {

@@ -35,6 +35,7 @@ var (
 	errUnknown   = errors.New("the token is unknown")
 	errRevoked   = errors.New("the token was revoked")
 	errExpired   = errors.New("the token has expired")
+	errNotIssued = errors.New("the token is of somebody who gets no tokens here any more")
 )
 
 func stamp(t time.Time) string { return t.UTC().Format(time.DateTime) }
@@ -123,7 +124,7 @@ func (s *Server) lookUp(q *request, secret Secret) (*Token, *Settings, error) {
 	if old || secret.wellFormed(prefixAccess) {
 		t, st, err := s.lookUpBy(q, `token_hash = ?`, secret.hash())
 		if err == nil && t == nil && old {
-			if t, st, err = s.lookUpBy(q, `token_id = ?`, id); t != nil && bcrypt.CompareHashAndPassword([]byte(t.hash), hashed) != nil {
+			if t, st, err = s.lookUpBy(q, `token_id = ?`, id); t != nil && t.hash != secret.hash() && bcrypt.CompareHashAndPassword([]byte(t.hash), hashed) != nil {
 				t = nil
 			}
 		}
@@ -163,6 +164,9 @@ func (s *Server) check(q *request, secret Secret, server string) (*Token, *Setti
 	}
 	if err := t.alive(st, q.now); err != nil {
 		return nil, st, err
+	}
+	if !st.Issues(t.Me) {
+		return nil, st, errNotIssued
 	}
 	s.touch(q, st, t, secret, server)
 	return t, st, nil

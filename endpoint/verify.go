@@ -71,7 +71,7 @@ func bearerError(err error) error {
 }
 
 func tokenFault(err error) bool {
-	return errors.Is(err, errMalformed) || errors.Is(err, errUnknown) || errors.Is(err, errRevoked) || errors.Is(err, errExpired)
+	return errors.Is(err, errMalformed) || errors.Is(err, errUnknown) || errors.Is(err, errRevoked) || errors.Is(err, errExpired) || errors.Is(err, errNotIssued)
 }
 
 // introspect is RFC 7662. It answers JSON whatever Accept says, with real
@@ -192,6 +192,7 @@ func (q *request) bareToken() Secret {
 }
 
 func (s *Server) revokeSecret(q *request, secret Secret) error {
+	q.outlive()
 	if secret.wellFormed(prefixRefresh) {
 		return s.write(q.ctx(), func(tx *sql.Tx) error {
 			r, err := findRefresh(q.ctx(), tx, secret.hash())

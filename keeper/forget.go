@@ -191,6 +191,9 @@ func (k *Keeper) revoke(ctx context.Context, s site, token Secret, hint string) 
 		if p.status == http.StatusOK && p.code == "" {
 			return nil // section 2.2: the content of the answer is of no interest
 		}
+		if p.code == "invalid_token" && p.status == http.StatusBadRequest {
+			return nil // section 2.2: it is gone already; Google says so instead of 200
+		}
 		if p.code == "unsupported_token_type" && hint == "access_token" {
 			return nil // section 2.2.1: these cannot be revoked and run out by themselves
 		}

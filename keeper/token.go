@@ -124,14 +124,15 @@ func (k *Keeper) unseal(r *ring, c kept, refreshed bool) (Token, error) {
 }
 
 // takeLease makes this process the one that may ask the provider. It fails if
-// somebody else is, or has been since c was read.
+// somebody else is, or has been since c was read. A lease longer than any that is
+// given was taken while the clock was wrong.
 func (k *Keeper) takeLease(ctx context.Context, c kept, now time.Time) (bool, error) {
-	if c.leaseUntil.After(now) {
+	if c.leaseUntil.After(now) && !c.leaseUntil.After(now.Add(k.lease())) {
 		return false, nil // no write is needed to know that
 	}
 	res, err := k.DB.ExecContext(ctx, `UPDATE connections SET lease_until = ?
-		WHERE connection_id = ? AND generation = ? AND state = ? AND failures = ? AND (lease_until IS NULL OR lease_until <= ?)`,
-		text(now.Add(k.lease())), c.ID, c.generation, c.rowState, c.Failures, text(now))
+		WHERE connection_id = ? AND generation = ? AND state = ? AND failures = ? AND (lease_until IS NULL OR lease_until <= ? OR lease_until > ?)`,
+		text(now.Add(k.lease())), c.ID, c.generation, c.rowState, c.Failures, text(now), text(now.Add(k.lease())))
 	if err != nil {
 		return false, fmt.Errorf("taking the lease of connection %s/%s: %w", c.User, c.Name, err)
 	}

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -50,7 +51,7 @@ func readStore(r *http.Request) (storeRequest, error) {
 		return q, &apiError{status: http.StatusRequestEntityTooLarge, code: "invalid_request", desc: "the body is larger than 1 MiB"}
 	}
 	var wrong *json.UnmarshalTypeError
-	if err := json.Unmarshal(body, &q); errors.As(err, &wrong) {
+	if err := decode(body, &q); errors.As(err, &wrong) {
 		return q, bad("%s must not be a %s", wrong.Field, wrong.Value)
 	} else if err != nil {
 		return q, bad("the body is not JSON")
@@ -68,15 +69,23 @@ func readStore(r *http.Request) (storeRequest, error) {
 	return q, nil
 }
 
+// decode reads one JSON value. Numbers stay as they are written: one that is an
+// id must not be rounded.
+func decode(text []byte, to any) error {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	if err := d.Decode(to); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return errors.New("there is more behind the JSON")
+	}
+	return nil
+}
+
 // first is the request as a token to keep.
 func (q storeRequest) first(user string, now time.Time) (first, error) {
-	data := reply{}
-	for name, value := range q.TokenData {
-		if f, ok := value.(float64); ok {
-			value = json.Number(fmt.Sprint(f))
-		}
-		data[name] = value
-	}
+	data := reply(q.TokenData)
 	n := first{Target: Target{Provider: q.Provider, Name: q.IntegrationKey, User: user, Scope: NormalScope(strings.Join(q.Scopes, " "))},
 		grant: GrantImported, kind: q.TokenType, scopes: q.Scopes}
 	fields := map[string][]string{KindOAuth2: {"access_token"}, KindAPIKey: {"api_key", "access_token", "key"}, KindJWT: {"access_token", "jwt", "token"}}[q.TokenType]
@@ -243,7 +252,7 @@ func (c kept) tokenData(keys *ring) (map[string]any, error) {
 	extra, err3 := keys.open(c.extra, c.at("extra"))
 	data := map[string]any{}
 	if extra != "" && err3 == nil {
-		err3 = json.Unmarshal([]byte(extra), &data)
+		err3 = decode([]byte(extra), &data)
 	}
 	data[c.tokenField] = string(access)
 	if c.Kind == KindOAuth2 {

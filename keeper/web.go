@@ -94,7 +94,7 @@ func (k *Keeper) connectPage(w http.ResponseWriter, r *http.Request, q url.Value
 		t = f.Target
 	case k.Admin == nil || !k.Admin(r):
 		return &apiError{status: http.StatusForbidden, code: "access_denied", desc: "sign in as the owner first, or use the link that `mintkeep connect -web` prints"}
-	case foreign(r):
+	case Foreign(r):
 		return &apiError{status: http.StatusForbidden, code: "access_denied", desc: "another site sent you here; start from the owner's page"}
 	}
 	keys, err := k.ring()
@@ -111,25 +111,26 @@ func (k *Keeper) connectPage(w http.ResponseWriter, r *http.Request, q url.Value
 	if s.AuthURL == "" {
 		return refuse("provider "+s.Name+" has no browser flow", "")
 	}
-	to, browser, err := k.startFlow(r.Context(), keys, s, t)
+	state := newSecret("mks_")
+	to, browser, err := k.startFlow(r.Context(), keys, s, t, state)
 	if err != nil {
 		return err
 	}
-	http.SetCookie(w, k.cookie(string(browser), int(flowLifetime/time.Second)))
+	http.SetCookie(w, k.cookie(state, string(browser), int(flowLifetime/time.Second)))
 	w.Header().Set("Location", to)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
 
-// foreign reports whether another site sent the browser here (the cookie of a
+// Foreign reports whether another site sent the browser here (the cookie of a
 // session comes along with links). http.CrossOriginProtection would let every GET pass.
-func foreign(r *http.Request) bool {
+func Foreign(r *http.Request) bool {
 	site := r.Header.Get("Sec-Fetch-Site")
 	return site != "" && site != "same-origin" && site != "none"
 }
 
-func (k *Keeper) startFlow(ctx context.Context, r *ring, s site, t Target) (to string, browser Secret, err error) {
-	state, verifier := newSecret("mks_"), oauth2.GenerateVerifier()
+func (k *Keeper) startFlow(ctx context.Context, r *ring, s site, t Target, state Secret) (to string, browser Secret, err error) {
+	verifier := oauth2.GenerateVerifier()
 	browser = newSecret("mkb_")
 	err = k.tx(ctx, func(tx *sql.Tx) error {
 		key, err := k.sealingKey(ctx, tx, r)
@@ -145,15 +146,18 @@ func (k *Keeper) startFlow(ctx context.Context, r *ring, s site, t Target) (to s
 func (k *Keeper) callbackURL() string { return k.URL + "/keep/callback" }
 
 // cookie ties a flow to the browser it began in, so that nobody can have
-// somebody else finish a flow of theirs (RFC 9700 section 4.7).
-func (k *Keeper) cookie(value string, age int) *http.Cookie {
-	c := &http.Cookie{Name: "mintkeep_connect", Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+// somebody else finish a flow of theirs (RFC 9700 section 4.7). Each flow has its
+// own: several may be on their way in one browser.
+func (k *Keeper) cookie(state Secret, value string, age int) *http.Cookie {
+	c := &http.Cookie{Name: cookieName(state), Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 	if u, err := url.Parse(k.URL); err == nil {
 		c.Secure = u.Scheme == "https"
 		c.Path = strings.TrimRight(u.EscapedPath(), "/") + "/keep/"
 	}
 	return c
 }
+
+func cookieName(state Secret) string { return "mintkeep_connect_" + hash(state)[:12] }
 
 // callbackPage answers GET keep/callback.
 func (k *Keeper) callbackPage(w http.ResponseWriter, r *http.Request, q url.Values) error {
@@ -165,11 +169,11 @@ func (k *Keeper) callbackPage(w http.ResponseWriter, r *http.Request, q url.Valu
 	if err != nil {
 		return err
 	}
-	cookie, err := r.Cookie("mintkeep_connect")
+	cookie, err := r.Cookie(cookieName(state))
 	if err != nil || subtle.ConstantTimeCompare([]byte(hash(Secret(cookie.Value))), []byte(f.browser)) != 1 {
 		return &apiError{status: http.StatusForbidden, code: "access_denied", desc: "this connection was begun in another browser"}
 	}
-	http.SetCookie(w, k.cookie("", -1))
+	http.SetCookie(w, k.cookie(state, "", -1))
 	ctx := context.WithoutCancel(r.Context())
 	keys, err := k.ring()
 	if err != nil {

@@ -50,6 +50,7 @@ func TestForgedPosts(t *testing.T) {
 	s := v.see("GET", h.In.URL+"/keep/connect?provider=club", nil, "Sec-Fetch-Site", "cross-site")
 	s.shows(t, 403, "Another site sent you here")
 	v.see("GET", h.In.URL+"/keep/connect?provider=club", nil, "Sec-Fetch-Site", "same-site").shows(t, 403)
+	v.see("GET", h.In.URL+"/owner/connect?provider=club&name=bank", nil, "Sec-Fetch-Site", "cross-site").shows(t, 403, "another site sent you here")
 }
 
 // Every page forbids frames and scripts, and is not kept.

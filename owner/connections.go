@@ -127,6 +127,9 @@ func (p *Pages) connect(q *request) (*reply, error) {
 	if !p.Out.Keys.Exists() {
 		return nil, notFound()
 	}
+	if keeper.Foreign(q.http) {
+		return nil, &endpoint.Error{Status: http.StatusForbidden, Code: "access_denied", Description: "another site sent you here; start from the page Connections"}
+	}
 	site, err := p.Out.Provider(q.ctx(), q.form["provider"])
 	if err != nil {
 		return nil, err
