@@ -160,6 +160,34 @@ func TestReplacedProgram(t *testing.T) {
 	}
 }
 
+// One that listens on a socket of its own stays: nobody would start the next.
+func TestReplacedProgramStays(t *testing.T) {
+	h := newTestHost(t, compiled(t), "fcgi")
+	h.mustRun(t, "init", "-config", h.config())
+	program, socket := h.path("bin/mintkeep"), h.path("own.sock")
+	cmd := exec.Command(program, "fcgi", "-listen", "unix:"+socket, "-config", h.config())
+	cmd.Stdout, cmd.Stderr = h.stderr, h.stderr
+	p, err := launch(cmd, "unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.running = p
+	for range 2000 {
+		if strings.Contains(h.log(), "serving FastCGI") {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err := errors.Join(os.Rename(program, program+".old"), writeExecutable(program, "#!/bin/false\n")); err != nil {
+		t.Fatal(err)
+	}
+	for range 30 {
+		if a := h.mustDo(t, get("")); a.status != http.StatusUnauthorized {
+			t.Fatalf("status %d", a.status)
+		}
+	}
+}
+
 // A file that cannot be listened on, or a database that is not there, ends a
 // long-running mode at its start.
 func TestServeFails(t *testing.T) {

@@ -2,12 +2,15 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/fcgi"
+	"os"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -111,5 +114,32 @@ func TestFastCGIConnectionsAreCounted(t *testing.T) {
 	waitForZero(&conns.open, drainConns)
 	if n := conns.open.Load(); n != 0 {
 		t.Errorf("%d connections count as open", n)
+	}
+}
+
+// A brokenListener fails a few times, as with too many open files.
+type brokenListener struct {
+	net.Listener
+	faults []error
+}
+
+func (l *brokenListener) Accept() (net.Conn, error) {
+	if len(l.faults) > 0 {
+		err := l.faults[0]
+		l.faults = l.faults[1:]
+		return nil, err
+	}
+	c, _ := net.Pipe()
+	return c, nil
+}
+
+func TestTooManyOpenFilesPass(t *testing.T) {
+	l := &fastCGIListener{Listener: &brokenListener{faults: []error{syscall.EMFILE, &net.OpError{Op: "accept", Err: os.NewSyscallError("accept4", syscall.ENFILE)}}}}
+	if _, err := l.Accept(); err != nil {
+		t.Error(err)
+	}
+	l = &fastCGIListener{Listener: &brokenListener{faults: []error{net.ErrClosed}}}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
 	}
 }

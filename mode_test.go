@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -124,31 +125,43 @@ func answersFastCGI(t *testing.T, p *runningProcess, socket string) bool {
 	return err == nil && a.status == http.StatusServiceUnavailable
 }
 
-// Sockets from systemd begin at fd 3 (sd_listen_fds(3)); serve and fcgi take them.
+// Sockets from systemd begin at fd 3 (sd_listen_fds(3)); serve and fcgi take them
+// all, and leave a database behind that needs no other file.
 func TestSystemdSockets(t *testing.T) {
 	for _, verb := range []string{"serve", "fcgi"} {
 		t.Run(verb, func(t *testing.T) {
 			h := newTestHost(t, compiled(t), map[string]string{"serve": "http", "fcgi": "fcgi"}[verb])
-			h.mustRun(t, "init", "-config", h.config())
-			l, f, err := listenUnix(h.path("systemd.sock"))
-			if err != nil {
-				t.Fatal(err)
+			h.mustRun(t, "init", "-config", h.config(), "-journal", "wal")
+			var files []*os.File
+			for _, socket := range []string{"second.sock", "systemd.sock"} {
+				l, f, err := listenUnix(h.path(socket))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.Close()
+				defer f.Close()
+				files = append(files, f)
 			}
-			defer l.Close()
+			var err error
 			// systemd knows the process id that it writes; here the shell becomes the program.
-			cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, h.path("bin/mintkeep"), verb, "-config", h.config())
-			cmd.Env, cmd.ExtraFiles, cmd.Stdout, cmd.Stderr = []string{"LISTEN_FDS=1"}, []*os.File{f}, h.stderr, h.stderr
+			cmd := exec.Command("/bin/sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, h.path("bin/mintkeep"), verb, "-config", h.config(), "-journal", "wal")
+			cmd.Env, cmd.ExtraFiles, cmd.Stdout, cmd.Stderr = []string{"LISTEN_FDS=2"}, files, h.stderr, h.stderr
 			h.running, err = launch(cmd, "unix", h.path("systemd.sock"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			f.Close()
-			if a := h.mustDo(t, get("")); a.status != http.StatusUnauthorized {
-				t.Errorf("status %d: %s", a.status, a.body)
+			for _, socket := range []string{"systemd.sock", "second.sock"} {
+				h.running.address = h.path(socket)
+				if a := h.mustDo(t, get("")); a.status != http.StatusUnauthorized {
+					t.Errorf("status %d: %s", a.status, a.body)
+				}
 			}
 			h.running.cmd.Process.Signal(syscall.SIGTERM)
 			if err := h.running.exit(t, 10*time.Second); err != nil {
 				t.Error(err)
+			}
+			if _, err := os.Stat(h.path("mintkeep/tokens.db-wal")); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the journal is left: %v", err)
 			}
 		})
 	}
