@@ -103,8 +103,15 @@ func (s *Server) replayedIn(q *request, f *flow, ask redemption) error {
 	return errReplay()
 }
 
-// Issues reports whether a person gets tokens here.
-func (st *Settings) Issues(me string) bool { return len(st.Me) == 0 || slices.Contains(st.Me, me) }
+// Issues reports whether a person gets tokens here. php-mintoken, which may still
+// be writing beside us, does not write profile URLs as we do.
+func (st *Settings) Issues(me string) bool {
+	if len(st.Me) == 0 || slices.Contains(st.Me, me) {
+		return true
+	}
+	same, err := CanonicalURL(me)
+	return err == nil && slices.Contains(st.Me, same)
+}
 
 func (s *Server) innerRedemption(q *request, f *flow) redemption {
 	return redemption{code: q.form["code"], clientID: s.innerClient(f), redirectURI: s.innerRedirect(f), verifier: f.innerVerifier()}
