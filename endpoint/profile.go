@@ -99,8 +99,11 @@ func (c *item) profile(me string) *Profile {
 	if u, err := url.Parse(c.photo); err == nil && (u.Scheme == "https" || u.Scheme == "http") && len(c.photo) <= maxURL {
 		p.Photo = c.photo
 	}
-	if u, err := url.Parse(c.email); err == nil && u.Scheme == "mailto" && strings.Contains(u.Opaque, "@") && len(u.Opaque) <= 254 {
-		p.Email, _ = url.PathUnescape(u.Opaque)
+	if u, err := url.Parse(c.email); err == nil && u.Scheme == "mailto" {
+		address, err := url.PathUnescape(u.Opaque)
+		if err == nil && strings.Contains(address, "@") && len(address) <= 254 && printable(address) && !strings.ContainsAny(address, " <>") {
+			p.Email = address
+		}
 	}
 	return p
 }

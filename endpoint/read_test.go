@@ -156,6 +156,8 @@ func FuzzRead(f *testing.F) {
 	}
 	f.Add(strings.Repeat("<div class=h-card>", 1000), `<x>;rel="`+strings.Repeat(`\"`, 100))
 	f.Add("<A\x80 \x80=\x80>", "")
+	f.Add(`<A ClAss=h-card><A ClAss="u-email"href="mAilto:@ 0">`, "")
+	f.Add(`<a class="h-card u-email" href="mailto:a@b%0d%0aBcc:%3cx%3e">`, "")
 	f.Add("<a b=c/d e f='g><p x=\"", `<a>;b;c=,<`)
 	f.Add("<![CDATA[<p>]]><svg><title><p></svg><textarea><b class=h-card>", "")
 	base, _ := url.Parse("https://jane.example/x/")
