@@ -86,7 +86,7 @@ func (s *Server) addGrants(ctx context.Context, st *Settings, grants map[int64]*
 		if at, ok := parseStamp(created); ok {
 			a.Since = at
 		}
-		if at, ok := parseStamp(refresh.String); ok && !ended.Valid {
+		if at, ok := parseStamp(refresh.String); ok && !ended.Valid && st.Issues(a.Me) {
 			a.renewable(st, at, now)
 		}
 	}

@@ -75,7 +75,9 @@ func (s *Server) fetchOne(ctx context.Context, c *http.Client, at *url.URL, acce
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		next, err = resp.Location()
+		if next, err = resp.Location(); err == nil && len(next.String()) > maxURL {
+			err = errors.New("it redirects to an address that is too long")
+		}
 		return nil, next, err
 	}
 	if resp.StatusCode != http.StatusOK {

@@ -30,6 +30,12 @@ func TestHostilePagesCostLittle(t *testing.T) {
 		"names": func(n int) (string, string) {
 			return "<div class=h-app><div class='" + strings.Repeat("p-name ", n) + "'>" + strings.Repeat("<br>", n), ""
 		},
+		"words": func(n int) (string, string) {
+			return "<a href=/" + strings.Repeat("x", n) + " rel='" + strings.Repeat("me ", n) + "'>", ""
+		},
+		"base": func(n int) (string, string) {
+			return "<base href=/" + strings.Repeat("x", 10*n) + "/>" + many(n, func(i int) string { return fmt.Sprint("<a rel=me class='h-app u-url' href=", i, "></a>") }), ""
+		},
 		"nesting":     func(n int) (string, string) { return strings.Repeat("<div class=h-app><b class=p-name>", n), "" },
 		"open header": func(n int) (string, string) { return "", strings.Repeat("<,", n) },
 		"header": func(n int) (string, string) {

@@ -164,8 +164,8 @@ func walk(n *html.Node, visit func(*html.Node) bool) {
 func baseOf(root *html.Node, page *url.URL) *url.URL {
 	base := page
 	walk(root, func(n *html.Node) bool {
-		if n.Data == "base" && attr(n, "href") != "" && base == page {
-			if u, err := page.Parse(strings.TrimSpace(attr(n, "href"))); err == nil {
+		if href := attr(n, "href"); n.Data == "base" && href != "" && len(href) <= maxURL && base == page {
+			if u, err := page.Parse(strings.TrimSpace(href)); err == nil {
 				base = u
 			}
 		}

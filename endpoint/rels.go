@@ -51,9 +51,10 @@ func elementRels(root *html.Node, base *url.URL) map[string][]string {
 const maxRels = 200
 
 func addRels(rels map[string][]string, words []string, target *url.URL) {
+	address := target.String()
 	for _, word := range words {
-		if found := rels[word]; len(found) < maxRels && !slices.Contains(found, target.String()) {
-			rels[word] = append(found, target.String())
+		if found := rels[word]; len(found) < maxRels && !slices.Contains(found, address) {
+			rels[word] = append(found, address)
 		}
 	}
 }

@@ -98,7 +98,7 @@ func (t *Token) Status(st *Settings, now time.Time) string {
 	switch t.alive(st, now) {
 	case nil:
 		return "live"
-	case errRevoked:
+	case errRevoked, errNotIssued:
 		return "revoked"
 	}
 	return "expired"
@@ -110,6 +110,9 @@ func (t *Token) alive(st *Settings, now time.Time) error {
 	}
 	if at, expires := t.Expiry(st); expires && !now.Before(at) {
 		return errExpired
+	}
+	if !st.Issues(t.Me) {
+		return errNotIssued
 	}
 	return nil
 }
@@ -164,9 +167,6 @@ func (s *Server) check(q *request, secret Secret, server string) (*Token, *Setti
 	}
 	if err := t.alive(st, q.now); err != nil {
 		return nil, st, err
-	}
-	if !st.Issues(t.Me) {
-		return nil, st, errNotIssued
 	}
 	s.touch(q, st, t, secret, server)
 	return t, st, nil
