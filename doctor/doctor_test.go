@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -194,7 +195,7 @@ func TestProfileScheme(t *testing.T) {
 			t.Errorf("%s: %v", asked, got)
 		}
 	}
-	p := &profile{asked: "http://you.example/", page: mustURL(t, "https://you.example/")}
+	p := &profile{asked: "http://you.example/", page: &url.URL{Scheme: "https", Host: "you.example", Path: "/"}}
 	if got := p.secure(t.Context()); got.Level != Warn {
 		t.Errorf("redirected: %v", got)
 	}

@@ -1,18 +1,6 @@
 package doctor
 
-import (
-	"net/url"
-	"testing"
-)
-
-func mustURL(t testing.TB, s string) *url.URL {
-	t.Helper()
-	u, err := url.Parse(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return u
-}
+import "testing"
 
 func TestSameURL(t *testing.T) {
 	for pair, want := range map[[2]string]bool{

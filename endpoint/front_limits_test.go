@@ -1,0 +1,165 @@
+package endpoint_test
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"mintkeep/endpoint"
+)
+
+// Where the front says no: time, number, a second use.
+
+// TestFrontDenied: what goes wrong behind the front is told to the client.
+func TestFrontDenied(t *testing.T) {
+	h := newHouse(t)
+	v := h.visitor()
+	v.fails(v.goThrough(modern(), "create", "update", "media"), "access_denied")
+	for told, code := range map[string]string{"access_denied": "access_denied", "temporarily_unavailable": "temporarily_unavailable", "unknown_word": "server_error", "": "server_error"} {
+		inner := v.begin(modern()).to().Query()
+		to := inner.Get("redirect_uri") + "&state=" + inner.Get("state") + "&error=" + told + "&error_description=<script>"
+		v.fails(v.get(to).to(), code)
+		v.get(to).page(t, http.StatusBadRequest, "already finished")
+	}
+	h.set(func(st *endpoint.Settings) { st.Me = []string{"https://other.example/"} })
+	v.fails(v.goThrough(modern()), "access_denied")
+	h.set(func(st *endpoint.Settings) { st.Me = nil })
+	at := v.begin(modern()).to()
+	h.set(func(st *endpoint.Settings) { st.Endpoints = []string{"https://new.example/"} })
+	v.fails(v.get(v.signIn(at).String()).to(), "access_denied")
+	h.set(func(st *endpoint.Settings) { st.Endpoints = []string{h.auth} })
+	for fault, code := range map[int]string{500: "temporarily_unavailable", 400: "server_error"} {
+		to := v.signIn(v.begin(modern()).to())
+		h.selfauth.Fault = says(fault, "text/plain", "no")
+		v.fails(v.get(to.String()).to(), code)
+		h.selfauth.Fault = nil
+	}
+	if h.events("refused") != 2 {
+		t.Errorf("%d refusals recorded", h.events("refused"))
+	}
+}
+
+// TestFrontTime: a flow lives ten minutes, our code one, and a used code is known for a day.
+func TestFrontTime(t *testing.T) {
+	h := newHouse(t)
+	v := h.visitor()
+	to := v.signIn(v.begin(modern()).to())
+	h.clock.pass(10 * time.Minute)
+	v.get(to.String()).page(t, http.StatusBadRequest, "expired")
+	code := v.goThrough(modern()).Query().Get("code")
+	h.clock.pass(60 * time.Second)
+	v.redeemAt("", code).want(t, http.StatusBadRequest, "invalid_grant")
+	code = v.goThrough(modern()).Query().Get("code")
+	h.clock.pass(59 * time.Second)
+	a := v.redeemAt("", code).want(t, http.StatusOK, "")
+	h.clock.pass(23 * time.Hour)
+	v.redeemAt("", code).want(t, http.StatusBadRequest, "invalid_grant")
+	h.dead(a.text("access_token"))
+	if h.events("replay") != 1 {
+		t.Errorf("%d replays recorded", h.events("replay"))
+	}
+}
+
+// TestFrontPending: no more than 1,000 flows wait; the oldest make room.
+func TestFrontPending(t *testing.T) {
+	h := newHouse(t)
+	v := h.visitor()
+	v.begin(modern())
+	_, err := h.DB.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
+		INSERT INTO authorizations SELECT 'x' || i, '', '', 0, '', '', '', '', '', '', ?, 0, '' FROM n`, h.clock.now().UTC().Format(time.DateTime))
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := v.signIn(v.begin(modern()).to())
+	var n int
+	if err := h.DB.QueryRow(`SELECT count(*) FROM authorizations`).Scan(&n); err != nil || n != 1000 {
+		t.Errorf("%d pending, %v", n, err)
+	}
+	if q := v.get(to.String()).to().Query(); q.Get("code") == "" {
+		t.Errorf("the newest flow was lost: %v", q)
+	}
+}
+
+// TestFrontProfileOnly: who it is, without a token (IndieAuth section 5.3.2).
+func TestFrontProfileOnly(t *testing.T) {
+	h := newHouse(t)
+	v := h.visitor()
+	code := v.goThrough(modern("scope", "")).Query().Get("code")
+	v.redeemAt("", code).want(t, http.StatusBadRequest, "invalid_scope")
+	a := v.redeemAt("/authorize", code).want(t, http.StatusOK, "")
+	if a.body != `{"me":"`+jane+`"}`+"\n" || a.header.Get("Access-Control-Allow-Origin") != "*" {
+		t.Errorf("%v %s", a.header, a.body)
+	}
+	v.redeemAt("/authorize", code).want(t, http.StatusBadRequest, "invalid_grant")
+	code = v.goThrough(ancient("response_type", "id", "scope", "")).Query().Get("code")
+	v.redeemAt("/authorize", code, "grant_type", "", "code_verifier", "").want(t, http.StatusOK, "")
+	code = v.goThrough(modern()).Query().Get("code") // with scopes, too
+	v.redeemAt("/authorize", code, "grant_type", "password").want(t, http.StatusBadRequest, "unsupported_grant_type")
+	v.redeemAt("/authorize", code).want(t, http.StatusOK, "")
+	v.redeemAt("", code).want(t, http.StatusBadRequest, "invalid_grant")
+}
+
+// TestFrontDirect: both ways are open until direct=off closes one.
+func TestFrontDirect(t *testing.T) {
+	h := newHouse(t)
+	v := h.visitor()
+	h.redeem(h.code()).want(t, http.StatusOK, "")
+	h.set(func(st *endpoint.Settings) { st.Direct = false })
+	h.redeem(h.code()).want(t, http.StatusBadRequest, "invalid_grant")
+	v.redeemAt("", v.goThrough(modern()).Query().Get("code")).want(t, http.StatusOK, "")
+}
+
+// TestFrontRace: of many who redeem a code at once, one gets tokens and loses
+// them again; a browser that comes back twice at once loses nothing.
+func TestFrontRace(t *testing.T) {
+	h := newHouse(t)
+	v := h.visitor()
+	to := v.signIn(v.begin(modern()).to())
+	var mu sync.Mutex
+	var codes []string
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			code := v.get(to.String()).to().Query().Get("code")
+			mu.Lock()
+			defer mu.Unlock()
+			if code != "" {
+				codes = append(codes, h.secretCode(code))
+			}
+		})
+	}
+	all.Wait()
+	if len(codes) != 1 || h.events("replay") != 0 {
+		t.Fatalf("%d codes, %d replays", len(codes), h.events("replay"))
+	}
+	good := 0
+	for range 8 {
+		all.Go(func() {
+			if a := v.redeemAt("", codes[0]); a.status == http.StatusOK {
+				mu.Lock()
+				defer mu.Unlock()
+				good++
+			}
+		})
+	}
+	all.Wait()
+	var alive int
+	err := h.DB.QueryRow(`SELECT count(*) FROM tokens WHERE revoked IS NULL`).Scan(&alive)
+	if good != 1 || alive != 0 || err != nil {
+		t.Errorf("%d redeemed, %d tokens alive, %v", good, alive, err)
+	}
+}
+
+func (h *house) secretCode(code string) string { h.plant(code); return code }
+
+// TestRevokeTakesCodesBack: what was allowed a moment before everything is revoked.
+func TestRevokeTakesCodesBack(t *testing.T) {
+	h := newHouse(t)
+	v := h.visitor()
+	code := v.goThrough(modern()).Query().Get("code")
+	if _, err := h.RevokeClient(t.Context(), "", clientID); err != nil {
+		t.Fatal(err)
+	}
+	v.redeemAt("", code).want(t, http.StatusBadRequest, "invalid_grant")
+}
