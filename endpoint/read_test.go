@@ -183,7 +183,7 @@ func FuzzRead(f *testing.F) {
 // has a name for a host and leads to no place of its own choosing.
 func FuzzClientID(f *testing.F) {
 	for _, s := range []string{"https://app.example/", "https://app.example:443/a?b", "http://127.0.0.1:8080/", "http://[::1]/", "com.example.app://cb", "com.example:/cb",
-		`https://a\@b/`, "https://a@b/", "https://a/%2e%2e/", "https:////a", "https://a:b/", "https://a%2eb/", "https://1.2.3/", "https://0x1/", "https://a../", "javascript://a/%0a", "https://a/#"} {
+		`https://a\@b/`, "https://a@b/", "https://a/%2e%2e/", "https:////a", "https://a:b/", "https://a%2eb/", "https://1.2.3/", "https://0x1/", "https://a../", "javascript://a/%0a", "JavaScript:/", "javascript0:/", "https://a/#"} {
 		f.Add(s, s)
 	}
 	f.Fuzz(func(t *testing.T, id, uri string) {
@@ -200,7 +200,8 @@ func FuzzClientID(f *testing.F) {
 		if err2 != nil {
 			return
 		}
-		if strings.ContainsAny(uri, "#\\ \t\r\n\"<>") || r.User != nil || strings.HasPrefix(strings.ToLower(uri), "javascript") || strings.HasPrefix(strings.ToLower(uri), "data") {
+		scheme, _, _ := strings.Cut(strings.ToLower(uri), ":")
+		if strings.ContainsAny(uri, "#\\ \t\r\n\"<>") || r.User != nil || r.Scheme != scheme || slices.Contains([]string{"javascript", "data", "vbscript", "file", "blob"}, scheme) {
 			t.Errorf("%q is taken for a redirect", uri)
 		}
 		if err == nil && sameOrigin(c, r) && !strings.EqualFold(c.Hostname(), r.Hostname()) {
