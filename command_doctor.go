@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mintkeep/doctor"
+	"mintkeep/keeper"
 )
 
 // The verbs that look after an installation: doctor, backup.
@@ -92,7 +93,14 @@ func (p *process) patient(c *config) (*doctor.Site, func(), error) {
 		Now:      p.now,
 		Settings: func(ctx context.Context) (doctor.Settings, error) { return settingsToCheck(ctx, db, c) },
 		Shown:    func(root string) error { return inDocumentRoot(c, root) },
-		Public:   publicService,
+		Key: func(ctx context.Context) error {
+			err := outbound(p, c, db, nil).CheckKey(ctx)
+			if !errors.Is(err, keeper.ErrKey) {
+				return nil // other checks look at the database
+			}
+			return err
+		},
+		Public: publicService,
 		TLSRoots: func() (string, error) {
 			_, source, err := tlsRoots(c.caFile)
 			return source, err
@@ -157,7 +165,9 @@ func runBackup(in *invocation) error {
 	if err := backup(in.ctx, c, to); err != nil {
 		return wrap("backup", err)
 	}
-	fmt.Fprintf(in.stderr, "The key file is not in the copy: keep %s as well, but elsewhere.\n", c.keyFile)
+	if _, err := os.Stat(c.keyFile); err == nil {
+		fmt.Fprintf(in.stderr, "The key file is not in the copy: keep %s as well, but elsewhere.\n", c.keyFile)
+	}
 	return nil
 }
 

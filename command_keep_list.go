@@ -38,6 +38,11 @@ func runConnections(in *invocation) error {
 	}
 	troubled := keeper.Troubled(all)
 	if *in.bools["check"] {
+		if err := k.CheckKey(in.ctx); err != nil {
+			return wrap("connections", err)
+		}
+	}
+	if *in.bools["check"] {
 		all = troubled
 	}
 	var rows [][]string

@@ -180,6 +180,11 @@ func faultsOfFiles() []planted {
 			b.sql("INSERT INTO settings VALUES ('max_lifetime', '1d'), ('max_lifetime', '2d')")
 		}, doctor.Fail, "2 rows", "keep one"},
 		{"key file open to others", func(b *sickbed) { b.write(filepath.Join(b.data, "mintkeep.key"), "x", 0o644) }, doctor.Fail, "key file may be opened", "chmod 600"},
+		{"sealing key lost", func(b *sickbed) { b.sql("INSERT INTO sealing VALUES (1, '0badbeef')") }, doctor.Fail, "mintkeep.key: no such file", "put it back"},
+		{"sealing key of another database", func(b *sickbed) {
+			b.sql("INSERT INTO sealing VALUES (1, '0badbeef')")
+			b.write(filepath.Join(b.data, "mintkeep.key"), strings.Repeat("A", 43), 0o600)
+		}, doctor.Fail, "sealing key 0badbeef is not in key file", "put back the key file"},
 		{"error log not writable", func(b *sickbed) { b.config["errorlog"] = b.root }, doctor.Fail, "error log cannot be written", "errorlog"},
 		{"error log in no folder", func(b *sickbed) { b.config["errorlog"] = "/nowhere/error.log" }, doctor.Fail, "error log cannot be written", "errorlog"},
 		{"script open to others", func(b *sickbed) { b.must(os.Chmod(b.script, 0o777)) }, doctor.Fail, "can be changed by others", "chmod 755"},

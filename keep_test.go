@@ -155,6 +155,35 @@ func (k *keepSite) sql(query string, args ...any) {
 	}
 }
 
+// A lost sealing key is a fault of ours, in every answer: nothing looks as if
+// nothing had ever been kept.
+func TestKeepLostKey(t *testing.T) {
+	k := newKeepSite(t)
+	k.ok("sk-secret\n", "connect", "openai")
+	key := k.ok("", "apikey", "add", "reader")
+	k.serve()
+	if err := os.Rename(k.path("mintkeep.key"), k.path("elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	for _, route := range []string{"keep/token?name=openai", "v2/users/owner/tokens/openai"} {
+		if status, body := k.fetch("GET", route, key, ""); status != http.StatusInternalServerError || strings.Contains(body, "sk-secret") {
+			t.Errorf("%s: %d %s", route, status, body)
+		}
+		if status, body := k.fetch("GET", route, "mkk_guessed", ""); status != http.StatusUnauthorized {
+			t.Errorf("%s, a stranger: %d %s", route, status, body)
+		}
+	}
+	k.fails(1, "put it back", "get", "openai")
+	k.fails(1, "put back the key file", "connect", "openai")
+	k.fails(1, "put it back", "connections", "-check")
+	if err := os.Rename(k.path("elsewhere"), k.path("mintkeep.key")); err != nil {
+		t.Fatal(err)
+	}
+	if status, body := k.fetch("GET", "keep/token?name=openai", key, ""); status != http.StatusOK || member(body, "access_token") != "sk-secret" {
+		t.Errorf("with the key: %d %s", status, body)
+	}
+}
+
 func (k *keepSite) expire() {
 	k.t.Helper()
 	k.sql(`UPDATE connections SET expires = '2020-01-01 00:00:00'`)

@@ -188,7 +188,7 @@ func (s *site) recover(w http.ResponseWriter) {
 }
 
 // both makes the handler of an opened site: the keeper answers its own routes
-// if there is a sealing key, the owner's pages theirs, the token endpoint everything
+// if there is an outbound half, the owner's pages theirs, the token endpoint everything
 // else. What a verification pays for the others is a look at its path.
 func (s *site) both(db *sql.DB) http.Handler {
 	in, out := inbound(s.p, s.config, db, s.log), outbound(s.p, s.config, db, s.log)
@@ -205,7 +205,7 @@ func (s *site) both(db *sql.DB) http.Handler {
 			return
 		}
 		switch route, below := in.Below(r); {
-		case below && keeper.Serves(route) && out.Keys.Exists():
+		case below && keeper.Serves(route) && out.On(r.Context()):
 			kept.ServeHTTP(w, r)
 		case below && owner.Serves(route), !below && path.Base(p) == "owner":
 			pages.ServeHTTP(w, r)

@@ -43,7 +43,7 @@ type Site struct {
 	Config   string   // the configuration file, "" if there is none
 	Script   string   // the file that the web server runs, "" if unknown
 	Database string   // the SQLite file
-	KeyFile  string   // the sealing key; need not exist
+	KeyFile  string   // the sealing keys; need not exist
 	ErrorLog string   // "" if none is kept
 	URL      string   // BASE, "" if the owner set none
 	Journal  string   // as configured: rollback or wal
@@ -61,6 +61,7 @@ type Site struct {
 	Owner     func(fs.FileInfo) (uid int, ok bool)
 	Settings  func(context.Context) (Settings, error) // with what could be read, and all faults joined
 	Shown     func(root string) error                 // a file of ours that lies below root
+	Key       func(context.Context) error             // why what is kept cannot be opened
 	Public    func(host string) bool                  // an authorization endpoint that signs anybody in
 	TLSRoots  func() (source string, err error)       // ca_file, system or built-in
 	Client    *http.Client                            // follows no redirects

@@ -47,6 +47,7 @@ func healthy(t *testing.T) *Site {
 		Journal: "rollback", DB: db, Schema: 1, Now: time.Now, Client: http.DefaultClient,
 		Settings: func(context.Context) (Settings, error) { return Settings{Endpoints: []string{endpoint.URL}}, nil },
 		Shown:    func(string) error { return nil },
+		Key:      func(context.Context) error { return nil },
 		Public:   func(host string) bool { return host == "public.example" },
 		TLSRoots: func() (string, error) { return "system", nil }}
 	s.System()

@@ -147,17 +147,24 @@ func realPath(p string) string {
 	return filepath.Clean(p)
 }
 
-func (s *Site) keyFile(context.Context) Finding {
+// keyFile looks at the file's mode, and whether its keys open what is kept.
+func (s *Site) keyFile(ctx context.Context) Finding {
 	info, err := os.Stat(s.KeyFile)
+	exists := s.KeyFile != "" && !errors.Is(err, fs.ErrNotExist)
 	switch {
-	case s.KeyFile == "" || errors.Is(err, fs.ErrNotExist):
-		return Finding{}
-	case err != nil:
+	case exists && err != nil:
 		return fail("let this user read it", "the key file cannot be looked at: %v", err)
-	case info.Mode().Perm()&0o077 != 0:
+	case exists && info.Mode().Perm()&0o077 != 0:
 		return fail("chmod 600 "+s.KeyFile, "the key file may be opened by others (mode %04o), so it is refused", info.Mode().Perm())
 	}
-	return ok("only its owner can open the key file")
+	if lost := s.Key(ctx); lost != nil {
+		what, hint, _ := strings.Cut(lost.Error(), "\nhint: ")
+		return fail(hint, "%s", what)
+	}
+	if !exists {
+		return Finding{}
+	}
+	return ok("the key file opens what is kept, and only its owner can open the key file")
 }
 
 // errorLog tries to open the log as the program does, but does not create it:

@@ -34,19 +34,13 @@ func (s KeySource) String() string {
 // GoString hides the value.
 func (s KeySource) GoString() string { return s.String() }
 
-// Exists reports whether there is a key at all: without one there is no outbound half.
+// Exists reports whether there is a key at all.
 func (s KeySource) Exists() bool {
 	if s.Value != "" {
 		return true
 	}
 	_, err := os.Stat(s.Path)
 	return s.Path != "" && err == nil
-}
-
-// Check reports why the keys cannot be used; nil if they can. It is for doctor.
-func (s KeySource) Check() error {
-	_, err := s.load()
-	return err
 }
 
 func (s KeySource) load() ([]key, error) {
@@ -57,8 +51,11 @@ func (s KeySource) load() ([]key, error) {
 		return &Fault{Kind: ErrKey, What: "reading the " + s.String() + why, Hint: hint, Err: err}
 	}
 	f, err := os.Open(s.Path)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, fault("", fmt.Sprintf("it must belong to user %d, who runs this", os.Geteuid()), err)
+	}
 	if err != nil {
-		return nil, fault("", "`mintkeep key new` makes one", err)
+		return nil, fault("", "put it back from your backup; where nothing was kept before, `mintkeep key new` makes one", err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
@@ -132,19 +129,54 @@ func (k *Keeper) EnsureKey(ctx context.Context) (made bool, err error) {
 	if k.Keys.Exists() {
 		return false, nil
 	}
-	var id string
-	err = k.DB.QueryRowContext(ctx, `SELECT key_id FROM sealing`).Scan(&id)
-	if err == nil {
-		return false, noKey(id, k.Keys)
+	id, err := k.sealedWith(ctx)
+	if err != nil {
+		return false, err
 	}
-	if !errors.Is(err, sql.ErrNoRows) {
-		return false, fmt.Errorf("finding the sealing key: %w", err)
+	if id != "" {
+		return false, noKey(id, k.Keys)
 	}
 	err = NewKeyFile(k.Keys.Path)
 	if errors.Is(err, ErrExists) {
 		return false, nil // another process was faster
 	}
 	return err == nil, err
+}
+
+// sealedWith is the id of the key that the database's values are sealed with, "" before the first.
+func (k *Keeper) sealedWith(ctx context.Context) (id string, err error) {
+	err = k.DB.QueryRowContext(ctx, `SELECT key_id FROM sealing`).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("finding the sealing key: %w", err)
+	}
+	return id, nil
+}
+
+// On reports whether there is an outbound half: a sealing key, or values that
+// wait for one. A key that was lost is a fault to tell, not an empty house.
+func (k *Keeper) On(ctx context.Context) bool {
+	if k.Keys.Exists() {
+		return true
+	}
+	id, err := k.sealedWith(ctx)
+	return id != "" || err != nil
+}
+
+// CheckKey reports why the kept values cannot be opened, as ErrKey; nil if they
+// can, or if there are none.
+func (k *Keeper) CheckKey(ctx context.Context) error {
+	id, err := k.sealedWith(ctx)
+	if err != nil || id == "" && !k.Keys.Exists() {
+		return err
+	}
+	r, err := k.ring()
+	if err == nil && id != "" {
+		_, err = r.find(id)
+	}
+	return err
 }
 
 func noKey(id string, s KeySource) error {

@@ -210,6 +210,9 @@ type Outcome struct {
 // backing off, and retries the revocations that failed. It is the cron job's
 // whole work; with several processes at it, each connection is refreshed once.
 func (k *Keeper) RefreshDue(ctx context.Context, within time.Duration) ([]Outcome, error) {
+	if !k.On(ctx) {
+		return nil, nil
+	}
 	now := k.now()
 	all, err := k.loadAll(ctx, `WHERE token_kind = 'oauth2' AND state IN ('ok', 'failing') AND expires IS NOT NULL AND expires <= ?
 		AND (retry_after IS NULL OR retry_after <= ?) ORDER BY expires`, text(now.Add(within)), text(now))

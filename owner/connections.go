@@ -12,7 +12,7 @@ import (
 
 // connections is GET BASE/owner/connections: the tokens that other sites gave.
 func (p *Pages) connections(q *request) (*reply, error) {
-	if !p.Out.Keys.Exists() {
+	if !p.Out.On(q.ctx()) {
 		return nil, notFound()
 	}
 	list, err := p.Out.Connections(q.ctx(), "")
@@ -124,7 +124,7 @@ func (p *Pages) newConnection(sites []keeper.Provider) []*endpoint.Node {
 // connect is GET BASE/owner/connect: a page in between, because browsers hold
 // every redirect after a form against form-action.
 func (p *Pages) connect(q *request) (*reply, error) {
-	if !p.Out.Keys.Exists() {
+	if !p.Out.On(q.ctx()) {
 		return nil, notFound()
 	}
 	if keeper.Foreign(q.http) {
@@ -142,7 +142,7 @@ func (p *Pages) connect(q *request) (*reply, error) {
 
 // changeConnection is POST BASE/owner/connections.
 func (p *Pages) changeConnection(q *request) (*reply, error) {
-	if !p.Out.Keys.Exists() {
+	if !p.Out.On(q.ctx()) {
 		return nil, notFound()
 	}
 	user, name := q.form["user"], q.form["name"]

@@ -27,7 +27,7 @@ func (p *Pages) programs(q *request) (*reply, error) {
 		el("div", class("field"), el("label", []string{"for", "server"}, text("Name of a new one")),
 			el("input", []string{"id", "server", "name", "name", "type", "text", "required", "", "maxlength", "100", "autocomplete", "off"})),
 		el("p", class("buttons"), button("Add server"))))
-	if p.Out.Keys.Exists() {
+	if p.Out.On(q.ctx()) {
 		keys, err := p.keys(q)
 		if err != nil {
 			return nil, err
@@ -82,7 +82,7 @@ func orText(s, words string) string {
 func (p *Pages) changePrograms(q *request) (*reply, error) {
 	name, ctx := q.form["name"], q.ctx()
 	do := q.form["do"]
-	if (do == "add key" || do == "remove key") && !p.Out.Keys.Exists() {
+	if (do == "add key" || do == "remove key") && !p.Out.On(q.ctx()) {
 		return nil, notFound()
 	}
 	switch do {

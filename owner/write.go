@@ -61,8 +61,11 @@ func (p *Pages) judge(err error) *endpoint.Error {
 	if p.In.Unavailable(err) {
 		return &endpoint.Error{Status: http.StatusServiceUnavailable, Description: "the database is busy, full or not writable; try again later"}
 	}
+	if errors.Is(err, keeper.ErrKey) {
+		return &endpoint.Error{Status: http.StatusInternalServerError, Description: "the sealing key is missing, or is not the one of this database; Check says more"}
+	}
 	fault := new(keeper.Fault)
-	if errors.As(err, &fault) && !errors.Is(err, keeper.ErrSealed) && !errors.Is(err, keeper.ErrKey) {
+	if errors.As(err, &fault) && !errors.Is(err, keeper.ErrSealed) {
 		status := http.StatusConflict
 		switch {
 		case errors.Is(err, keeper.ErrUnknown):
@@ -114,7 +117,7 @@ func (p *Pages) header(q *request, word string) []*endpoint.Node {
 
 func (p *Pages) ways(q *request) [][2]string {
 	ways := [][2]string{{"", "Apps"}}
-	if q.admin() && p.Out.Keys.Exists() {
+	if q.admin() && p.Out.On(q.ctx()) {
 		ways = append(ways, [2]string{"connections", "Connections"})
 	}
 	if q.admin() {
