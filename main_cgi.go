@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"html"
@@ -25,17 +26,17 @@ const cgiTimeout = 60 * time.Second
 // everything it promises is committed.
 func serveCGI(p *process) int {
 	w := &cgiWriter{header: make(http.Header)}
-	r, err := cgiRequest(p.env, p.stdin)
+	body := cgiBody(p.env, p.stdin)
+	r, err := cgiRequest(p.env, body)
 	if err != nil {
 		newLog(p.stderr, "").Error("request not understood", "error", err)
-		w.WriteHeader(http.StatusBadRequest)
-		w.send(p.stdout)
-		return 0
+		writeError(w, http.StatusBadRequest, "invalid_request", "the web server passed on a request that cannot be understood: "+err.Error())
+		return finish(w, p.stdout, body)
 	}
 	newSite(p, func() (*config, error) {
 		file := scriptConfig(p.args, p.getenv)
 		if file == "" && p.env["MINTKEEP_DATABASE"] == "" {
-			return nil, &noConfigError{where: besideRoot(p.env["DOCUMENT_ROOT"])}
+			return nil, &noConfigError{where: beside(shownFolder(p.env["DOCUMENT_ROOT"]))}
 		}
 		c, err := readConfig(file, p.getenv, nil)
 		if err != nil {
@@ -43,15 +44,23 @@ func serveCGI(p *process) int {
 		}
 		return c.withDefaults("")
 	}, false).ServeHTTP(w, r)
-	if err := w.send(p.stdout); err != nil {
+	return finish(w, p.stdout, body)
+}
+
+// finish sends the answer and reads what is left of the request. Under mod_cgid
+// both go through one socket, and what lies there unread at the end of the process
+// takes the answer with it.
+func finish(w *cgiWriter, stdout io.Writer, body io.Reader) int {
+	if err := w.send(stdout); err != nil {
 		return 1
 	}
+	io.Copy(io.Discard, io.LimitReader(body, 100<<20)) // as much as net/http/fcgi
 	return 0
 }
 
 // cgiRequest makes the request of RFC 3875's variables, mending what servers
 // leave out: SERVER_PROTOCOL, the length of a chunked body, a plain path.
-func cgiRequest(env map[string]string, stdin io.Reader) (*http.Request, error) {
+func cgiRequest(env map[string]string, body io.Reader) (*http.Request, error) {
 	switch env["SERVER_PROTOCOL"] {
 	case "", "HTTP/2", "HTTP/3": // not in the form of RFC 3875; H2O and Caddy
 		env["SERVER_PROTOCOL"] = "HTTP/1.1"
@@ -60,19 +69,22 @@ func cgiRequest(env map[string]string, stdin io.Reader) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Body = io.NopCloser(cgiBody(env, r.ContentLength, stdin))
+	r.Body = io.NopCloser(body)
 	return withFront(r, env), nil
 }
 
-// cgiBody ends a process whose body never comes to its end.
-func cgiBody(env map[string]string, length int64, stdin io.Reader) io.Reader {
-	if env["REQUEST_METHOD"] == http.MethodPost {
+// cgiBody is the body of the request. It ends a process whose body never comes
+// to its end, and one that takes too long over a POST.
+func cgiBody(env map[string]string, stdin io.Reader) io.Reader {
+	length, _ := strconv.ParseInt(env["CONTENT_LENGTH"], 10, 64)
+	chunked := env["CONTENT_LENGTH"] == "" && strings.Contains(strings.ToLower(env["HTTP_TRANSFER_ENCODING"]), "chunked")
+	if length > 0 || chunked || env["REQUEST_METHOD"] == http.MethodPost {
 		time.AfterFunc(cgiTimeout, func() { os.Exit(1) })
 	}
 	switch {
 	case length > 0:
 		return &wholeReader{r: stdin, left: length}
-	case env["CONTENT_LENGTH"] == "" && strings.Contains(strings.ToLower(env["HTTP_TRANSFER_ENCODING"]), "chunked"):
+	case chunked:
 		return stdin // the server took the chunks apart and closes at the end
 	}
 	return http.NoBody
@@ -190,6 +202,12 @@ func notReady(w http.ResponseWriter, r *http.Request, cause error) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Retry-After", "60")
 	h.Set("X-Content-Type-Options", "nosniff")
+	if r.Method == http.MethodOptions {
+		h.Set("Access-Control-Allow-Origin", "*")
+		h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept")
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	missing := new(noConfigError)
 	page := ""
 	switch {
@@ -199,15 +217,25 @@ func notReady(w http.ResponseWriter, r *http.Request, cause error) {
 		page = "<p>" + notReadySentence + "</p>\n"
 	}
 	if page == "" {
-		h.Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusServiceUnavailable)
-		fmt.Fprintf(w, "{\"error\":\"temporarily_unavailable\",\"error_description\":%s}\n", strconv.Quote(notReadySentence))
+		writeError(w, http.StatusServiceUnavailable, "temporarily_unavailable", notReadySentence)
 		return
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 	w.WriteHeader(http.StatusServiceUnavailable)
 	io.WriteString(w, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Not ready</title>\n"+page+"</html>\n")
+}
+
+// writeError answers before there is a token endpoint that could.
+func writeError(w http.ResponseWriter, status int, code, description string) {
+	h := w.Header()
+	h.Set("Access-Control-Allow-Origin", "*")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.Encode(map[string]string{"error": code, "error_description": description})
 }
 
 func setUpPage(where, script string) string {

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,15 +30,6 @@ const schemaVersion = 1
 // file that the owner has replaced would go on reading the old one.
 const connLife = 10 * time.Second
 
-// A creation says who may make a missing database (interface 2).
-type creation int
-
-const (
-	never       creation = iota // a command: a mistyped path must not become an empty database
-	inNewFolder                 // a start by a web server: with an endpoint configured and an empty folder
-	always                      // init
-)
-
 // An opening is how a database is opened.
 type opening struct {
 	now         time.Time
@@ -51,7 +41,7 @@ type opening struct {
 func openDatabase(ctx context.Context, c *config, o opening) (*sql.DB, error) {
 	current := !o.longRunning && upToDate(c.database)
 	if !current {
-		if err := ensureFile(c, o.create); err != nil {
+		if err := ensureFile(ctx, c, o); err != nil {
 			return nil, err
 		}
 	}
@@ -65,7 +55,7 @@ func openDatabase(ctx context.Context, c *config, o opening) (*sql.DB, error) {
 	if current {
 		return db, nil
 	}
-	err := upgrade(ctx, db, o.now)
+	err := upgrade(ctx, db, o.now, o.create == always)
 	if err == nil {
 		err = setJournal(ctx, db, c, o.longRunning)
 	}
@@ -103,31 +93,6 @@ func dsn(c *config, longRunning bool) string {
 	return "file:" + (&url.URL{Path: c.database}).EscapedPath() + "?" + options
 }
 
-// ensureFile makes the database file 0600 before SQLite opens it, which would
-// make it readable by everybody. It never makes one where a mistyped path is
-// the likelier explanation.
-func ensureFile(c *config, create creation) error {
-	_, err := os.Stat(c.database)
-	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return wrap("opening the database", err)
-	}
-	if create == never || create == inNewFolder && (len(c.endpoint) == 0 || !emptyFolder(c)) {
-		if _, err := os.Stat(c.database); err == nil {
-			return nil // another process was faster
-		}
-		return fmt.Errorf("there is no database at %s\nhint: create it with `mintkeep init`; or put `endpoint: URL` into the configuration file and let the database lie in an existing, empty folder", c.database)
-	}
-	f, err := os.OpenFile(c.database, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		_, err := os.Stat(c.database) // not there for a link into nowhere
-		return wrap("creating the database", err)
-	}
-	if err != nil {
-		return wrap("creating the database", err)
-	}
-	return wrap("creating the database", f.Close())
-}
-
 // upToDate reads the schema version from the file's header (SQLite's file
 // format, section 1.3), which saves a process of one request a statement. It
 // says no in WAL mode, where the header may be stale. Only before SQLite opens
@@ -135,22 +100,6 @@ func ensureFile(c *config, create creation) error {
 func upToDate(database string) bool {
 	h, err := readStart(database, 64)
 	return err == nil && len(h) == 64 && h[18] == 1 && h[19] == 1 && binary.BigEndian.Uint32(h[60:]) == schemaVersion
-}
-
-// emptyFolder reports whether the database's folder exists and holds nothing
-// but our own files.
-func emptyFolder(c *config) bool {
-	entries, err := os.ReadDir(filepath.Dir(c.database))
-	if err != nil {
-		return false
-	}
-	ours := []string{filepath.Base(c.keyFile), filepath.Base(c.errorLog), "check"}
-	for _, e := range entries {
-		if !slices.Contains(ours, e.Name()) {
-			return false
-		}
-	}
-	return true
 }
 
 func wrap(doing string, err error) error {
@@ -162,7 +111,8 @@ func wrap(doing string, err error) error {
 
 // upgrade brings the schema to this program's version in one transaction. Many
 // processes may find an old file at once: who comes second finds it done.
-func upgrade(ctx context.Context, db *sql.DB, now time.Time) error {
+// A file without tables is only filled by who may make a database.
+func upgrade(ctx context.Context, db *sql.DB, now time.Time, mayBeEmpty bool) error {
 	version, err := userVersion(ctx, db)
 	if err != nil || version == schemaVersion {
 		return err
@@ -175,7 +125,7 @@ func upgrade(ctx context.Context, db *sql.DB, now time.Time) error {
 		if version > schemaVersion {
 			return fmt.Errorf("the database was made by a newer mintkeep (schema %d, this one knows %d)\nhint: upload the newer program; this one leaves the file as it is", version, schemaVersion)
 		}
-		adopted, err := adoptMintoken(ctx, tx)
+		adopted, err := adoptMintoken(ctx, tx, mayBeEmpty)
 		if err == nil {
 			_, err = tx.ExecContext(ctx, schema)
 		}
@@ -198,12 +148,15 @@ func userVersion(ctx context.Context, db rowQuerier) (v int, err error) {
 // adoptMintoken gives php-mintoken's table the columns that ours has in
 // addition (its first versions had no last_use either), if this is one. It
 // refuses a file with other people's tables.
-func adoptMintoken(ctx context.Context, tx *sql.Tx) (adopted bool, err error) {
+func adoptMintoken(ctx context.Context, tx *sql.Tx, mayBeEmpty bool) (adopted bool, err error) {
 	var tables, mintoken int
 	err = tx.QueryRowContext(ctx, `SELECT count(*), count(*) FILTER (WHERE name IN ('tokens', 'settings'))
 		FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`).Scan(&tables, &mintoken)
-	if err != nil || tables == 0 {
+	if err != nil || tables == 0 && mayBeEmpty {
 		return false, err
+	}
+	if tables == 0 {
+		return false, errors.New("the file is empty\nhint: upload the copy again, if this is one, under another name, and rename it; or remove the file to begin anew")
 	}
 	if mintoken != 2 {
 		return false, errors.New("this is not a database of mintkeep or php-mintoken\nhint: check the path in the line `database:`")
@@ -287,8 +240,8 @@ func unavailable(err error) bool {
 	return false
 }
 
-// inDocumentRoot refuses a file that the web server could hand out. The better
-// place it names is beside the document root.
+// inDocumentRoot refuses a file that the web server could hand out, for this
+// domain or another one. The better place it names is beside the document root.
 func inDocumentRoot(c *config, roots ...string) error {
 	if c.inRoot == "yes" {
 		return nil
@@ -297,16 +250,17 @@ func inDocumentRoot(c *config, roots ...string) error {
 		if root == "" || root == "/" {
 			continue
 		}
+		root = shownFolder(root)
 		realRoot, realDirs := realPath(root), make(map[string]string)
 		for _, file := range []struct{ key, path string }{{"database", c.database}, {"key_file", c.keyFile}, {"errorlog", c.errorLog}} {
 			dir := filepath.Dir(file.path)
 			if realDirs[dir] == "" {
 				realDirs[dir] = realPath(dir)
 			}
-			if file.path == "" || !below(filepath.Clean(root), dir) && !below(realRoot, realDirs[dir]) && !(isLink(file.path) && below(realRoot, realPath(file.path))) {
+			if file.path == "" || !below(root, dir) && !below(realRoot, realDirs[dir]) && !(isLink(file.path) && below(realRoot, realPath(file.path))) {
 				continue
 			}
-			better := filepath.Join(filepath.Dir(filepath.Clean(root)), "mintkeep", filepath.Base(file.path))
+			better := filepath.Join(filepath.Dir(root), "mintkeep", filepath.Base(file.path))
 			return fmt.Errorf("%s lies below %s, from where the web server may hand it to anybody\nhint: move it, for example to `%s: %s`", file.path, root, file.key, better)
 		}
 	}

@@ -21,7 +21,11 @@ func scriptConfig(args []string, getenv func(string) string) string {
 	if file := getenv("MINTKEEP_CONFIG"); file != "" {
 		return file
 	}
-	if file := besideRoot(getenv("DOCUMENT_ROOT")); file != "" {
+	root := getenv("DOCUMENT_ROOT")
+	for _, file := range []string{beside(root), beside(shownFolder(root))} {
+		if file == "" {
+			continue
+		}
 		if _, err := os.Stat(file); err == nil {
 			return file
 		}
@@ -29,13 +33,29 @@ func scriptConfig(args []string, getenv func(string) string) string {
 	return ""
 }
 
-// besideRoot is where the configuration of a program that is itself the CGI
-// script lies: one folder above the document root.
-func besideRoot(root string) string {
+// beside is where the configuration of a program that is itself the CGI script
+// lies: one folder above the document root.
+func beside(root string) string {
 	if root == "" || filepath.Dir(filepath.Clean(root)) == filepath.Clean(root) {
 		return ""
 	}
 	return filepath.Join(filepath.Dir(filepath.Clean(root)), "mintkeep.conf")
+}
+
+// shownFolder is the topmost folder around a document root that, by its name, is
+// one as well: a second domain's often lies inside the first one's.
+func shownFolder(root string) string {
+	if root == "" {
+		return ""
+	}
+	shown := filepath.Clean(root)
+	for dir := shown; len(dir) > 1; dir = filepath.Dir(dir) {
+		switch name := filepath.Base(dir); {
+		case name == "public_html", name == "htdocs", name == "httpdocs", name == "www" && strings.HasPrefix(dir, "/home"):
+			shown = dir
+		}
+	}
+	return shown
 }
 
 // firstArgument is the file that the kernel names to a #! interpreter, after
