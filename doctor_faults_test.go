@@ -151,6 +151,14 @@ func faultsOfFiles() []planted {
 		{"database 0644", func(b *sickbed) {
 			b.must(errors.Join(os.Chmod(b.database, 0o644), os.Chmod(b.data, 0o755)))
 		}, doctor.Fail, "everybody on this machine can open the database (mode 0644)", "chmod 600"},
+		{"folder 0755 with more in it", func(b *sickbed) {
+			b.move(filepath.Join(filepath.Dir(b.root), "tokens.db"))
+			b.must(os.Chmod(filepath.Dir(b.root), 0o755))
+		}, doctor.Warn, "others can look into", "a folder of its own"},
+		{"folder of another user", func(b *sickbed) {
+			b.needRoot()
+			b.must(errors.Join(os.Chmod(b.data, 0o777), os.Chown(b.data, 65534, 65534)))
+		}, doctor.Fail, "can replace files", "to user 0"},
 		{"folder 0777", func(b *sickbed) { b.must(os.Chmod(b.data, 0o777)) }, doctor.Fail, "can replace files", "chmod 700"},
 		{"wrong owner", func(b *sickbed) {
 			b.needRoot()

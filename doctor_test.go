@@ -197,6 +197,28 @@ func TestCheckPage(t *testing.T) {
 	if _, text := b.check(); !strings.Contains(text, "warn  others can look into") {
 		t.Errorf("nothing about the folder's mode in\n%s", text)
 	}
+	if err := os.Chmod(b.data, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if _, text := b.check(); strings.Contains(text, "warn  ") {
+		t.Errorf("those who may only pass through are minded in\n%s", text)
+	}
+	b.strip = true
+	if _, text := b.check(); !strings.Contains(text, "fail  the web server removes the Authorization header") || !strings.Contains(text, "SetEnvIf") {
+		t.Errorf("nothing about the header in\n%s", text)
+	}
+	b.strip = false
+	b.config["url"] = b.server.URL + "/auth/token.php"
+	b.build()
+	if _, text := b.check(); !strings.Contains(text, "fail  there is nothing at "+b.config["url"]) || strings.Contains(text, "/revoke") {
+		t.Errorf("not the one finding about the address in\n%s", text)
+	}
+	b.write(b.script, "#!"+b.bin+" cgi\ndatabase: "+b.database+"\nurl: example.com\n", 0o755)
+	if status, text := b.check(); status != http.StatusOK || !strings.HasPrefix(text, "fail  "+b.script+", line 3: ") {
+		t.Errorf("the fault of the configuration is not shown: %d\n%s", status, text)
+	}
+	b.config["url"] = b.base
+	b.build()
 	for _, age := range []time.Duration{61 * time.Minute, -61 * time.Minute} {
 		at := time.Now().Add(-age)
 		if err := os.Chtimes(file, at, at); err != nil {

@@ -91,8 +91,8 @@ func newSite(p *process, load func() (*config, error), longRunning bool) *site {
 // is a 503 with one fixed sentence; the cause goes to the log.
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.recover(w)
-	if c, err := s.configuration(); err == nil && s.checkAsked(r, c) {
-		s.check(w, r, c)
+	if c, err := s.configuration(); c != nil && s.checkAsked(r, c) {
+		s.check(w, r, c, err)
 		return
 	}
 	handler, err := s.open(r)
@@ -104,11 +104,16 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handler.ServeHTTP(w, r)
 }
 
-// configuration is read until the site could be opened with it.
+// configuration is read until the site could be opened with it. With an error
+// comes as much of it as could be read.
 func (s *site) configuration() (*config, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.configured()
+	if c, err := s.configured(); err == nil {
+		return c, nil
+	} else {
+		return s.read, err
+	}
 }
 
 func (s *site) configured() (*config, error) {

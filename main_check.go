@@ -20,7 +20,7 @@ import (
 // lately put a file named check beside the database: the page shows paths.
 func (s *site) checkAsked(r *http.Request, c *config) bool {
 	p := path.Clean("/" + r.URL.Path)
-	if path.Base(p) != "check" || r.Method != http.MethodGet {
+	if path.Base(p) != "check" || r.Method != http.MethodGet || c.database == "" {
 		return false
 	}
 	if u, err := url.Parse(c.url); c.url != "" && err == nil {
@@ -37,14 +37,18 @@ func (s *site) checkAsked(r *http.Request, c *config) bool {
 	return age > -time.Hour && age < time.Hour
 }
 
-// check answers BASE/check with the doctor's local part, as this process, the
-// web server's own, sees it.
-func (s *site) check(w http.ResponseWriter, r *http.Request, c *config) {
+// check answers BASE/check with what the doctor sees from this process, the web
+// server's own, and with how the endpoint answers at its address.
+func (s *site) check(w http.ResponseWriter, r *http.Request, c *config, fault error) {
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
-	if err := doctor.Print(w, s.findings(r, c)); err != nil {
+	findings := doctor.Faults(fault)
+	if fault == nil {
+		findings = s.findings(r, c)
+	}
+	if err := doctor.Print(w, findings); err != nil {
 		s.log.Warn("writing the check page", "error", err)
 	}
 }
@@ -58,5 +62,7 @@ func (s *site) findings(r *http.Request, c *config) []doctor.Finding {
 	}
 	defer done()
 	d.Script, d.Roots, d.OneShot = front(r)["SCRIPT_FILENAME"], strings.Split(documentRoots(r), "\n"), !s.longRunning
-	return d.Inside(ctx)
+	d.Within = true
+	base, _ := d.Base(ctx)
+	return append(d.Inside(ctx), base...)
 }

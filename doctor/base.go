@@ -35,6 +35,9 @@ func (s *Site) basePost(ctx context.Context) Finding {
 	switch {
 	case a.err != nil:
 		what, do := explain(a.err)
+		if s.Within {
+			return warn("look whether the address works in a browser: some hosts cannot reach their own, or answer one request at a time", "the token endpoint %s cannot be reached from here: %s", s.URL, what)
+		}
 		return fail(do, "the token endpoint cannot be reached: %s", what)
 	case a.redirects():
 		return fail("set `url:` and the rel token_endpoint to the final address, or end the redirect: it loses what clients send", "POST to %s is redirected to %s", s.URL, a.header.Get("Location"))
@@ -83,7 +86,7 @@ func (s *Site) authorization(ctx context.Context) Finding {
 	}
 	switch {
 	case a.err != nil || !isJSON || a.status != http.StatusUnauthorized:
-		return fail("see the finding about POST", "the token endpoint does not verify tokens (status %d)", a.status)
+		return fail("look into the error log, and whether something stands in front of the program", "the token endpoint does not verify tokens (status %d)", a.status)
 	case said["error"] == "invalid_token":
 		return ok("the Authorization header arrives")
 	}

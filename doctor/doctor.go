@@ -48,6 +48,7 @@ type Site struct {
 	URL      string   // BASE, "" if the owner set none
 	Journal  string   // as configured: rollback or wal
 	OneShot  bool     // a process answers one request (CGI)
+	Within   bool     // this is a request itself; the web server may have no second process for ours
 	InRoot   bool     // the owner allows the database below the document root
 	Roots    []string // folders that the web server shows, as far as known
 	UID      int      // this process's user
@@ -101,13 +102,25 @@ func (s *Site) Outside(ctx context.Context, profile string) []Finding {
 	st, _ := s.Settings(ctx) // its faults are Inside's
 	p := s.visit(ctx, profile)
 	checks := []check{p.answers, p.secure, p.known(st)}
+	base, works := s.Base(ctx)
 	if p.page != nil {
-		checks = append(checks, p.tokenEndpoint, p.authorizationEndpoint(st), p.metadata(st))
+		checks = append(checks, p.tokenEndpoint, p.authorizationEndpoint(st), p.metadata(st, works))
 	}
-	if s.URL != "" {
-		checks = append(checks, s.baseSecure, s.basePost, s.baseBelow, s.authorization)
+	return append(append(run(ctx, checks), base...), run(ctx, []check{s.downloads(profile)})...)
+}
+
+// Base asks the token endpoint at its public address, and says whether it works
+// there. What depends on its answers is only looked at if it gives any.
+func (s *Site) Base(ctx context.Context) (findings []Finding, works bool) {
+	if s.URL == "" {
+		return nil, false
 	}
-	return run(ctx, append(checks, s.downloads(profile)))
+	post := s.basePost(ctx)
+	findings = []Finding{s.baseSecure(ctx), post}
+	if post.Level != OK {
+		return findings, false
+	}
+	return append(findings, s.baseBelow(ctx), s.authorization(ctx)), true
 }
 
 func run(ctx context.Context, checks []check) []Finding {

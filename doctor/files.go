@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,7 +20,7 @@ func (s *Site) databaseFile(context.Context) Finding {
 	info, err := os.Stat(s.Database)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fail("correct the line `database:`, or create it: mintkeep init ENDPOINT", "there is no database at %s", s.Database)
+		return fail("correct the line `database:`; or create it: mintkeep init ENDPOINT, or by a start in an empty folder with the line `endpoint:`", "there is no database at %s", s.Database)
 	case err != nil:
 		return fail("let this user read the file and enter its folders", "the database cannot be looked at: %v", err)
 	case !info.Mode().IsRegular():
@@ -35,9 +36,9 @@ func (s *Site) databaseMode(context.Context) Finding {
 		return Finding{}
 	}
 	mode := info.Mode().Perm()
-	do := "chmod 600 " + s.Database
 	folder, err := os.Stat(filepath.Dir(s.Database))
 	closed := err == nil && folder.Mode().Perm()&0o077 == 0
+	do := s.closeTo(info, "600", s.Database)
 	switch {
 	case mode&0o007 != 0 && !closed:
 		return fail(do, "everybody on this machine can open the database (mode %04o)", mode)
@@ -47,6 +48,8 @@ func (s *Site) databaseMode(context.Context) Finding {
 	return ok("only its owner can open the database (mode %04o)", mode)
 }
 
+// folderMode does not mind those who may only pass through to files that they
+// know by name: the files are closed on their own.
 func (s *Site) folderMode(context.Context) Finding {
 	dir := filepath.Dir(s.Database)
 	info, err := os.Stat(dir)
@@ -54,14 +57,35 @@ func (s *Site) folderMode(context.Context) Finding {
 		return Finding{}
 	}
 	mode := info.Mode().Perm()
-	do := "give the database a folder of its own, with chmod 700 " + dir
+	do := s.closeTo(info, "700", dir)
+	if s.holdsMore(dir) {
+		do = "move the database into a folder of its own, which only its owner may enter (700), and change the line `database:`"
+	}
 	switch {
-	case mode&0o002 != 0:
-		return fail(do, "everybody on this machine can replace files in %s (mode %04o)", dir, mode)
-	case mode&0o077 != 0:
+	case mode&0o022 != 0:
+		return fail(do, "others on this machine can replace files in %s (mode %04o)", dir, mode)
+	case mode&0o044 != 0:
 		return warn(do, "others can look into %s (mode %04o)", dir, mode)
 	}
-	return ok("only its owner can enter the folder of the database (mode %04o)", mode)
+	return ok("only its owner can look into the folder of the database (mode %04o)", mode)
+}
+
+// closeTo is how a file or folder is closed to others without closing out this process.
+func (s *Site) closeTo(info fs.FileInfo, mode, path string) string {
+	if uid, known := s.Owner(info); known && uid != s.UID {
+		return fmt.Sprintf("give %s to user %d, who runs this, and then chmod %s; if you cannot, ask the host for suexec", path, s.UID, mode)
+	}
+	return "chmod " + mode + " " + path
+}
+
+// holdsMore reports whether the web server must reach something below a folder.
+func (s *Site) holdsMore(dir string) bool {
+	for _, shown := range append([]string{s.Script}, s.Roots...) {
+		if shown != "" && under(dir, shown) {
+			return true
+		}
+	}
+	return false
 }
 
 // scriptMode is suexec's rule: a script that others may change is not run.

@@ -103,7 +103,7 @@ func (p *profile) authorizationEndpoint(st Settings) check {
 func (p *profile) rel(name string, wanted []string) Finding {
 	wanted = slices.DeleteFunc(slices.Clone(wanted), func(w string) bool { return w == "" })
 	header, page := p.inHeader[name], p.inHTML[name]
-	tag := `put <link rel="` + name + `" href="` + strings.Join(wanted, " or ") + `"> into the <head> of the page`
+	tag := `put <link rel="` + name + `" href="` + strings.Join(wanted[max(0, len(wanted)-1):], "") + `"> into the <head> of the page`
 	right := func(u string) bool { return slices.ContainsFunc(wanted, func(w string) bool { return sameURL(u, w) }) }
 	switch {
 	case len(header)+len(page) == 0:
@@ -127,7 +127,7 @@ func (p *profile) rel(name string, wanted []string) Finding {
 
 // metadata is R35: clients that find it insist on an iss parameter, which
 // plain Selfauth never sends.
-func (p *profile) metadata(st Settings) check {
+func (p *profile) metadata(st Settings, baseWorks bool) check {
 	return func(ctx context.Context) Finding {
 		found := slices.Concat(p.inHeader["indieauth-metadata"], p.inHTML["indieauth-metadata"])
 		if len(found) == 0 {
@@ -138,6 +138,8 @@ func (p *profile) metadata(st Settings) check {
 		said, isJSON := a.members()
 		endpoint, _ := said["authorization_endpoint"].(string)
 		switch {
+		case !baseWorks && strings.HasPrefix(found[0], p.site.URL+"/"):
+			return Finding{} // it comes from the token endpoint, which does not work
 		case a.err != nil || a.status != http.StatusOK || !isJSON:
 			return fail(do, "metadata is advertised at %s, but there is none (status %d)", found[0], a.status)
 		case said["authorization_response_iss_parameter_supported"] != true:
