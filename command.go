@@ -36,8 +36,8 @@ func verbs() []verb {
 		{"endpoint", "add|remove|list [URL]", "trusted authorization endpoints", endpointFlags, runEndpoint},
 		{"setting", "[-unset] [NAME [VALUE]]", "list, read, write or unset a setting", settingFlags, runSetting},
 	}, tokenVerbs(), keepVerbs(), []verb{
-		{"serve", "[-listen 127.0.0.1:8080]", "answer plain HTTP, behind a web server", serveFlags, runServe},
-		{"fcgi", "[-listen ADDR] [-socket-mode 0660]", "answer FastCGI on unix:/path or host:port", serveFlags, runFastCGI},
+		{"serve", "[-listen 127.0.0.1:8080] [-socket-mode 0660]", "answer plain HTTP, behind a web server", serveFlags, runServe},
+		{"fcgi", "[-listen 127.0.0.1:9000] [-socket-mode 0660]", "answer FastCGI on unix:/path or host:port", serveFlags, runFastCGI},
 		{"doctor", "[PROFILE-URL]", "check this installation and, given your profile URL, the live site", nil, runDoctor},
 		{"backup", "FILE", "copy the database into a new file, while it is in use", nil, runBackup},
 		{"demo", "[-stay]", "show the whole flow over HTTP on loopback", demoFlags, runDemo},
@@ -73,6 +73,10 @@ func command(p *process) int {
 	}
 	all := verbs()
 	n := slices.IndexFunc(all, func(v verb) bool { return v.name == p.args[0] })
+	if p.args[0] == "cgi" {
+		fmt.Fprintln(p.stderr, "mintkeep: a web server starts this, by CGI or FastCGI\nhint: mintkeep doctor -config FILE checks what it would do")
+		return 2
+	}
 	if n < 0 {
 		fmt.Fprintf(p.stderr, "mintkeep: there is no command %q\nhint: mintkeep -h lists them\n", p.args[0])
 		return 2
@@ -171,6 +175,13 @@ func (in *invocation) listFlag(name, about string) {
 	in.flags.Func(name, about, func(v string) error { list = append(list, v); return nil })
 }
 
+// given reports whether a flag stands on the command line.
+func (in *invocation) given(name string) bool {
+	found := false
+	in.flags.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	return found
+}
+
 // wrong is a usage error that repeats the usage line.
 func (in *invocation) wrong() error {
 	return usageError(fmt.Sprintf("%s: wrong arguments\nhint: mintkeep %s %s", in.verb.name, in.verb.name, in.verb.args))
@@ -260,6 +271,9 @@ func printable(r rune) rune {
 }
 
 func runVersion(in *invocation) error {
+	if len(in.args) > 0 {
+		return in.wrong()
+	}
 	library, _, _ := sqlite3.Version()
 	build := "unknown build"
 	if info, ok := debug.ReadBuildInfo(); ok {

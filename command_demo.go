@@ -38,6 +38,9 @@ type demo struct {
 
 // runDemo walks the whole inbound flow over real HTTP and shows each exchange.
 func runDemo(in *invocation) error {
+	if len(in.args) > 0 {
+		return in.wrong()
+	}
 	dir, err := os.MkdirTemp("", "mintkeep-demo")
 	if err != nil {
 		return wrap("demo", err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"io"
 	"strings"
@@ -71,8 +70,8 @@ func providerFlags(in *invocation) {
 	for _, f := range providerFields() {
 		in.stringFlag(f.name, "", f.about)
 	}
-	in.stringFlag("preset", "", "take what is known of this `provider`; by default the one called NAME")
-	in.stringFlag("instance", "", "the `host` of a provider that exists many times over (mastodon)")
+	in.stringFlag("preset", "", "with add: take what is known of this `provider`; by default the one called NAME")
+	in.stringFlag("instance", "", "with add: the `host` of a provider that exists many times over (mastodon)")
 	in.stringFlag("options", "", "`JSON` with what few providers need, as the README lists it")
 	in.stringFlag("secret-file", "", "read the secret from this `file` instead of stdin")
 	in.boolFlag("secret", "with set: read a new client secret")
@@ -81,14 +80,12 @@ func providerFlags(in *invocation) {
 
 // changes puts the flags that were given into a provider.
 func (in *invocation) changes(p *keeper.Provider) error {
-	given := make(map[string]bool)
-	in.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	for _, f := range providerFields() {
-		if given[f.name] {
+		if in.given(f.name) {
 			*f.of(p) = *in.strings[f.name]
 		}
 	}
-	if !given["options"] {
+	if !in.given("options") {
 		return nil
 	}
 	p.Options = keeper.Options{}
@@ -219,7 +216,18 @@ func (in *invocation) describe(k *keeper.Keeper, name string) (p keeper.Provider
 	return p, err
 }
 
+// setProvider changes what the flags name. Another issuer is asked for its endpoints.
 func setProvider(in *invocation, k *keeper.Keeper) error {
+	if in.given("preset") || in.given("instance") {
+		return usageError("provider: set does not change preset and instance\nhint: mintkeep provider remove " + in.args[1] + ", and add it anew; or name the URLs")
+	}
+	var at keeper.Provider
+	if in.given("issuer") && !in.given("token-url") {
+		var err error
+		if at, err = k.Discover(in.ctx, *in.strings["issuer"]); err != nil {
+			return err
+		}
+	}
 	var secret keeper.Secret
 	if *in.bools["secret"] || *in.strings["secret-file"] != "" {
 		var err error
@@ -229,6 +237,9 @@ func setProvider(in *invocation, k *keeper.Keeper) error {
 	}
 	return k.SetProvider(in.ctx, in.args[1], func(p *keeper.Provider) error {
 		p.ClientSecret = secret
+		if at.TokenURL != "" {
+			p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL = at.AuthURL, at.TokenURL, at.DeviceURL, at.RevokeURL, at.IntrospectURL
+		}
 		if *in.bools["public"] {
 			p.HasSecret = false
 		}

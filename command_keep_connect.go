@@ -68,7 +68,7 @@ func runConnect(in *invocation) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(in.stdout, "Connected: %s (%s). `mintkeep get %s` prints a token.\n", c.Name, c.Provider, c.Name)
+	_, err = fmt.Fprintf(in.stdout, "Connected: %s (%s). `%s` prints a token.\n", c.Name, c.Provider, c.GetCommand())
 	return err
 }
 

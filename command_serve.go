@@ -9,7 +9,7 @@ import (
 // The long-running modes that a person or systemd starts: serve, fcgi.
 
 func serveFlags(in *invocation) {
-	in.stringFlag("listen", "", "where to listen: `host:port`, for fcgi also unix:/path")
+	in.stringFlag("listen", "", "where to listen: `host:port` or unix:/path")
 	in.stringFlag("socket-mode", "0660", "permissions of the socket file, `octal`")
 }
 
@@ -30,12 +30,25 @@ func (in *invocation) ready(create creation) (*site, error) {
 	return s, nil
 }
 
+// socketMode reads -socket-mode; these verbs have no arguments.
+func (in *invocation) socketMode() (fs.FileMode, error) {
+	mode, err := strconv.ParseUint(*in.strings["socket-mode"], 8, 9)
+	if err != nil || len(in.args) > 0 {
+		return 0, in.wrong()
+	}
+	return fs.FileMode(mode), nil
+}
+
 func runServe(in *invocation) error {
+	mode, err := in.socketMode()
+	if err != nil {
+		return err
+	}
 	s, err := in.ready(never)
 	if err != nil {
 		return err
 	}
-	l, err := listen(in.process, orDefault(*in.strings["listen"], "127.0.0.1:8080"), 0o660)
+	l, err := listen(in.process, orDefault(*in.strings["listen"], "127.0.0.1:8080"), mode)
 	if err != nil {
 		return wrap("serve", err)
 	}
@@ -45,15 +58,15 @@ func runServe(in *invocation) error {
 }
 
 func runFastCGI(in *invocation) error {
-	mode, err := strconv.ParseUint(*in.strings["socket-mode"], 8, 9)
+	mode, err := in.socketMode()
 	if err != nil {
-		return in.wrong()
+		return err
 	}
 	s, err := in.ready(inNewFolder)
 	if err != nil {
 		return err
 	}
-	l, err := listen(in.process, orDefault(*in.strings["listen"], "127.0.0.1:9000"), fs.FileMode(mode))
+	l, err := listen(in.process, orDefault(*in.strings["listen"], "127.0.0.1:9000"), mode)
 	if err != nil {
 		return wrap("fcgi", err)
 	}

@@ -131,7 +131,10 @@ func publicService(host string) bool {
 	return false
 }
 
-func settingFlags(in *invocation) { in.boolFlag("unset", "remove the setting, or the one value of it") }
+func settingFlags(in *invocation) {
+	in.boolFlag("unset", "remove the setting, or the one value of it")
+	in.listFlag("me", "with endpoint: a profile `URL` that gets tokens")
+}
 
 func runSetting(in *invocation) error {
 	c, db, err := in.open()
@@ -159,7 +162,7 @@ func runSetting(in *invocation) error {
 	case len(in.args) == 1:
 		return showSetting(in, c, db, s)
 	case s.name == "endpoint":
-		return trust(in.ctx, db, c, in.args[1:], nil)
+		return trust(in.ctx, db, c, in.args[1:], *in.lists["me"])
 	case s.many:
 		return addSetting(in.ctx, db, s.name, in.args[1])
 	}
@@ -179,6 +182,13 @@ func showSetting(in *invocation, c *config, db *sql.DB, s settingName) error {
 	}
 	if len(values) == 0 && s.standard != "" {
 		values = []string{s.standard}
+	}
+	if in.json {
+		var out [][]string
+		for _, v := range values {
+			out = append(out, []string{s.name, v})
+		}
+		return in.list([]string{"setting", "value"}, out)
 	}
 	for _, v := range values {
 		fmt.Fprintln(in.stdout, v)
@@ -249,7 +259,11 @@ func setSetting(ctx context.Context, db *sql.DB, s settingName, value string) er
 }
 
 func removeSetting(ctx context.Context, db *sql.DB, name, value string) error {
-	r, err := db.ExecContext(ctx, `DELETE FROM settings WHERE setting_name = ? AND setting_value = ?`, name, value)
+	canonical := value
+	if name == "me" || name == "admin" {
+		canonical, _ = endpoint.CanonicalURL(value)
+	}
+	r, err := db.ExecContext(ctx, `DELETE FROM settings WHERE setting_name = ? AND setting_value IN (?, ?)`, name, value, canonical)
 	if err != nil {
 		return wrap("removing "+name, err)
 	}

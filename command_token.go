@@ -13,7 +13,7 @@ import (
 
 func tokenVerbs() []verb {
 	return []verb{
-		{"token", "list | revoke [ID…] [-client URL] [-all] | mint -me URL -client URL -scope WORDS | prune", "the tokens that were issued", tokenFlags, runToken},
+		{"token", "list | revoke [ID…] [-client URL] [-all] [-me URL] | mint -me URL -client URL -scope WORDS | prune", "the tokens that were issued", tokenFlags, runToken},
 		{"server", "add|remove|list [NAME]", "resource servers that may introspect", nil, runServer},
 		{"log", "[-n N]", "what happened, newest last", logFlags, runLog},
 	}
@@ -21,7 +21,7 @@ func tokenVerbs() []verb {
 
 func tokenFlags(in *invocation) {
 	in.stringFlag("client", "", "the app's client_id, a `URL`")
-	in.stringFlag("me", "", "with mint: your profile `URL`")
+	in.stringFlag("me", "", "with mint: your profile `URL`; with revoke: only this person's")
 	in.stringFlag("scope", "", "with mint: the scope, `words` with spaces between")
 	in.boolFlag("all", "with revoke: every token")
 }
@@ -29,8 +29,14 @@ func tokenFlags(in *invocation) {
 func runToken(in *invocation) error {
 	do := map[string]func(*invocation, *endpoint.Server) error{
 		"list": listTokens, "revoke": revokeTokens, "mint": mintToken, "prune": pruneTokens}
-	if len(in.args) == 0 || do[in.args[0]] == nil {
+	uses := map[string][]string{"revoke": {"client", "me", "all"}, "mint": {"client", "me", "scope"}}
+	if len(in.args) == 0 || do[in.args[0]] == nil || in.args[0] != "revoke" && len(in.args) > 1 {
 		return in.wrong()
+	}
+	for _, name := range []string{"client", "me", "scope", "all"} {
+		if in.given(name) && !slices.Contains(uses[in.args[0]], name) {
+			return in.wrong()
+		}
 	}
 	s, done, err := in.server()
 	if err != nil {
@@ -83,29 +89,33 @@ func revokeTokens(in *invocation, s *endpoint.Server) error {
 	}
 	var n int
 	var err error
+	me := *in.strings["me"]
+	if me != "" {
+		if me, err = endpoint.CanonicalURL(me); err != nil {
+			return usageError("-me: " + err.Error())
+		}
+	}
 	switch {
 	case all:
-		n, err = s.RevokeAll(in.ctx, "")
+		n, err = s.RevokeAll(in.ctx, me)
 	case client != "":
-		n, err = s.RevokeClient(in.ctx, "", client)
-	default:
-		for _, id := range ids {
-			if err := s.RevokeID(in.ctx, "", id); err != nil {
-				return err
-			}
+		n, err = s.RevokeClient(in.ctx, me, client)
+	}
+	for _, id := range ids {
+		if err = s.RevokeID(in.ctx, me, id); err != nil {
+			break
 		}
-		n = len(ids)
+		n++
 	}
-	if err != nil {
-		return err
+	if err == nil || n > 0 {
+		fmt.Fprintf(in.stdout, "%d revoked\n", n)
 	}
-	_, err = fmt.Fprintf(in.stdout, "%d revoked\n", n)
 	return err
 }
 
 func mintToken(in *invocation, s *endpoint.Server) error {
 	me, client, scope := *in.strings["me"], *in.strings["client"], *in.strings["scope"]
-	if me == "" || client == "" || scope == "" || len(in.args) > 1 {
+	if me == "" || client == "" || scope == "" {
 		return in.wrong()
 	}
 	secret, err := s.Mint(in.ctx, me, client, scope)

@@ -113,7 +113,10 @@ func (s *Site) journal(ctx context.Context) Finding {
 	}
 	wal := strings.EqualFold(mode, "wal")
 	v, _ := s.Statfs(filepath.Dir(s.Database))
-	do := "remove the line `journal: wal`, then: sqlite3 " + s.Database + " 'PRAGMA journal_mode=DELETE'"
+	do := "sqlite3 " + s.Database + " 'PRAGMA journal_mode=DELETE'"
+	if s.Journal == "wal" {
+		do = "remove the line `journal: wal`, then: " + do
+	}
 	switch {
 	case wal && v.network() != "":
 		return fail(do, "the database keeps a WAL, which %s destroys", v.network())

@@ -5,7 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // What the owner does to tokens and resource servers, from the command line or
@@ -61,9 +64,15 @@ func (s *Server) RevokeID(ctx context.Context, me, id string) error {
 }
 
 // RevokeClient ends everything that a person (all if me is empty) granted to an
-// app, and says how many grants and tokens of php-mintoken's that were.
+// app, and says how many grants and tokens of php-mintoken's that were. With and
+// without the slash behind a host's name is the same app.
 func (s *Server) RevokeClient(ctx context.Context, me, clientID string) (int, error) {
-	return s.revokeGrants(ctx, `AND ? IN ('', me) AND client_id = ?`, `AND ? IN ('', auth_me) AND auth_client_id = ?`, me, clientID)
+	canonical, err := CanonicalURL(clientID)
+	if err != nil {
+		canonical = clientID
+	}
+	return s.revokeGrants(ctx, `AND ? IN ('', me) AND client_id IN (?, ?, ?)`, `AND ? IN ('', auth_me) AND auth_client_id IN (?, ?, ?)`,
+		me, clientID, canonical, strings.TrimSuffix(canonical, "/"))
 }
 
 // RevokeAll ends every grant of a person (of all if me is empty), and says how
@@ -114,8 +123,23 @@ func (s *Server) Mint(ctx context.Context, me, clientID, scope string) (Secret, 
 	if err != nil {
 		return "", fmt.Errorf("minting: %w", err)
 	}
+	if _, err := CanonicalURL(clientID); err != nil {
+		return "", fmt.Errorf("minting: the client: %w", err)
+	}
+	for _, word := range strings.Fields(scope) {
+		if !scopeToken(word) {
+			return "", fmt.Errorf("minting: %q cannot be a scope", word)
+		}
+	}
 	if scope = readScope(scope); scope == "" {
 		return "", errors.New("minting: a token without scope is of no use\nhint: name at least one scope, for example create")
+	}
+	st, err := s.Settings(ctx)
+	if err != nil {
+		return "", err
+	}
+	if !st.Issues(canonical) {
+		return "", fmt.Errorf("minting: no tokens are issued for %s\nhint: mintkeep setting me %s", canonical, canonical)
 	}
 	g := &grant{me: canonical, clientID: clientID, scope: scope, endpoint: byHand}
 	now := s.Now().UTC()
@@ -201,6 +225,9 @@ type ResourceServer struct {
 
 // AddServer registers a resource server and returns its secret, which is not kept.
 func (s *Server) AddServer(ctx context.Context, name string) (Secret, error) {
+	if n := utf8.RuneCountInString(name); n < 1 || n > 100 || strings.TrimSpace(name) != name || strings.ContainsFunc(name, unicode.IsControl) {
+		return "", fmt.Errorf("adding resource server %q: a name has 1 to 100 characters, with no space at its ends", name)
+	}
 	secret := newSecret(prefixServer)
 	now := s.Now().UTC()
 	err := s.write(ctx, func(tx *sql.Tx) error {

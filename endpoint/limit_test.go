@@ -33,6 +33,20 @@ func TestLimit(t *testing.T) {
 	h.redeem(h.code()).want(t, http.StatusOK, "")
 }
 
+// TestLimitOfWrongClock: what was refused while the clock was ahead counts no more
+// once it is right.
+func TestLimitOfWrongClock(t *testing.T) {
+	h := newHouse(t)
+	h.from("203.0.113.7:1234")
+	h.clock.pass(24 * time.Hour)
+	for range 30 {
+		h.redeem("guess").want(t, http.StatusBadRequest, "invalid_grant")
+	}
+	h.redeem("guess").want(t, http.StatusTooManyRequests, "temporarily_unavailable")
+	h.clock.pass(-24 * time.Hour)
+	h.redeem("guess").want(t, http.StatusBadRequest, "invalid_grant")
+}
+
 // TestLimitAddresses: IPv6 is counted by its /64, a proxy's address not at all.
 func TestLimitAddresses(t *testing.T) {
 	h := newHouse(t)

@@ -192,8 +192,8 @@ func (s *Server) limit(q *request) error {
 		return nil
 	}
 	var n int
-	err := s.DB.QueryRowContext(q.ctx(), `SELECT count(*) FROM refusals WHERE address = ? AND refused > ?`,
-		q.address, stamp(q.now.Add(-refusalWindow))).Scan(&n)
+	err := s.DB.QueryRowContext(q.ctx(), `SELECT count(*) FROM refusals WHERE address = ? AND refused > ? AND refused <= ?`,
+		q.address, stamp(q.now.Add(-refusalWindow)), stamp(q.now.Add(time.Minute))).Scan(&n)
 	if err != nil {
 		return fmt.Errorf("counting refusals: %w", err)
 	}

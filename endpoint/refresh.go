@@ -76,6 +76,9 @@ func (s *Server) refresh(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if secret.wellFormed(prefixAccess) {
+		return nil, badGrant("this is an access token; the refresh token was given with it")
+	}
 	if !secret.wellFormed(prefixRefresh) {
 		return nil, badGrant("the refresh token is malformed: it was cut or changed on its way")
 	}

@@ -2,6 +2,7 @@ package endpoint_test
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -28,6 +29,21 @@ func TestRotation(t *testing.T) {
 	if h.events("refreshed") != 1 {
 		t.Error("no event")
 	}
+}
+
+// TestOtherKind: a token in the place of the other is told as that.
+func TestOtherKind(t *testing.T) {
+	h := newHouse(t)
+	access, refresh := h.login()
+	for said, a := range map[string]answer{
+		"this is no access token":  h.verify(refresh).want(t, http.StatusUnauthorized, "invalid_token"),
+		"this is an access token;": h.refresh(access).want(t, http.StatusBadRequest, "invalid_grant"),
+	} {
+		if !strings.HasPrefix(a.text("error_description"), said) {
+			t.Errorf("%s: want %q", a.body, said)
+		}
+	}
+	h.live(access)
 }
 
 // TestGrace: within 30 seconds a rotated token gives the same two strings again,

@@ -32,6 +32,7 @@ type Token struct {
 // Why a token is not accepted.
 var (
 	errMalformed = errors.New("the token is malformed: it was cut or changed on its way")
+	errOtherKind = errors.New("this is no access token, but a secret for another purpose")
 	errUnknown   = errors.New("the token is unknown")
 	errRevoked   = errors.New("the token was revoked")
 	errExpired   = errors.New("the token has expired")
@@ -134,8 +135,8 @@ func (s *Server) lookUp(q *request, secret Secret) (*Token, *Settings, error) {
 		if err != nil || t != nil {
 			return t, st, err
 		}
-	} else {
-		fault = errMalformed
+	} else if fault = errMalformed; secret.wellFormed(prefixRefresh) || secret.wellFormed(prefixServer) || secret.wellFormed(prefixCode) {
+		fault = errOtherKind
 	}
 	st, err := s.Settings(q.ctx())
 	if err != nil {
@@ -191,12 +192,6 @@ func (s *Server) touch(q *request, st *Settings, t *Token, secret Secret, server
 		return
 	}
 	t.LastUse = q.now
-	if server == "" {
-		return
-	}
-	if _, err := s.execBriefly(q.ctx(), `UPDATE resource_servers SET last_use = ? WHERE name = ?`, stamp(q.now), server); err != nil {
-		s.Log.Warn("last use not written", "error", err)
-	}
 }
 
 // execBriefly executes one statement, waiting for a lock no longer than a

@@ -71,7 +71,7 @@ func bearerError(err error) error {
 }
 
 func tokenFault(err error) bool {
-	return errors.Is(err, errMalformed) || errors.Is(err, errUnknown) || errors.Is(err, errRevoked) || errors.Is(err, errExpired) || errors.Is(err, errNotIssued)
+	return errors.Is(err, errMalformed) || errors.Is(err, errOtherKind) || errors.Is(err, errUnknown) || errors.Is(err, errRevoked) || errors.Is(err, errExpired) || errors.Is(err, errNotIssued)
 }
 
 // introspect is RFC 7662. It answers JSON whatever Accept says, with real
@@ -150,12 +150,19 @@ func (s *Server) serverOf(q *request, secret Secret, name string) (string, error
 		return "", nil
 	}
 	var found string
-	err := s.DB.QueryRowContext(q.ctx(), `SELECT name FROM resource_servers WHERE secret_hash = ?`, secret.hash()).Scan(&found)
+	var lastUse sql.NullString
+	err := s.DB.QueryRowContext(q.ctx(), `SELECT name, last_use FROM resource_servers WHERE secret_hash = ?`, secret.hash()).Scan(&found, &lastUse)
 	if errors.Is(err, sql.ErrNoRows) || err == nil && name != "" && name != found {
 		return "", nil
 	}
 	if err != nil {
 		return "", fmt.Errorf("looking up a resource server: %w", err)
+	}
+	if last, _ := parseStamp(lastUse.String); q.now.Sub(last).Abs() < time.Hour {
+		return found, nil
+	}
+	if _, err := s.execBriefly(q.ctx(), `UPDATE resource_servers SET last_use = ? WHERE name = ?`, stamp(q.now), found); err != nil {
+		s.Log.Warn("last use not written", "error", err)
 	}
 	return found, nil
 }

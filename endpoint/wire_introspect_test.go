@@ -75,6 +75,27 @@ func TestIntrospect(t *testing.T) {
 	h.t = t
 }
 
+// TestServerLastUse: each of several servers has a last use of its own, whoever
+// asked for a token first.
+func TestServerLastUse(t *testing.T) {
+	h := newHouse(t)
+	access, _ := h.login()
+	for _, name := range []string{"first", "second"} {
+		h.send(`
+			POST /token/introspect HTTP/1.1
+			Host: {{host}}
+			Authorization: Bearer {{secret}}
+			Content-Type: application/x-www-form-urlencoded
+			Content-Length: {{length}}
+
+			token={{token}}`, map[string]string{"secret": h.server(t, name), "token": access}).want(t, http.StatusOK, "")
+	}
+	all, err := h.Servers(t.Context())
+	if err != nil || len(all) != 2 || all[0].LastUse.IsZero() || all[1].LastUse.IsZero() {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
+
 // server adds a resource server.
 func (h *house) server(t *testing.T, name string) string {
 	t.Helper()

@@ -157,7 +157,7 @@ func (k *Keeper) noteRead(ctx context.Context, a APIKey, c kept) error {
 	now := k.now()
 	var last sql.NullString
 	err := k.DB.QueryRowContext(ctx, `SELECT last_use FROM api_reads WHERE api_key_name = ? AND connection_id = ?`, a.Name, c.ID).Scan(&last)
-	if err == nil && now.Sub(parseTime(last)) < time.Minute {
+	if ago := now.Sub(parseTime(last)); err == nil && ago >= 0 && ago < time.Minute {
 		return nil
 	}
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {

@@ -101,6 +101,15 @@ func (c kept) canRefresh() bool {
 	return c.Kind == KindOAuth2 && (c.refresh.Valid || c.Grant == GrantClientCredentials || c.password.Valid)
 }
 
+// GetCommand is the command that prints a token of the connection.
+func (c Connection) GetCommand() string {
+	s := "mintkeep get " + shellWord(c.Name)
+	if c.User != DefaultUser {
+		s += " -user " + shellWord(c.User)
+	}
+	return s
+}
+
 // reconnect is the command that obtains a new first token.
 func (c Connection) reconnect() string {
 	s := "mintkeep connect " + shellWord(c.Provider)

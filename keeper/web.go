@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"context"
-	"crypto/subtle"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -61,17 +60,25 @@ func (k *Keeper) insertFlow(ctx context.Context, tx *sql.Tx, kind string, secret
 
 type flow struct {
 	Target
-	browser  string
 	verifier sql.NullString
 }
 
-// takeFlow uses a ticket or a state up: it can be had once.
-func (k *Keeper) takeFlow(ctx context.Context, kind string, secret Secret) (flow, error) {
+// takeFlow uses a ticket or a state up: it can be had once, a state only in the
+// browser where it was begun; nothing happens to it elsewhere.
+func (k *Keeper) takeFlow(ctx context.Context, kind string, secret Secret, browser string) (flow, error) {
 	var f flow
-	err := k.DB.QueryRowContext(ctx, `DELETE FROM flows WHERE flow_hash = ? AND kind = ? AND expires > ?
-		RETURNING provider_name, user_id, connection_name, scope, browser_hash, verifier`, hash(secret), kind, text(k.now())).
-		Scan(&f.Provider, &f.User, &f.Name, &f.Scope, &f.browser, &f.verifier)
+	err := k.DB.QueryRowContext(ctx, `DELETE FROM flows WHERE flow_hash = ? AND kind = ? AND expires > ? AND browser_hash = ?
+		RETURNING provider_name, user_id, connection_name, scope, verifier`, hash(secret), kind, text(k.now()), browser).
+		Scan(&f.Provider, &f.User, &f.Name, &f.Scope, &f.verifier)
 	if errors.Is(err, sql.ErrNoRows) {
+		waits := false
+		if err := k.DB.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM flows WHERE flow_hash = ? AND kind = ? AND expires > ?)`,
+			hash(secret), kind, text(k.now())).Scan(&waits); err != nil {
+			return f, err
+		}
+		if waits {
+			return f, &apiError{status: http.StatusForbidden, code: "access_denied", desc: "this connection was begun in another browser"}
+		}
 		return f, &Fault{Kind: ErrExpired, What: "this link was used already, or is older than 10 minutes",
 			Hint: "start again: `mintkeep connect -web`, or the owner's page"}
 	}
@@ -87,7 +94,7 @@ func (k *Keeper) connectPage(w http.ResponseWriter, r *http.Request, q url.Value
 		if !wellFormed("mkt_", ticket) {
 			return &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: "this link is damaged"}
 		}
-		f, err := k.takeFlow(r.Context(), "ticket", ticket)
+		f, err := k.takeFlow(r.Context(), "ticket", ticket, "")
 		if err != nil {
 			return err
 		}
@@ -165,13 +172,13 @@ func (k *Keeper) callbackPage(w http.ResponseWriter, r *http.Request, q url.Valu
 	if !wellFormed("mks_", state) {
 		return &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: "this answer has no usable state"}
 	}
-	f, err := k.takeFlow(r.Context(), "code", state)
+	browser := ""
+	if cookie, err := r.Cookie(cookieName(state)); err == nil {
+		browser = hash(Secret(cookie.Value))
+	}
+	f, err := k.takeFlow(r.Context(), "code", state, browser)
 	if err != nil {
 		return err
-	}
-	cookie, err := r.Cookie(cookieName(state))
-	if err != nil || subtle.ConstantTimeCompare([]byte(hash(Secret(cookie.Value))), []byte(f.browser)) != 1 {
-		return &apiError{status: http.StatusForbidden, code: "access_denied", desc: "this connection was begun in another browser"}
 	}
 	http.SetCookie(w, k.cookie(state, "", -1))
 	ctx := context.WithoutCancel(r.Context())

@@ -88,4 +88,8 @@ func TestConnectGuards(t *testing.T) {
 	check(t, err)
 	_ = other.Body.Close()
 	equal(t, "another browser", other.StatusCode, 403)
+	own, err := browser.Get(res.Header.Get("Location"))
+	check(t, err)
+	_ = own.Body.Close()
+	equal(t, "the browser where it was begun, after that", own.StatusCode, 200)
 }

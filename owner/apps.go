@@ -237,7 +237,7 @@ func (p *Pages) makeToken(q *request) (*reply, error) {
 	fault := ""
 	switch {
 	case !isAddress(client):
-		fault = "the program needs an address that begins with https://"
+		fault = "the program needs an address that begins with https:// and has at most 255 characters"
 	case scope == "":
 		fault = "tick at least one thing that it may do"
 	case !q.st.Issues(me):

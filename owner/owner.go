@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -241,7 +242,7 @@ func (q *request) parse() error {
 	q.form = make(map[string]string, len(values))
 	for name, v := range values {
 		if len(v) > 1 && name != "scope" {
-			return badRequest("a field was sent more than once")
+			return badRequest("the field " + strconv.Quote(name) + " was sent more than once")
 		}
 		q.form[name] = strings.TrimSpace(strings.Join(v, " "))
 		if !utf8.ValidString(q.form[name]) || strings.ContainsFunc(q.form[name], func(r rune) bool { return r < 0x20 || r == 0x7f }) {

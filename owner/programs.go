@@ -1,6 +1,7 @@
 package owner
 
 import (
+	"net/http"
 	"unicode/utf8"
 
 	"mintkeep/endpoint"
@@ -108,7 +109,7 @@ func (p *Pages) changePrograms(q *request) (*reply, error) {
 			para(text("Send it as "), code("Authorization: Bearer …"), text(" to "), code(p.In.URL+"/keep/token?name=…"))), nil
 	case "remove server":
 		if !p.hasServer(q, name) {
-			return nil, notFound()
+			return nil, &endpoint.Error{Status: http.StatusNotFound, Description: "there is no server of this name"}
 		}
 		return p.backTo("programs", p.In.RemoveServer(ctx, name))
 	case "remove key":
