@@ -54,7 +54,9 @@ func finish(w *cgiWriter, stdout io.Writer, body io.Reader) int {
 	if err := w.send(stdout); err != nil {
 		return 1
 	}
-	io.Copy(io.Discard, io.LimitReader(body, 100<<20)) // as much as net/http/fcgi
+	if body != http.NoBody {
+		io.Copy(io.Discard, io.LimitReader(body, 100<<20)) // as much as net/http/fcgi
+	}
 	return 0
 }
 

@@ -197,6 +197,9 @@ func (h *host) unread(t *testing.T, token string) {
 			}
 			b, err := io.ReadAll(resp.Body)
 			resp.Body.Close()
+			if c.method == "GET" && resp.StatusCode == 400 && strings.HasPrefix(resp.Header.Get("Server"), "lighttpd") {
+				continue // it passes no such request on
+			}
 			if err != nil || resp.StatusCode != c.status || !json.Valid(b) {
 				t.Errorf("%s %s with %d bytes: %d %q, %v; want %d", c.method, c.below, size, resp.StatusCode, b, err, c.status)
 			}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // KeySource is where the sealing keys come from.
@@ -220,11 +221,24 @@ func createKeys(path string, keys []key) error {
 	for _, k := range keys {
 		text += base64.RawURLEncoding.EncodeToString(k.raw[:]) + "\n"
 	}
+	giveToOwner(f, filepath.Dir(path))
 	_, err = f.WriteString(text)
 	if err == nil {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
+}
+
+// giveToOwner gives what root makes to whom the folder belongs, as SQLite does
+// with its journals: a service of that user is to read it.
+func giveToOwner(f *os.File, folder string) {
+	info, err := os.Stat(folder)
+	if err != nil || os.Geteuid() != 0 {
+		return
+	}
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		_ = f.Chown(int(owner.Uid), int(owner.Gid)) // else who cannot read it is told so
+	}
 }
 
 func syncFolder(path string) error {
