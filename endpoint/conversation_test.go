@@ -121,14 +121,15 @@ func (h *house) sendRaw(raw string) answer {
 func (h *house) decent(raw string, a answer) {
 	h.t.Helper()
 	problem := func(format string, args ...any) { h.t.Helper(); h.t.Errorf(format+" in %+v", append(args, a)...) }
-	if a.header.Get("Access-Control-Allow-Origin") != "*" && a.status != http.StatusNotFound {
-		problem("no CORS")
+	kind := a.header.Get("Content-Type")
+	page := strings.HasPrefix(kind, "text/html")
+	if allowed := a.header.Get("Access-Control-Allow-Origin"); page != (allowed == "") && a.status != http.StatusNotFound {
+		problem("CORS %q", allowed)
 	}
 	if a.status == http.StatusNoContent {
 		return
 	}
-	kind := a.header.Get("Content-Type")
-	if strings.HasPrefix(kind, "text/html") && a.status == http.StatusOK {
+	if page && a.status == http.StatusOK {
 		return
 	}
 	if kind != "application/json" && kind != "application/x-www-form-urlencoded" {

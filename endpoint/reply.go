@@ -126,6 +126,10 @@ func (p *reply) write(w http.ResponseWriter, headOnly bool) {
 	if p.contentType != "" {
 		h.Set("Content-Type", p.contentType)
 	}
+	if strings.HasPrefix(p.contentType, "text/html") { // other sites' scripts have no business with pages
+		h.Del("Access-Control-Allow-Origin")
+		h.Del("Access-Control-Expose-Headers")
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	for name, value := range p.header {
