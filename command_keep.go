@@ -222,7 +222,7 @@ func setProvider(in *invocation, k *keeper.Keeper) error {
 		return usageError("provider: set does not change preset and instance\nhint: mintkeep provider remove " + in.args[1] + ", and add it anew; or name the URLs")
 	}
 	var at keeper.Provider
-	if in.given("issuer") && !in.given("token-url") {
+	if *in.strings["issuer"] != "" && !in.given("token-url") {
 		var err error
 		if at, err = k.Discover(in.ctx, *in.strings["issuer"]); err != nil {
 			return err

@@ -41,8 +41,6 @@ func runConnections(in *invocation) error {
 		if err := k.CheckKey(in.ctx); err != nil {
 			return wrap("connections", err)
 		}
-	}
-	if *in.bools["check"] {
 		all = troubled
 	}
 	var rows [][]string

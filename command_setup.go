@@ -55,6 +55,8 @@ func runEndpoint(in *invocation) error {
 	}
 	defer db.Close()
 	switch {
+	case in.given("me") && !(len(in.args) == 2 && in.args[0] == "add"):
+		return in.wrong()
 	case len(in.args) == 2 && in.args[0] == "add":
 		return trust(in.ctx, db, c, in.args[1:], *in.lists["me"])
 	case len(in.args) == 2 && in.args[0] == "remove":
@@ -152,6 +154,9 @@ func runSetting(in *invocation) error {
 	s, err := findSetting(in.args[0])
 	if err != nil {
 		return usageError("setting: " + err.Error())
+	}
+	if in.given("me") && (unset || s.name != "endpoint") {
+		return in.wrong()
 	}
 	switch {
 	case unset && len(in.args) == 2:

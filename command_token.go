@@ -90,7 +90,7 @@ func revokeTokens(in *invocation, s *endpoint.Server) error {
 	var n int
 	var err error
 	me := *in.strings["me"]
-	if me != "" {
+	if in.given("me") {
 		if me, err = endpoint.CanonicalURL(me); err != nil {
 			return usageError("-me: " + err.Error())
 		}

@@ -158,7 +158,7 @@ func faultsOfFiles() []planted {
 		{"folder of another user", func(b *sickbed) {
 			b.needRoot()
 			b.must(errors.Join(os.Chmod(b.data, 0o777), os.Chown(b.data, 65534, 65534)))
-		}, doctor.Fail, "can replace files", "to user 0"},
+		}, doctor.Fail, "can replace files", "chmod 700"},
 		{"folder 0777", func(b *sickbed) { b.must(os.Chmod(b.data, 0o777)) }, doctor.Fail, "can replace files", "chmod 700"},
 		{"wrong owner", func(b *sickbed) {
 			b.needRoot()

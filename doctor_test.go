@@ -213,6 +213,11 @@ func TestCheckPage(t *testing.T) {
 	if _, text := b.check(); !strings.Contains(text, "fail  there is nothing at "+b.config["url"]) || strings.Contains(text, "/revoke") {
 		t.Errorf("not the one finding about the address in\n%s", text)
 	}
+	b.config["url"] = b.base + "/check"
+	b.build()
+	if status, text := b.check(); status == http.StatusOK {
+		t.Errorf("a page that asks itself: %d\n%s", status, text)
+	}
 	b.write(b.script, "#!"+b.bin+" cgi\ndatabase: "+b.database+"\nurl: example.com\n", 0o755)
 	if status, text := b.check(); status != http.StatusOK || !strings.HasPrefix(text, "fail  "+b.script+", line 3: ") {
 		t.Errorf("the fault of the configuration is not shown: %d\n%s", status, text)

@@ -25,7 +25,7 @@ func (s *site) checkAsked(r *http.Request, c *config) bool {
 	}
 	if u, err := url.Parse(c.url); c.url != "" && err == nil {
 		base := strings.TrimSuffix(u.Path, "/")
-		if strings.HasPrefix(p, base+"/") && p != base+"/check" {
+		if p == base || strings.HasPrefix(p, base+"/") && p != base+"/check" {
 			return false
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"mintkeep/keeper"
 )
 
 // A creation says who may make a missing database (interface 2).
@@ -50,34 +52,20 @@ func createDatabase(ctx context.Context, c *config, now time.Time) error {
 		return err
 	}
 	defer os.Remove(temp)
+	keeper.GiveToOwner(f)
 	db := sql.OpenDB(&patientConnector{dsn: dsn(&config{database: temp}, false)})
 	db.SetMaxOpenConns(1)
 	if err := errors.Join(f.Close(), upgrade(ctx, db, now, true), db.Close()); err != nil {
 		return err
 	}
 	err = os.Link(temp, c.database)
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		err = copyNew(temp, c.database) // a file system without links
+	if err == nil {
+		return nil
 	}
-	if errors.Is(err, fs.ErrExist) {
-		_, err = os.Stat(c.database) // another process was faster; or a link into nowhere
+	if _, there := os.Lstat(c.database); errors.Is(there, fs.ErrNotExist) {
+		return os.Rename(temp, c.database) // a file system without links
 	}
-	return err
-}
-
-func copyNew(from, to string) error {
-	data, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		os.Remove(to)
-	}
+	_, err = os.Stat(c.database) // another process was faster; or a link into nowhere
 	return err
 }
 

@@ -247,10 +247,15 @@ func inDocumentRoot(c *config, roots ...string) error {
 		return nil
 	}
 	for _, root := range roots {
+		if shown := shownFolder(root); shown != root {
+			roots = append(roots, shown)
+		}
+	}
+	for _, root := range roots {
 		if root == "" || root == "/" {
 			continue
 		}
-		root = shownFolder(root)
+		root = filepath.Clean(root)
 		realRoot, realDirs := realPath(root), make(map[string]string)
 		for _, file := range []struct{ key, path string }{{"database", c.database}, {"key_file", c.keyFile}, {"errorlog", c.errorLog}} {
 			dir := filepath.Dir(file.path)
@@ -260,7 +265,7 @@ func inDocumentRoot(c *config, roots ...string) error {
 			if file.path == "" || !below(root, dir) && !below(realRoot, realDirs[dir]) && !(isLink(file.path) && below(realRoot, realPath(file.path))) {
 				continue
 			}
-			better := filepath.Join(filepath.Dir(root), "mintkeep", filepath.Base(file.path))
+			better := filepath.Join(filepath.Dir(shownFolder(root)), "mintkeep", filepath.Base(file.path))
 			return fmt.Errorf("%s lies below %s, from where the web server may hand it to anybody\nhint: move it, for example to `%s: %s`", file.path, root, file.key, better)
 		}
 	}

@@ -42,16 +42,12 @@ func beside(root string) string {
 	return filepath.Join(filepath.Dir(filepath.Clean(root)), "mintkeep.conf")
 }
 
-// shownFolder is the topmost folder around a document root that, by its name, is
-// one as well: a second domain's often lies inside the first one's.
+// shownFolder is the topmost folder around a document root that is called
+// public_html: a second domain's document root often lies inside the first one's.
 func shownFolder(root string) string {
-	if root == "" {
-		return ""
-	}
-	shown := filepath.Clean(root)
-	for dir := shown; len(dir) > 1; dir = filepath.Dir(dir) {
-		switch name := filepath.Base(dir); {
-		case name == "public_html", name == "htdocs", name == "httpdocs", name == "www" && strings.HasPrefix(dir, "/home"):
+	shown := root
+	for dir := filepath.Clean(root); len(dir) > 1; dir = filepath.Dir(dir) {
+		if filepath.Base(dir) == "public_html" {
 			shown = dir
 		}
 	}

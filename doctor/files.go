@@ -72,7 +72,7 @@ func (s *Site) folderMode(context.Context) Finding {
 
 // closeTo is how a file or folder is closed to others without closing out this process.
 func (s *Site) closeTo(info fs.FileInfo, mode, path string) string {
-	if uid, known := s.Owner(info); known && uid != s.UID {
+	if uid, known := s.Owner(info); known && uid != s.UID && s.UID != 0 {
 		return fmt.Sprintf("give %s to user %d, who runs this, and then chmod %s; if you cannot, ask the host for suexec", path, s.UID, mode)
 	}
 	return "chmod " + mode + " " + path
@@ -188,7 +188,7 @@ func (s *Site) keyFile(ctx context.Context) Finding {
 	if !exists {
 		return Finding{}
 	}
-	return ok("the key file opens what is kept, and only its owner can open the key file")
+	return ok("the sealing key is that of the database, and only its owner can open the key file")
 }
 
 // errorLog tries to open the log as the program does, but does not create it:

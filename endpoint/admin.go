@@ -67,12 +67,13 @@ func (s *Server) RevokeID(ctx context.Context, me, id string) error {
 // app, and says how many grants and tokens of php-mintoken's that were. With and
 // without the slash behind a host's name is the same app.
 func (s *Server) RevokeClient(ctx context.Context, me, clientID string) (int, error) {
-	canonical, err := CanonicalURL(clientID)
-	if err != nil {
-		canonical = clientID
+	canonical, bare := clientID, clientID
+	if u, err := parseClientID(clientID); err == nil && (u.Path == "" || u.Path == "/") && u.RawQuery == "" {
+		bare = u.Scheme + "://" + strings.ToLower(u.Host)
+		canonical = bare + "/"
 	}
 	return s.revokeGrants(ctx, `AND ? IN ('', me) AND client_id IN (?, ?, ?)`, `AND ? IN ('', auth_me) AND auth_client_id IN (?, ?, ?)`,
-		me, clientID, canonical, strings.TrimSuffix(canonical, "/"))
+		me, clientID, canonical, bare)
 }
 
 // RevokeAll ends every grant of a person (of all if me is empty), and says how
@@ -123,7 +124,10 @@ func (s *Server) Mint(ctx context.Context, me, clientID, scope string) (Secret, 
 	if err != nil {
 		return "", fmt.Errorf("minting: %w", err)
 	}
-	if _, err := CanonicalURL(clientID); err != nil {
+	if _, err := parseClientID(clientID); err != nil {
+		return "", fmt.Errorf("minting: %q is no client: %w", clientID, err)
+	}
+	if clientID, err = CanonicalURL(clientID); err != nil {
 		return "", fmt.Errorf("minting: the client: %w", err)
 	}
 	for _, word := range strings.Fields(scope) {

@@ -221,7 +221,7 @@ func createKeys(path string, keys []key) error {
 	for _, k := range keys {
 		text += base64.RawURLEncoding.EncodeToString(k.raw[:]) + "\n"
 	}
-	giveToOwner(f, filepath.Dir(path))
+	GiveToOwner(f)
 	_, err = f.WriteString(text)
 	if err == nil {
 		err = f.Sync()
@@ -229,15 +229,15 @@ func createKeys(path string, keys []key) error {
 	return errors.Join(err, f.Close())
 }
 
-// giveToOwner gives what root makes to whom the folder belongs, as SQLite does
-// with its journals: a service of that user is to read it.
-func giveToOwner(f *os.File, folder string) {
-	info, err := os.Stat(folder)
+// GiveToOwner gives a file that root makes to whom its folder belongs, as SQLite
+// does with its journals: a service of that user is to open it.
+func GiveToOwner(f *os.File) {
+	folder, err := os.Stat(filepath.Dir(f.Name()))
 	if err != nil || os.Geteuid() != 0 {
 		return
 	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-		_ = f.Chown(int(owner.Uid), int(owner.Gid)) // else who cannot read it is told so
+	if owner, ok := folder.Sys().(*syscall.Stat_t); ok {
+		_ = f.Chown(int(owner.Uid), int(owner.Gid)) // else who cannot open it is told so
 	}
 }
 

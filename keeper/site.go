@@ -86,7 +86,10 @@ func (p Provider) scopeWords(scope string) string {
 // Connect Discovery 1.0 section 4. The issuer in it must be the one asked for
 // (RFC 8414 section 3.3), and every endpoint https (or loopback).
 func (k *Keeper) Discover(ctx context.Context, issuer string) (Provider, error) {
-	if err := checkURL(issuer); err != nil || issuer == "" {
+	if issuer == "" {
+		return Provider{}, refuse("discovering: there is no issuer", "")
+	}
+	if err := checkURL(issuer); err != nil {
 		return Provider{}, fmt.Errorf("discovering %q: %w", issuer, err)
 	}
 	var first error

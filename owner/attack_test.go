@@ -88,7 +88,9 @@ const script = `"'><script>alert(1)</script><img src=x onerror=alert(1)>`
 func TestStoredScript(t *testing.T) {
 	h := newHouse(t)
 	h.keeping()
-	h.mint(jane, app+script, "create "+`<script>x</script>`)
+	h.mint(jane, app, "create "+`<script>x</script>`)
+	h.exec(`UPDATE grants SET client_id = ?`, app+script)
+	h.exec(`UPDATE tokens SET auth_client_id = ?`, app+script)
 	h.exec(`INSERT INTO pages VALUES ('client', ?, ?, '2099-01-01 00:00:00', '2099-01-01 00:00:00')`, app+script, script)
 	h.exec(`UPDATE tokens SET last_server = ?, auth_me = ?`, script, jane+script)
 	h.exec(`INSERT INTO events (at, event, me, client_id, detail) VALUES ('2026-07-01 12:00:00', ?1, ?1, ?1, ?1), ('2026-07-01 12:00:00', 'replay', ?1, ?1, ?1)`, script)
