@@ -292,6 +292,15 @@ func TestBackup(t *testing.T) {
 		out, err := exec.Command(b.bin, "backup", to, "-db", b.database).CombinedOutput()
 		return string(out), err
 	}
+	if out, err := run(); err != nil || out != "" {
+		t.Fatalf("there is no key to speak of: %v: %s", err, out)
+	}
+	if out, err := exec.Command(b.bin, "key", "new", "-db", b.database).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := os.Remove(to); err != nil {
+		t.Fatal(err)
+	}
 	if out, err := run(); err != nil || !strings.Contains(out, "mintkeep.key") {
 		t.Fatalf("%v: %s", err, out)
 	}
