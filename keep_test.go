@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -312,6 +313,30 @@ func TestKeepKilled(t *testing.T) {
 					t.Errorf("status %d, %q, %q", status, out, said)
 				}
 			})
+		}
+	}
+}
+
+// What root makes with a verb belongs to the service whose folder it lies in.
+func TestRootMakesForTheService(t *testing.T) {
+	if os.Geteuid() != 0 {
+		missing(t, "root", "run the tests as root: a folder is given to another user")
+	}
+	const service = 65534
+	k := &keepSite{t: t, bin: compiled(t), dir: t.TempDir()}
+	if err := os.Chown(k.dir, service, service); err != nil {
+		t.Fatal(err)
+	}
+	k.ok("", "init", "https://you.example/auth/")
+	k.ok("sk-x\n", "connect", "openai")
+	k.ok("", "key", "rotate")
+	for _, name := range []string{"tokens.db", "mintkeep.key"} {
+		info, err := os.Stat(k.path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != service || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s belongs to user %d, mode %04o", name, owner.Uid, info.Mode().Perm())
 		}
 	}
 }

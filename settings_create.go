@@ -63,7 +63,7 @@ func createDatabase(ctx context.Context, c *config, now time.Time) error {
 		return nil
 	}
 	if _, there := os.Lstat(c.database); errors.Is(there, fs.ErrNotExist) {
-		return os.Rename(temp, c.database) // a file system without links
+		return os.Rename(temp, c.database) // a file system without links: of two at once, the later stays
 	}
 	_, err = os.Stat(c.database) // another process was faster; or a link into nowhere
 	return err
@@ -87,8 +87,7 @@ func mayNotCreate(c *config, create creation) string {
 		return "; or correct the line `database:`, or create the folder " + dir
 	}
 	for _, e := range entries {
-		switch name := e.Name(); {
-		case name[0] != '.' && name != filepath.Base(c.errorLog) && name != "check":
+		if name := e.Name(); name[0] != '.' && name != filepath.Base(c.errorLog) && name != "check" {
 			return "; or correct the line `database:`: a new database is only made in an empty folder, and " + dir + " holds " + name
 		}
 	}
