@@ -81,6 +81,23 @@ func (t *Target) defaults(s site) error {
 	return nil
 }
 
+// aim fills the target of a new connection in. A name leads to one provider: the
+// token that is kept under it would be lost.
+func (k *Keeper) aim(ctx context.Context, s site, t *Target) error {
+	if err := t.defaults(s); err != nil {
+		return err
+	}
+	c, err := k.load(ctx, k.DB, t.User, t.Name)
+	if errors.Is(err, ErrUnknown) || err == nil && c.Provider == t.Provider {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return &Fault{Kind: ErrExists, What: fmt.Sprintf("connection %q of user %q is one to %s", t.Name, t.User, c.Provider),
+		Hint: "choose another name (-as), or first: mintkeep forget " + shellWord(t.Name)}
+}
+
 // DefaultGrant is the best that a provider can do for a person at a terminal:
 // a browser beats a device code, which beats what needs no person.
 func (p Provider) DefaultGrant() string {
@@ -108,7 +125,7 @@ func (k *Keeper) Connect(ctx context.Context, t Target, grant string, ask Ask) (
 	if err != nil {
 		return Connection{}, err
 	}
-	if err := t.defaults(s); err != nil {
+	if err := k.aim(ctx, s, &t); err != nil {
 		return Connection{}, err
 	}
 	if grant == "" {

@@ -29,7 +29,7 @@ func (k *Keeper) Ticket(ctx context.Context, t Target) (link Secret, err error) 
 	if err != nil {
 		return "", err
 	}
-	if err := t.defaults(s); err != nil {
+	if err := k.aim(ctx, s, &t); err != nil {
 		return "", err
 	}
 	if s.AuthURL == "" {
@@ -112,7 +112,7 @@ func (k *Keeper) connectPage(w http.ResponseWriter, r *http.Request, q url.Value
 	if err != nil {
 		return err
 	}
-	if err := t.defaults(s); err != nil {
+	if err := k.aim(r.Context(), s, &t); err != nil {
 		return err
 	}
 	if s.AuthURL == "" {
