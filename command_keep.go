@@ -88,7 +88,6 @@ func (in *invocation) changes(p *keeper.Provider) error {
 	if !in.given("options") {
 		return nil
 	}
-	p.Options = keeper.Options{}
 	d := json.NewDecoder(strings.NewReader(*in.strings["options"]))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p.Options); err != nil {
@@ -189,9 +188,12 @@ func (in *invocation) redirect(k *keeper.Keeper) string {
 
 func (in *invocation) describe(k *keeper.Keeper, name string) (p keeper.Provider, err error) {
 	preset, issuer := *in.strings["preset"], *in.strings["issuer"]
-	if preset == "" && issuer == "" && *in.strings["token-url"] == "" && *in.strings["options"] == "" {
-		if _, err := keeper.FindPreset(name); err == nil {
-			preset = name
+	bare := *in.strings["token-url"] == "" && *in.strings["options"] == ""
+	if preset == "" && issuer == "" {
+		if known, err := keeper.FindPreset(name); err == nil && (bare || !known.AsksInstance) {
+			preset = name // what other flags name is changed in it
+		} else if !bare {
+			// they say where it is
 		} else if issuer, err = in.ask("Issuer URL", "issuer (or -preset, -auth-url, -token-url)"); err != nil {
 			return p, err
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func connectFlags(in *invocation) {
 }
 
 func runConnect(in *invocation) error {
-	if len(in.args) > 1 {
+	if len(in.args) > 1 || *in.bools["web"] && !slices.Contains([]string{"", keeper.GrantCode}, *in.strings["grant"]) {
 		return in.wrong()
 	}
 	k, done, err := in.keeper()
@@ -76,6 +77,11 @@ func runConnect(in *invocation) error {
 // or somebody can be asked.
 func (in *invocation) known(k *keeper.Keeper, name string) error {
 	_, err := k.Provider(in.ctx, name)
+	for _, flag := range []string{"issuer", "auth-url", "token-url", "device-url", "revoke-url", "introspect-url", "client-id", "auth-style", "preset", "instance", "options", "public"} {
+		if err == nil && in.given(flag) {
+			return usageError("connect: " + name + " is registered already, so -" + flag + " would change nothing\nhint: mintkeep provider set " + name)
+		}
+	}
 	if !errors.Is(err, keeper.ErrUnknown) {
 		return err
 	}

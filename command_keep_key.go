@@ -23,6 +23,9 @@ func runAPIKey(in *invocation) error {
 	defer done()
 	switch {
 	case len(in.args) == 2 && in.args[0] == "add":
+		if err := in.ensureKey(k); err != nil { // without it, nothing is answered
+			return err
+		}
 		secret, err := k.AddAPIKey(in.ctx, keeper.APIKey{Name: in.args[1], User: *in.strings["user"],
 			Provider: *in.strings["provider"], Write: *in.bools["write"]})
 		if err != nil {

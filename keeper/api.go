@@ -139,7 +139,7 @@ func (k *Keeper) find(r *http.Request, path []string) (do call, write bool, err 
 func (k *Keeper) caller(r *http.Request) (APIKey, error) {
 	given := []string{}
 	for _, h := range r.Header.Values("Authorization") {
-		if scheme, token, _ := strings.Cut(h, " "); strings.EqualFold(scheme, "Bearer") {
+		if scheme, token, _ := strings.Cut(h, " "); strings.EqualFold(scheme, "Bearer") && strings.TrimSpace(token) != "" {
 			given = append(given, strings.TrimSpace(token))
 		}
 	}

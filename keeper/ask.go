@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // reply is a JSON object (or form) from a provider.
@@ -124,12 +124,12 @@ func (k *Keeper) send(ctx context.Context, req *http.Request, secrets []string) 
 	req.Header.Set("Accept", "application/json")
 	res, err := k.client().Do(req.WithContext(ctx))
 	if err != nil {
-		return nil, fmt.Errorf("asking the provider: %w", err)
+		return nil, notReached(err, secrets)
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	if err != nil {
-		return nil, fmt.Errorf("asking the provider: reading its answer: %w", err)
+		return nil, notReached(err, secrets)
 	}
 	r, parsed := parseReply(res.Header.Get("Content-Type"), body)
 	code, _ := r["error"].(string)
@@ -142,6 +142,25 @@ func (k *Keeper) send(ctx context.Context, req *http.Request, secrets []string) 
 	}
 	return r, nil
 }
+
+// notReached is an error on the way, which may quote what a provider wrote.
+func notReached(err error, secrets []string) error {
+	said := err
+	if outer := (*url.Error)(nil); errors.As(err, &outer) {
+		said = outer.Err // without the address
+	}
+	return &unreached{blot(said.Error(), secrets), err}
+}
+
+type unreached struct {
+	said  string
+	cause error
+}
+
+func (e *unreached) Error() string { return "asking the provider: " + e.said }
+
+// Unwrap is the cause, for errors.Is and As; it is not for printing.
+func (e *unreached) Unwrap() error { return e.cause }
 
 func parseReply(contentType string, body []byte) (reply, bool) {
 	media, _, _ := mime.ParseMediaType(contentType)
@@ -172,16 +191,18 @@ func (k *Keeper) retryAfter(s string) time.Duration {
 	return 0
 }
 
-// blot makes a provider's words fit for a log line: short, one line, and
-// without the secrets that it was just sent.
+// blot makes a provider's words fit for a log line: short, one line, nothing that
+// steers a terminal, and without the secrets that it was just sent.
 func blot(s string, secrets []string) string {
 	for _, secret := range secrets {
 		if len(secret) > 3 {
-			s = strings.ReplaceAll(s, secret, hidden)
+			for _, spelling := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+				s = strings.ReplaceAll(s, spelling, hidden)
+			}
 		}
 	}
 	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if steers(r) {
 			return ' '
 		}
 		return r
@@ -191,6 +212,10 @@ func blot(s string, secrets []string) string {
 	}
 	return s
 }
+
+// steers reports whether a character does something to a terminal or to the
+// direction of the text around it.
+func steers(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
 
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(s, "\n")
@@ -230,6 +255,7 @@ func (k *Keeper) post(ctx context.Context, s site, to string, form url.Values) (
 	}
 	if header {
 		req.SetBasicAuth(url.QueryEscape(s.ClientID), url.QueryEscape(string(s.ClientSecret)))
+		secrets = append(secrets, strings.TrimPrefix(req.Header.Get("Authorization"), "Basic "))
 	}
 	return k.send(ctx, req, secrets)
 }
@@ -254,6 +280,12 @@ func jsonRequest(to string, body any) (*http.Request, error) {
 	return req, err
 }
 
+// sendable reports whether a token is one of RFC 6749 appendix A.12: with a line
+// break in it, it would be more than one header.
+func sendable(s Secret) bool {
+	return !strings.ContainsFunc(string(s), func(r rune) bool { return r < ' ' || r > '~' })
+}
+
 // askToken is the one token request; grants differ in their form alone.
 func (k *Keeper) askToken(ctx context.Context, s site, form url.Values) (answer, error) {
 	sent := k.now()
@@ -265,6 +297,9 @@ func (k *Keeper) askToken(ctx context.Context, s site, form url.Values) (answer,
 		tokenType: r.text("token_type"), scope: NormalScope(r.text("scope"))}
 	if a.access == "" {
 		return a, &providerError{status: http.StatusOK, desc: "no access_token in the answer"}
+	}
+	if !sendable(a.access) {
+		return a, &providerError{status: http.StatusOK, desc: "an access_token that no header can carry"}
 	}
 	if a.tokenType == "" || strings.EqualFold(a.tokenType, "bearer") {
 		a.tokenType = "Bearer"

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -54,7 +55,7 @@ type Connection struct {
 type kept struct {
 	Connection
 	tokenType, tokenField string
-	requested             string
+	requested, standard   string // scope asked for, and what the provider is asked for if nothing is said
 	clientID              string
 	username              string
 	generation            int64
@@ -67,7 +68,8 @@ type kept struct {
 const keptColumns = `connection_id, user_id, connection_name, provider_name, grant_type, token_kind, connections.scope, scopes,
 	expires, refresh_expires, state, failures, retry_after, last_error, recovered, connections.created, connections.updated, refreshed, last_use,
 	token_type, token_field, requested_scope, connections.client_id, username, generation, lease_until,
-	connections.client_secret, access_token, refresh_token, previous_refresh_token, password, extra`
+	connections.client_secret, access_token, refresh_token, previous_refresh_token, password, extra,
+	coalesce((SELECT p.scope FROM providers p WHERE p.provider_name = connections.provider_name), '')`
 
 func (k *Keeper) scanKept(scan func(...any) error) (kept, error) {
 	var c kept
@@ -75,7 +77,7 @@ func (k *Keeper) scanKept(scan func(...any) error) (kept, error) {
 	err := scan(&c.ID, &c.User, &c.Name, &c.Provider, &c.Grant, &c.Kind, &c.Scope, &scopes,
 		&expires, &refreshExpires, &c.rowState, &c.Failures, &retry, &c.LastError, &recovered, &created, &updated, &refreshed, &used,
 		&c.tokenType, &c.tokenField, &c.requested, &c.clientID, &c.username, &c.generation, &lease,
-		&c.clientSecret, &c.access, &c.refresh, &c.previous, &c.password, &c.extra)
+		&c.clientSecret, &c.access, &c.refresh, &c.previous, &c.password, &c.extra, &c.standard)
 	if err != nil {
 		return c, err
 	}
@@ -90,10 +92,13 @@ func (k *Keeper) scanKept(scan func(...any) error) (kept, error) {
 	if at := parseTime(recovered); c.State == StateOK && !at.IsZero() && k.now().Sub(at) < 24*time.Hour {
 		c.State = StateRecovered
 	}
+	c.Refreshable = c.canRefresh()
+	if c.rowState == StateOK && !c.Refreshable && !c.Expires.IsZero() && !c.Expires.After(k.now()) {
+		c.State, c.LastError = StateDead, "it has expired and cannot be refreshed"
+	}
 	if c.State == StateDead || c.State == StateForgetting {
 		c.Reconnect = c.reconnect()
 	}
-	c.Refreshable = c.canRefresh()
 	return c, nil
 }
 
@@ -110,14 +115,24 @@ func (c Connection) GetCommand() string {
 	return s
 }
 
-// reconnect is the command that obtains a new first token.
-func (c Connection) reconnect() string {
+// reconnect is the command that obtains a new first token, of the same kind and scope.
+func (c kept) reconnect() string {
 	s := "mintkeep connect " + shellWord(c.Provider)
 	if c.Name != c.Provider {
 		s += " -as " + shellWord(c.Name)
 	}
 	if c.User != DefaultUser {
 		s += " -user " + shellWord(c.User)
+	}
+	switch c.Grant {
+	case GrantDevice, GrantPassword, GrantClientCredentials, GrantJWT:
+		s += " -grant " + c.Grant
+	}
+	if c.username != "" {
+		s += " -username " + shellWord(c.username)
+	}
+	if scope := cmp.Or(c.requested, c.Scope); scope != NormalScope(c.standard) && c.Kind == KindOAuth2 {
+		s += " -scope " + shellWord(scope)
 	}
 	return s
 }

@@ -56,6 +56,13 @@ func deviceOf(r reply, now time.Time) (device, error) {
 	if d.code == "" || d.userCode == "" || d.uri == "" {
 		return d, errors.New("starting the device flow: the answer lacks device_code, user_code or verification_uri")
 	}
+	d.userCode = blot(d.userCode, nil)
+	if err := checkURL(d.uri); err != nil {
+		return d, fmt.Errorf("starting the device flow: %w", err)
+	}
+	if checkURL(d.complete) != nil {
+		d.complete = ""
+	}
 	if d.interval == 0 {
 		d.interval = 5 * time.Second // section 3.2: the default
 	}

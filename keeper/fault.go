@@ -55,8 +55,8 @@ func refuse(what, hint string) error {
 // nameFits reports whether s can be a user, a connection or a provider: it
 // stands in URLs, in log lines and on a terminal.
 func nameFits(s string) bool {
-	if s == "" || len(s) > 200 || s == "." || s == ".." {
+	if s == "" || len(s) > 200 || s == "." || s == ".." || s[0] == '-' {
 		return false
 	}
-	return !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f || r == '/' || r == 0xfffd })
+	return !strings.ContainsFunc(s, func(r rune) bool { return steers(r) || r == '/' || r == 0xfffd })
 }

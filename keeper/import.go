@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -40,6 +41,10 @@ func (k *Keeper) ImportTokenKeep(ctx context.Context, from *sql.DB, user string)
 			return done, fmt.Errorf("reading the TokenKeep database: %w", err)
 		}
 		p.ClientSecret = Secret(secret)
+		p.Lifetime = 3600 // as TokenKeep took it, where the site does not say
+		if strings.Contains(p.Scope, ",") {
+			p.Separator = ","
+		}
 		n := first{grant: GrantImported, answer: answer{access: Secret(access), refresh: Secret(refresh)}}
 		if expires > 0 {
 			n.expires = time.Unix(expires, 0).UTC()

@@ -58,6 +58,16 @@ func TestRaceMinTTLTooLong(t *testing.T) {
 	if n := h.box.Count("refresh_token"); n != 1 {
 		t.Errorf("%d refresh requests", n)
 	}
+	// Nor may callers one after the other, before a good part of its life is over.
+	for range 3 {
+		_, err := h.Token(context.Background(), "owner", "box", 48*time.Hour)
+		check(t, err)
+	}
+	equal(t, "refresh requests", h.box.Count("refresh_token"), 1)
+	h.clock.pass(20 * time.Minute)
+	_, err := h.Token(context.Background(), "owner", "box", 48*time.Hour)
+	check(t, err)
+	equal(t, "refresh requests after a third of its life", h.box.Count("refresh_token"), 2)
 }
 
 func process(t *testing.T, role string, h *house, lease string) *exec.Cmd {

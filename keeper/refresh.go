@@ -224,7 +224,7 @@ func (k *Keeper) RefreshDue(ctx context.Context, within time.Duration) ([]Outcom
 		if !c.Refreshable {
 			continue
 		}
-		t, err := k.Token(ctx, c.User, c.Name, within+time.Second)
+		t, err := k.token(ctx, c.User, c.Name, func(c kept, now time.Time) bool { return c.Expires.IsZero() || c.Expires.Sub(now) > within }, false)
 		o := Outcome{c.User, c.Name, "refreshed", err}
 		switch {
 		case err != nil:

@@ -166,7 +166,7 @@ func TestDeadAndReconnected(t *testing.T) {
 	check(t, err)
 	c := h.state()
 	equal(t, "state", c.State, keeper.StateDead)
-	equal(t, "reconnect", c.Reconnect, "mintkeep connect box")
+	equal(t, "reconnect", c.Reconnect, "mintkeep connect box -grant password -username ada")
 	h.clock.pass(time.Hour)
 	_, err = h.token()
 	wants(t, err, keeper.ErrDead, "invalid_grant", "hint: connect again: mintkeep connect box")

@@ -21,13 +21,23 @@ type Token struct {
 }
 
 // Token is an access token with at least minTTL left, refreshed first if it
-// has less (RFC 6749 section 6). If that fails while the kept one is still
+// has less (RFC 6749 section 6). Where a refreshed token did not live so long
+// either, three quarters of its life will do. If that fails while the kept one is still
 // valid, the kept one is returned. Errors: ErrUnknown, ErrDead (connect again),
 // ErrFailing (later).
 func (k *Keeper) Token(ctx context.Context, user, name string, minTTL time.Duration) (Token, error) {
 	return k.token(ctx, user, name, func(c kept, now time.Time) bool {
-		return c.Expires.IsZero() || c.Expires.Sub(now) >= max(minTTL, time.Second)
+		return c.Expires.IsZero() || c.Expires.Sub(now) >= max(c.atMost(minTTL), time.Second)
 	}, false)
+}
+
+// atMost is minTTL, or less if not even the last refresh gave that: else each call
+// would refresh.
+func (c kept) atMost(minTTL time.Duration) time.Duration {
+	if life := c.Expires.Sub(c.Refreshed); !c.Refreshed.IsZero() && life > 0 && life <= minTTL+time.Second {
+		return life * 3 / 4
+	}
+	return minTTL
 }
 
 // Refresh refreshes now, whatever is left.

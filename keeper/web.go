@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -111,6 +112,9 @@ func (k *Keeper) connectPage(w http.ResponseWriter, r *http.Request, q url.Value
 	s, err := k.siteNamed(r.Context(), keys, t.Provider)
 	if err != nil {
 		return err
+	}
+	if before, err := k.load(r.Context(), k.DB, cmp.Or(t.User, DefaultUser), cmp.Or(t.Name, t.Provider)); err == nil && t.Scope == "" {
+		t.Scope = before.requested // connected again as it was
 	}
 	if err := k.aim(r.Context(), s, &t); err != nil {
 		return err
