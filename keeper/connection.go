@@ -131,7 +131,8 @@ func (c kept) reconnect() string {
 	if c.username != "" {
 		s += " -username " + shellWord(c.username)
 	}
-	if scope := cmp.Or(c.requested, c.Scope); scope != NormalScope(c.standard) && c.Kind == KindOAuth2 {
+	scope := cmp.Or(c.requested, c.Scope) // the second is in the site's words
+	if scope != "" && scope != NormalScope(c.standard) && c.Kind == KindOAuth2 && !strings.ContainsFunc(scope, steers) {
 		s += " -scope " + shellWord(scope)
 	}
 	return s
