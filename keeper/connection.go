@@ -131,8 +131,8 @@ func (c kept) reconnect() string {
 	if c.username != "" {
 		s += " -username " + shellWord(c.username)
 	}
-	scope := cmp.Or(c.requested, c.Scope) // the second is in the site's words
-	if scope != "" && scope != NormalScope(c.standard) && c.Kind == KindOAuth2 && !strings.ContainsFunc(scope, steers) {
+	scope := cmp.Or(c.requested, c.Scope) // the second is in the site's words; too long a one is left out
+	if scope != "" && scope != NormalScope(c.standard) && c.Kind == KindOAuth2 && blot(scope, nil) == scope {
 		s += " -scope " + shellWord(scope)
 	}
 	return s
