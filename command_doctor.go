@@ -13,7 +13,7 @@ import (
 	"runtime"
 	"time"
 
-	"mintkeep/doctor"
+	"mintkeep/internal/doctor"
 	"mintkeep/keeper"
 )
 

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"mintkeep/doctor"
+	"mintkeep/internal/doctor"
 )
 
 // A planted fault, and the finding that must come of it.

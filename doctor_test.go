@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	"mintkeep/doctor"
 	"mintkeep/endpoint/endpointtest"
+	"mintkeep/internal/doctor"
 )
 
 // A sickbed is a whole site: a home page, a Selfauth and the real program as a

@@ -26,19 +26,19 @@ func TestImports(t *testing.T) {
 	}{
 		"mintkeep/endpoint": {
 			may:   []string{"golang.org/x/crypto/", "golang.org/x/net/", "willnorris.com/go/microformats"},
-			never: []string{"mintkeep/keeper", "mintkeep/owner", "mintkeep/doctor", driver},
+			never: []string{"mintkeep/keeper", "mintkeep/internal/owner", "mintkeep/doctor", driver},
 		},
 		"mintkeep/keeper": {
 			may:   []string{"golang.org/x/oauth2", "golang.org/x/oauth2/", "golang.org/x/crypto/"},
-			never: []string{"mintkeep/endpoint", "mintkeep/owner", "mintkeep/doctor", driver},
+			never: []string{"mintkeep/endpoint", "mintkeep/internal/owner", "mintkeep/doctor", driver},
 		},
-		"mintkeep/owner": {
+		"mintkeep/internal/owner": {
 			may:   []string{"mintkeep/endpoint", "mintkeep/keeper"},
-			never: []string{"mintkeep/doctor", driver},
+			never: []string{"mintkeep/internal/doctor", driver},
 		},
-		"mintkeep/doctor": {
+		"mintkeep/internal/doctor": {
 			may:   []string{"mintkeep/endpoint", "golang.org/x/net/", "golang.org/x/crypto/", "willnorris.com/go/microformats"},
-			never: []string{"mintkeep/owner", driver},
+			never: []string{"mintkeep/internal/owner", driver},
 		},
 	}
 	for path, rule := range rules {
@@ -64,7 +64,7 @@ func TestImports(t *testing.T) {
 		if inner && slices.Contains(p.Imports, driver) {
 			t.Errorf("%s imports the driver; only main may", path)
 		}
-		if inner && slices.Contains(p.Imports, "mintkeep/doctor") {
+		if inner && slices.Contains(p.Imports, "mintkeep/internal/doctor") {
 			t.Errorf("%s imports doctor; only main may", path)
 		}
 		if inner && slices.Contains(p.Imports, "mintkeep") {

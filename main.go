@@ -20,8 +20,8 @@ import (
 	"time"
 
 	"mintkeep/endpoint"
+	"mintkeep/internal/owner"
 	"mintkeep/keeper"
-	"mintkeep/owner"
 )
 
 func main() { os.Exit(run(started(time.Now))) }

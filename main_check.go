@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"mintkeep/doctor"
+	"mintkeep/internal/doctor"
 )
 
 // BASE/check: what the doctor finds in the web server's own process, for those

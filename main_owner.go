@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"mintkeep/endpoint"
+	"mintkeep/internal/owner"
 	"mintkeep/keeper"
-	"mintkeep/owner"
 )
 
 // pages makes the owner's pages of an opened site.

@@ -210,7 +210,7 @@ func TestCostsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range strings.Fields(string(out)) {
-		room := strings.HasPrefix(p, "mintkeep") && p != "mintkeep/doctor" && p != "mintkeep/endpoint"
+		room := strings.HasPrefix(p, "mintkeep") && p != "mintkeep/internal/doctor" && p != "mintkeep/endpoint"
 		if room || p == "regexp" || p == "html/template" || strings.Contains(p, "microformats") || strings.Contains(p, "sqlite") {
 			t.Errorf("imports %s", p)
 		}

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/net/html"
 
 	"mintkeep/endpoint"
+	"mintkeep/internal/owner"
 	"mintkeep/keeper"
-	"mintkeep/owner"
 )
 
 func TestSignIn(t *testing.T) {

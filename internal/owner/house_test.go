@@ -18,9 +18,9 @@ import (
 
 	"mintkeep/endpoint"
 	"mintkeep/endpoint/endpointtest"
+	"mintkeep/internal/owner"
 	"mintkeep/keeper"
 	"mintkeep/keeper/keepertest"
-	"mintkeep/owner"
 )
 
 // The people of these tests.
