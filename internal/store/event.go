@@ -24,7 +24,7 @@ type Event struct {
 // Record writes an event in the transaction of what it tells.
 func Record(ctx context.Context, tx Querier, e Event) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO events (at, event, me, client_id, token_id, connection, actor, address, detail)
-		VALUES (?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, nullif(?, ''), nullif(?, ''))`,
+		VALUES (?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), nullif(?, ''), nullif(?, ''), nullif(?, ''), nullif(?, ''))`,
 		Time(e.At), e.Kind, e.Me, e.ClientID, e.TokenID, e.Connection, e.Actor, e.Address, e.Detail)
 	if err != nil {
 		return fmt.Errorf("recording an event: %w", err)
