@@ -7,58 +7,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-
-	"golang.org/x/net/html"
 )
 
 // askOwner shows which app asks for what, where the trusted endpoint did not.
 func (s *Server) askOwner(q *request, f *flow) (*reply, error) {
-	name := s.ClientName(q.ctx(), f.clientID)
-	title := "Allow this app?"
-	if name != "" {
-		title = "Allow " + name + "?"
-	}
-	p := Document{Title: title, Form: true, Content: []*html.Node{
-		El("h1", nil, Text(title)),
-		El("p", nil, Text("You are signed in as "), El("strong", nil, Text(f.person)), Text(".")),
-		El("dl", nil,
-			El("dt", nil, Text("App")), El("dd", nil, appName(name), El("code", nil, Text(f.clientID))),
-			El("dt", nil, Text("It continues at")), El("dd", nil, El("code", nil, Text(f.redirectURI)))),
-		s.consentForm(f),
-	}}
-	return p.reply()
-}
-
-func appName(name string) *html.Node {
-	if name == "" {
-		return nil
-	}
-	return El("span", []string{"class", "name"}, Text(name))
-}
-
-func (s *Server) consentForm(f *flow) *html.Node {
-	form := El("form", []string{"method", "post", "action", s.URL + "/consent"},
-		El("input", []string{"type", "hidden", "name", "flow", "value", string(f.id)}))
-	if f.scope == "" {
-		form.AppendChild(El("p", nil, Text("It wants to know who you are, and nothing else.")))
-	} else {
-		form.AppendChild(scopeBoxes(f.scope))
-	}
-	form.AppendChild(El("p", []string{"class", "buttons"},
-		El("button", []string{"type", "submit", "name", "answer", "value", "allow"}, Text("Allow")), Text(" "),
-		El("button", []string{"type", "submit", "name", "answer", "value", "deny"}, Text("Refuse"))))
-	return form
-}
-
-func scopeBoxes(scope string) *html.Node {
-	boxes := El("fieldset", nil, El("legend", nil, Text("It wants to be allowed to")))
-	for i, word := range strings.Fields(scope) {
-		id := fmt.Sprintf("scope%d", i)
-		boxes.AppendChild(El("div", []string{"class", "box"},
-			El("input", []string{"type", "checkbox", "name", "scope", "value", word, "id", id, "checked", ""}),
-			El("label", []string{"for", id}, Text(ScopeWords(word)+" "), El("code", nil, Text(word)))))
-	}
-	return boxes
+	return s.consentPage(f, s.ClientName(q.ctx(), f.clientID))
 }
 
 // consent is POST BASE/consent: what the owner allowed. The flow's cookie and the
@@ -127,11 +80,7 @@ func (s *Server) refuseFlow(q *request, f *flow) (*reply, error) {
 // redirect: browsers hold every redirect that follows a form against
 // form-action, also those that the client makes later.
 func (s *Server) leave(f *flow, to string) (*reply, error) {
-	p := Document{Title: "Back to the app", Refresh: to, Content: []*html.Node{
-		El("h1", nil, Text("Back to the app")),
-		El("p", nil, El("a", []string{"href", to}, Text("Continue to "+f.redirectURI))),
-	}}
-	rep, err := p.reply()
+	rep, err := continuePage(to, f.redirectURI)
 	if err != nil {
 		return nil, err
 	}

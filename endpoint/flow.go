@@ -12,6 +12,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"mintkeep/internal/page"
 )
 
 const (
@@ -169,35 +171,18 @@ func (s *Server) innerRedirect(f *flow) string {
 	return s.URL + "/callback?flow=" + string(f.id)
 }
 
-// cookiePrefix begins the names of this installation's flow cookies; several
-// may live on one host. __Host- keeps other hosts of the domain from setting them.
-func (s *Server) cookiePrefix() string {
-	h := sha256.Sum256([]byte(s.URL))
-	name := "mkflow_" + hex.EncodeToString(h[:4]) + "_"
-	if s.secure() {
-		return "__Host-" + name
-	}
-	return name
-}
+// cookiePrefix begins the names of this installation's flow cookies.
+func (s *Server) cookiePrefix() string { return page.CookieName(s.URL, "mkflow") + "_" }
 
+// cookieName is the name of the cookie that ties a flow to the browser; one for
+// each, so that tabs do not disturb each other.
 func (s *Server) cookieName(flow Secret) string {
 	h := sha256.Sum256([]byte(s.URL + " " + string(flow)))
 	return s.cookiePrefix() + hex.EncodeToString(h[:12])
 }
 
-func (s *Server) secure() bool { return strings.HasPrefix(s.URL, "https:") }
-
-// cookie ties a flow to the browser; one for each, so that tabs do not disturb
-// each other. Lax: the way back comes from another site.
-func (s *Server) cookie(name, value string, life time.Duration) *http.Cookie {
-	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: int(life.Seconds()), Secure: s.secure(),
-		HttpOnly: true, SameSite: http.SameSiteLaxMode}
-}
-
 func (s *Server) dropCookie(f *flow) *http.Cookie {
-	c := s.cookie(s.cookieName(f.id), "", 0)
-	c.MaxAge = -1
-	return c
+	return page.Cookie(s.URL, s.cookieName(f.id), "", 0)
 }
 
 // cookies are those of a new flow: its own, and the end of the oldest ones if
@@ -206,9 +191,9 @@ func (s *Server) cookies(q *request, f *flow) []*http.Cookie {
 	var out []*http.Cookie
 	for _, c := range q.http.Cookies() {
 		if strings.HasPrefix(c.Name, s.cookiePrefix()) {
-			out = append(out, &http.Cookie{Name: c.Name, Path: "/", MaxAge: -1, Secure: s.secure(), HttpOnly: true, SameSite: http.SameSiteLaxMode})
+			out = append(out, page.Cookie(s.URL, c.Name, "", 0))
 		}
 	}
 	out = out[:max(0, len(out)-maxCookies+1)]
-	return append(out, s.cookie(s.cookieName(f.id), string(f.cookie), flowLife))
+	return append(out, page.Cookie(s.URL, s.cookieName(f.id), string(f.cookie), flowLife))
 }

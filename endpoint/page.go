@@ -1,6 +1,43 @@
 package endpoint
 
-import "golang.org/x/net/html"
+import (
+	"embed"
+	"html"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"mintkeep/internal/page"
+)
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+var templates = page.Templates(pageFiles)
+
+func pageReply(p *page.Page) (*reply, error) {
+	body, header, err := p.Render(templates())
+	if err != nil {
+		return nil, err
+	}
+	return &reply{contentType: header["Content-Type"], body: body, header: header}, nil
+}
+
+// errorPage tells a person what error JSON tells a program.
+func errorPage(e *Error) (*reply, error) {
+	title := "This did not work"
+	if e.Status >= http.StatusInternalServerError {
+		title = "This does not work at the moment"
+	}
+	rep, err := pageReply(&page.Page{Title: title, Heading: title, Template: "error.html", Data: e})
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range e.Header {
+		rep.header[name] = value
+	}
+	return rep, nil
+}
 
 // page is what a browser is shown at BASE.
 func (s *Server) page(q *request) (*reply, error) {
@@ -8,25 +45,10 @@ func (s *Server) page(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	content := []*html.Node{
-		El("h1", nil, Text("This token endpoint works")),
-		El("p", nil, Text("It gives apps a key to this site, after the site’s owner has signed in and allowed it, "+
-			"and tells the site’s own programs which keys are good. There is nothing to do here for a visitor.")),
-		El("h2", nil, Text("For the owner")),
-	}
-	if len(st.Endpoints) == 0 {
-		content = append(content, El("p", nil, Text("No authorization endpoint is trusted yet. Add a line "),
-			El("code", nil, Text("endpoint: https://…")), Text(" with the address of your Selfauth to the configuration.")))
-	}
-	if s.URL == "" {
-		content = append(content, El("p", nil, Text("The configuration does not say at which address this endpoint is reached. Add a line "),
-			El("code", nil, Text("url: https://…")), Text(" with the address that your browser shows now.")))
-	} else {
-		content = append(content, El("p", nil, Text("Put these lines into the "), El("code", nil, Text("<head>")), Text(" of your home page:")),
-			El("pre", nil, Text(s.linkTags(st))),
-			El("p", nil, El("a", []string{"href", s.OwnerClient()}, Text("Sign in")), Text(" to see which apps have keys, and to take them back.")))
-	}
-	p, err := document("Token endpoint", content...)
+	p, err := pageReply(&page.Page{Title: "Token endpoint", Heading: "This token endpoint works", Template: "public.html", Data: struct {
+		HasEndpoint             bool
+		URL, LinkTags, OwnerURL string
+	}{len(st.Endpoints) > 0, s.URL, s.linkTags(st), s.OwnerClient()}})
 	if err != nil {
 		return nil, err
 	}
@@ -45,4 +67,32 @@ func (s *Server) linkTags(st *Settings) string {
 	}
 	return `<link rel="indieauth-metadata" href="` + base + "/metadata\">\n" +
 		`<link rel="authorization_endpoint" href="` + base + "/authorize\">\n" + tags
+}
+
+// A scopeBox is a scope that can be ticked.
+type scopeBox struct{ Scope, Words string }
+
+// consentPage asks which scopes an app gets, where the trusted endpoint did not ask.
+func (s *Server) consentPage(f *flow, name string) (*reply, error) {
+	title := "Allow this app?"
+	if name != "" {
+		title = "Allow " + name + "?"
+	}
+	var boxes []scopeBox
+	for scope := range strings.FieldsSeq(f.scope) {
+		boxes = append(boxes, scopeBox{scope, ScopeWords(scope)})
+	}
+	return pageReply(&page.Page{Title: title, Heading: title, Form: true, Template: "consent.html", Data: struct {
+		Person, Name, ClientID, RedirectURI, Action, Flow string
+		Scopes                                            []scopeBox
+	}{f.person, name, f.clientID, f.redirectURI, s.URL + "/consent", string(f.id), boxes}})
+}
+
+// continuePage sends the browser on to a client whose redirect URI has been checked.
+func continuePage(to, redirectURI string) (*reply, error) {
+	address := template.URL(to) // also of an app's own scheme, which html/template does not know
+	return pageReply(&page.Page{Title: "Back to the app", Heading: "Back to the app", Refresh: address, Template: "continue.html", Data: struct {
+		To          template.URL
+		RedirectURI string
+	}{address, redirectURI}})
 }

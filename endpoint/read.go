@@ -35,7 +35,7 @@ func parseHTML(text []byte) *html.Node {
 		case html.ErrorToken:
 			return root
 		case html.TextToken:
-			at.AppendChild(Text(stdhtml.UnescapeString(string(z.Raw()))))
+			at.AppendChild(&html.Node{Type: html.TextNode, Data: stdhtml.UnescapeString(string(z.Raw()))})
 		case html.StartTagToken, html.SelfClosingTagToken:
 			n := startTag(string(z.Raw()))
 			for closes(n.Data, at.Data) {
@@ -72,7 +72,7 @@ func startTag(raw string) *html.Node {
 	if end < 0 {
 		end = len(raw)
 	}
-	n, rest := El(strings.ToLower(raw[:end]), nil), raw[end:]
+	n, rest := &html.Node{Type: html.ElementNode, Data: strings.ToLower(raw[:end])}, raw[end:]
 	for {
 		rest = strings.TrimLeft(rest, " \t\n\f\r/")
 		if rest == "" {

@@ -54,14 +54,14 @@ func (p *Pages) apps(q *request) (*reply, error) {
 	return &reply{doc: p.document(q, "", "Apps", content...)}, nil
 }
 
-func appsNotices(done string) []*endpoint.Node {
+func appsNotices(done string) []*node {
 	switch done {
 	case "one":
-		return []*endpoint.Node{notice("The key is revoked.")}
+		return []*node{notice("The key is revoked.")}
 	case "app":
-		return []*endpoint.Node{notice("All keys of the app are revoked.")}
+		return []*node{notice("All keys of the app are revoked.")}
 	case "all":
-		return []*endpoint.Node{notice("Every key is revoked.")}
+		return []*node{notice("Every key is revoked.")}
 	}
 	return nil
 }
@@ -81,7 +81,7 @@ func byApp(all []*endpoint.Access) (apps []*app, ended []*endpoint.Access) {
 	return apps, ended
 }
 
-func (p *Pages) appCard(q *request, i int, a *app) *endpoint.Node {
+func (p *Pages) appCard(q *request, i int, a *app) *node {
 	id := fmt.Sprintf("app%d", i)
 	heading := a.name
 	if heading == "" {
@@ -107,7 +107,7 @@ func shortAddress(clientID string) string {
 	return clientID
 }
 
-func (p *Pages) accessPart(q *request, heading string, a *endpoint.Access) *endpoint.Node {
+func (p *Pages) accessPart(q *request, heading string, a *endpoint.Access) *node {
 	me := ""
 	if q.admin() && len(q.st.Me) != 1 {
 		me = a.Me
@@ -130,7 +130,7 @@ func (p *Pages) accessPart(q *request, heading string, a *endpoint.Access) *endp
 }
 
 // scopes says in words what they let an app do, with the words of the wire behind.
-func scopes(scope string) *endpoint.Node {
+func scopes(scope string) *node {
 	said := el("ul", class("plain"))
 	for word := range strings.FieldsSeq(scope) {
 		said.AppendChild(el("li", nil, text(endpoint.ScopeWords(word)+" "), code(word)))
@@ -138,7 +138,7 @@ func scopes(scope string) *endpoint.Node {
 	return said
 }
 
-func (p *Pages) revokeAll(q *request) *endpoint.Node {
+func (p *Pages) revokeAll(q *request) *node {
 	whose := "All apps lose their keys to your site at once, and you have to sign in to each again."
 	if q.admin() && len(q.st.Me) != 1 {
 		whose = "All apps of everybody lose their keys at once."
@@ -149,7 +149,7 @@ func (p *Pages) revokeAll(q *request) *endpoint.Node {
 }
 
 // ended lists what is over; the newest suffice.
-func (p *Pages) ended(q *request, ended []*endpoint.Access) *endpoint.Node {
+func (p *Pages) ended(q *request, ended []*endpoint.Access) *node {
 	list := el("ul", class("log"))
 	for _, a := range ended[:min(len(ended), 50)] {
 		how, at := "ended without use", a.Ends(q.st)
@@ -189,8 +189,8 @@ func (p *Pages) makeForm(q *request) (*reply, error) {
 	return &reply{doc: p.document(q, "make", "Make a token", p.makeFields(q, "")...)}, nil
 }
 
-func (p *Pages) makeFields(q *request, fault string) []*endpoint.Node {
-	var content []*endpoint.Node
+func (p *Pages) makeFields(q *request, fault string) []*node {
+	var content []*node
 	if fault != "" {
 		content = append(content, el("p", []string{"class", "bad", "role", "alert"}, el("strong", nil, text("Not made: ")), text(fault)))
 	}
@@ -217,7 +217,7 @@ func (p *Pages) makeFields(q *request, fault string) []*endpoint.Node {
 }
 
 // whom asks an administrator whose token it is to be, where there is a choice.
-func (p *Pages) whom(q *request) *endpoint.Node {
+func (p *Pages) whom(q *request) *node {
 	if !q.admin() || len(q.st.Me) < 2 {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package owner
 
 import (
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -23,7 +24,7 @@ func (p *Pages) connections(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	content := []*endpoint.Node{}
+	content := []*node{}
 	if q.form["done"] == "refreshed" {
 		content = append(content, notice("There is a new token."))
 	}
@@ -46,7 +47,7 @@ func connectURL(base, provider, name, user string) string {
 	return base + "/keep/connect?" + url.Values{"provider": {provider}, "name": {name}, "user": {user}}.Encode()
 }
 
-func (p *Pages) connectionCard(c keeper.Connection, sites []keeper.Provider) *endpoint.Node {
+func (p *Pages) connectionCard(c keeper.Connection, sites []keeper.Provider) *node {
 	label := c.Name
 	if c.User != keeper.DefaultUser {
 		label = c.User + "/" + c.Name
@@ -81,7 +82,7 @@ func (p *Pages) connectionCard(c keeper.Connection, sites []keeper.Provider) *en
 	return card
 }
 
-func scopeCode(scope string) *endpoint.Node {
+func scopeCode(scope string) *node {
 	if scope == "" {
 		return nil
 	}
@@ -104,7 +105,7 @@ func stateWords(state string) string {
 	return state
 }
 
-func (p *Pages) newConnection(sites []keeper.Provider) []*endpoint.Node {
+func (p *Pages) newConnection(sites []keeper.Provider) []*node {
 	var options []string
 	for _, s := range sites {
 		if inBrowser(s) {
@@ -113,9 +114,9 @@ func (p *Pages) newConnection(sites []keeper.Provider) []*endpoint.Node {
 	}
 	heading := el("h2", nil, text("Connect"))
 	if len(options) == 0 {
-		return []*endpoint.Node{heading, para(text("No site is registered that can be connected in a browser. Register one where mintkeep runs: "), code("mintkeep provider add"))}
+		return []*node{heading, para(text("No site is registered that can be connected in a browser. Register one where mintkeep runs: "), code("mintkeep provider add"))}
 	}
-	return []*endpoint.Node{heading, el("form", []string{"method", "get", "action", p.at("connect")},
+	return []*node{heading, el("form", []string{"method", "get", "action", p.at("connect")},
 		choice("provider", "Site", options...),
 		field("name", "Name, if it is not to be called as the site", "type", "text", "maxlength", "200"),
 		el("p", class("buttons"), button("Connect")))}
@@ -136,7 +137,7 @@ func (p *Pages) connect(q *request) (*reply, error) {
 	}
 	to := connectURL(p.In.URL, site.Name, q.form["name"], "")
 	d := p.document(q, "connections", "To "+site.Name, para(link(to, "Go on to "+site.Name)))
-	d.Refresh = to
+	d.Refresh = template.URL(to)
 	return &reply{doc: d}, nil
 }
 
@@ -175,7 +176,7 @@ func (p *Pages) forgotten(q *request, name string, o keeper.Outcome) *reply {
 	default:
 		said = name + " is gone from here. At the site, nothing was revoked."
 	}
-	content := []*endpoint.Node{para(text(said))}
+	content := []*node{para(text(said))}
 	if o.Err != nil && o.Result == keeper.KeptQueued {
 		first, _, _ := strings.Cut(o.Err.Error(), "\n")
 		content = append(content, para(text("It said: "), code(first)))

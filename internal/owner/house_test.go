@@ -74,7 +74,7 @@ func newHouseAt(t testing.TB, door func(http.Handler) *httptest.Server) *house {
 	t.Helper()
 	h := &house{t: t, now: time.Date(2026, 7, 1, 12, 0, 0, 0, time.Local), provider: keepertest.New()}
 	dir := t.TempDir()
-	schema, err1 := os.ReadFile(filepath.Join("..", "schema.sql"))
+	schema, err1 := os.ReadFile(filepath.Join("..", "..", "schema.sql"))
 	db, err2 := sql.Open("sqlite3", "file:"+filepath.Join(dir, "tokens.db")+"?_txlock=immediate&_busy_timeout=8000")
 	if err1 != nil || err2 != nil {
 		t.Fatal(err1, err2)

@@ -5,8 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"mintkeep/endpoint"
 )
 
 const logPage = 50
@@ -18,7 +16,7 @@ func (p *Pages) log(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	content := []*endpoint.Node{}
+	content := []*node{}
 	if len(events) == 0 {
 		content = append(content, para(text("Nothing has happened.")))
 	}
@@ -48,7 +46,7 @@ func warning(kind string) string {
 	return ""
 }
 
-func entry(e Event) *endpoint.Node {
+func entry(e Event) *node {
 	head := para(when(e.At), text(" "), el("strong", nil, text(e.Kind)))
 	if e.ClientID != "" {
 		head.AppendChild(text(" "))

@@ -23,6 +23,7 @@ import (
 	"unicode/utf8"
 
 	"mintkeep/endpoint"
+	"mintkeep/internal/page"
 	"mintkeep/keeper"
 )
 
@@ -78,7 +79,7 @@ func (q *request) whose() string {
 // A reply is a page or a way to one.
 type reply struct {
 	status  int // 200 if 0
-	doc     *endpoint.Document
+	doc     *page.Page
 	to      string
 	header  map[string]string
 	cookies []*http.Cookie

@@ -15,7 +15,7 @@ func (p *Pages) programs(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	content := []*endpoint.Node{
+	content := []*node{
 		el("h2", nil, text("Resource servers")),
 		para(text("Programs of your site, such as its Micropub endpoint, that may ask whose a token is and what it may do. Those that show the token itself need no name here.")),
 	}
@@ -38,7 +38,7 @@ func (p *Pages) programs(q *request) (*reply, error) {
 	return &reply{doc: p.document(q, "programs", "Programs", content...)}, nil
 }
 
-func (p *Pages) keys(q *request) ([]*endpoint.Node, error) {
+func (p *Pages) keys(q *request) ([]*node, error) {
 	keys, err := p.Out.APIKeys(q.ctx())
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func (p *Pages) keys(q *request) ([]*endpoint.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	content := []*endpoint.Node{el("h2", nil, text("API keys")),
+	content := []*node{el("h2", nil, text("API keys")),
 		para(text("For scripts that fetch the tokens of your "), link(p.at("connections"), "connections"), text(" over HTTP."))}
 	for _, k := range keys {
 		may := "read"

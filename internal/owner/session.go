@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"mintkeep/endpoint"
+	"mintkeep/internal/page"
 )
 
 const (
@@ -46,33 +47,15 @@ func randomText() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// cookieName carries a hash of BASE: several installations may live on one
-// host. __Host- keeps other hosts of the domain from setting it.
-func (p *Pages) cookieName(kind string) string {
-	name := kind + "_" + hashOf(p.In.URL)[:8]
-	if p.secure() {
-		return "__Host-" + name
-	}
-	return name
-}
-
-func (p *Pages) secure() bool { return strings.HasPrefix(p.In.URL, "https:") }
-
-// cookie is Lax: one arrives from the authorization endpoint, and by links.
 func (p *Pages) cookie(kind, value string, life time.Duration) *http.Cookie {
-	age := int(life.Seconds())
-	if value == "" {
-		age = -1
-	}
-	return &http.Cookie{Name: p.cookieName(kind), Value: value, Path: "/", MaxAge: age, Secure: p.secure(),
-		HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	return page.Cookie(p.In.URL, page.CookieName(p.In.URL, kind), value, life)
 }
 
 const sessionCookie, signInCookie = "mksession", "mksignin"
 
 // cookieHash is the hash of the session id that a browser sent, or "".
 func (p *Pages) cookieHash(r *http.Request) string {
-	c, err := r.Cookie(p.cookieName(sessionCookie))
+	c, err := r.Cookie(page.CookieName(p.In.URL, sessionCookie))
 	if err != nil || len(c.Value) != 43 {
 		return ""
 	}

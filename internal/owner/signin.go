@@ -3,12 +3,14 @@ package owner
 import (
 	"crypto/subtle"
 	"errors"
+	"html/template"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"mintkeep/endpoint"
+	"mintkeep/internal/page"
 )
 
 const signInLife = 10 * time.Minute
@@ -20,14 +22,14 @@ func (p *Pages) home(q *request) (*reply, error) {
 		return p.apps(q)
 	}
 	to := returnTo(q.form["to"])
-	content := []*endpoint.Node{
+	content := []*node{
 		para(text("See which apps have a key to your site, and take keys back. You sign in with your own site, as in any app; there is no other password.")),
 	}
 	switch q.form["said"] {
 	case "out":
-		content = append([]*endpoint.Node{notice("You are signed out.")}, content...)
+		content = append([]*node{notice("You are signed out.")}, content...)
 	case "declined":
-		content = append([]*endpoint.Node{notice("You were not signed in.")}, content...)
+		content = append([]*node{notice("You were not signed in.")}, content...)
 	}
 	if len(q.st.Endpoints) == 0 {
 		content = append(content, para(text("No authorization endpoint is trusted yet, so nobody can.")))
@@ -38,24 +40,24 @@ func (p *Pages) home(q *request) (*reply, error) {
 
 // signInWays has a link for each person of this site. A link, because browsers
 // hold every redirect after a form against form-action.
-func (p *Pages) signInWays(q *request, to string) []*endpoint.Node {
-	way := func(words string, v url.Values) *endpoint.Node {
+func (p *Pages) signInWays(q *request, to string) []*node {
+	way := func(words string, v url.Values) *node {
 		if to != "" {
 			v.Set("to", to)
 		}
 		return para(el("a", []string{"class", "button", "href", p.at("signin") + "?" + v.Encode()}, text(words)))
 	}
 	if len(q.st.Me) == 1 {
-		return []*endpoint.Node{way("Sign in as "+q.st.Me[0], url.Values{"me": q.st.Me})}
+		return []*node{way("Sign in as "+q.st.Me[0], url.Values{"me": q.st.Me})}
 	}
-	var ways []*endpoint.Node
+	var ways []*node
 	for _, me := range q.st.Me {
 		ways = append(ways, way("Sign in as "+me, url.Values{"me": {me}}))
 	}
 	if len(ways) > 0 {
 		return ways
 	}
-	return []*endpoint.Node{way("Sign in", url.Values{}),
+	return []*node{way("Sign in", url.Values{}),
 		more("With another address of yours", el("form", []string{"method", "get", "action", p.at("signin")},
 			el("input", []string{"type", "hidden", "name", "page", "value", "yes"}),
 			field("me", "Your site", "type", "text", "inputmode", "url", "placeholder", "https://you.example/", "required", ""),
@@ -81,7 +83,7 @@ func (p *Pages) signIn(q *request) (*reply, error) {
 		return &reply{to: to, cookies: []*http.Cookie{cookie}}, nil
 	}
 	d := p.document(q, "", "Sign in", para(link(to, "Go on")))
-	d.Refresh = to
+	d.Refresh = template.URL(to)
 	return &reply{doc: d, cookies: []*http.Cookie{cookie}}, nil
 }
 
@@ -89,7 +91,7 @@ func (p *Pages) signIn(q *request) (*reply, error) {
 // 4.1.2, RFC 9207).
 func (p *Pages) callback(q *request) (*reply, error) {
 	again := badRequest("this sign-in was not begun in this browser, is too old or is already finished; sign in again")
-	c, err := q.http.Cookie(p.cookieName(signInCookie))
+	c, err := q.http.Cookie(page.CookieName(p.In.URL, signInCookie))
 	if err != nil {
 		return nil, again
 	}
@@ -156,7 +158,7 @@ func (p *Pages) sessions(q *request) (*reply, error) {
 	if q.admin() {
 		sees = "You are an administrator: you see everything."
 	}
-	content := []*endpoint.Node{
+	content := []*node{
 		para(text("You are signed in as "), el("strong", nil, text(q.session.me)), text(". "+sees)),
 		p.form("signout", nil, el("p", class("buttons"), button("Sign out"))),
 		el("h2", nil, text("Browsers that are signed in")), list,
@@ -168,7 +170,7 @@ func (p *Pages) sessions(q *request) (*reply, error) {
 	return &reply{doc: p.document(q, "sessions", "You", content...)}, nil
 }
 
-func (p *Pages) sessionCard(q *request, s *session) *endpoint.Node {
+func (p *Pages) sessionCard(q *request, s *session) *node {
 	name, whose := browser(s.agent), ""
 	if q.admin() {
 		whose = s.me

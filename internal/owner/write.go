@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mintkeep/endpoint"
+	"mintkeep/internal/page"
 	"mintkeep/keeper"
 )
 
@@ -31,7 +32,7 @@ func (p *Pages) write(w http.ResponseWriter, q *request, rep *reply) {
 	if rep.status == 0 {
 		rep.status = http.StatusOK
 	}
-	rep.doc.Write(w, rep.status, q.http.Method == http.MethodHead)
+	rep.doc.Write(w, rep.status, q.http.Method == http.MethodHead, templates())
 }
 
 // fault is the page of an error. What is not meant for people becomes a
@@ -81,38 +82,27 @@ func (p *Pages) judge(err error) *endpoint.Error {
 
 // KeeperPage writes the keeper's pages of a few paragraphs, with a way back to these.
 func (p *Pages) KeeperPage(w http.ResponseWriter, status int, title string, paragraphs ...string) {
-	content := []*endpoint.Node{el("h1", nil, text(title))}
+	var content []*node
 	for _, s := range paragraphs {
 		content = append(content, para(text(s)))
 	}
 	if p.In.URL != "" {
 		content = append(content, para(link(p.at("connections"), "To the connections")))
 	}
-	d := endpoint.Document{Title: title, Content: content}
-	d.Write(w, status, false)
+	d := page.Page{Title: title, Heading: title, Template: "nodes.html", Data: rendered(content)}
+	d.Write(w, status, false, templates())
 }
 
 // document is one of these pages: ways to the others above, a heading, the rest.
-func (p *Pages) document(q *request, word, title string, content ...*endpoint.Node) *endpoint.Document {
-	return &endpoint.Document{Title: title + " – mintkeep", Form: true, Header: p.header(q, word),
-		Content: append([]*endpoint.Node{el("h1", nil, text(title))}, content...)}
-}
-
-// header is on every page, and with it the h-app that makes BASE/owner a client.
-func (p *Pages) header(q *request, word string) []*endpoint.Node {
-	home := el("p", class("h-app"), el("a", []string{"class", "u-url p-name", "href", p.at("")}, text("mintkeep")))
+func (p *Pages) document(q *request, word, title string, content ...*node) *page.Page {
+	d := &page.Page{Title: title + " – mintkeep", Heading: title, Form: true, Home: p.at(""), Template: "nodes.html", Data: rendered(content)}
 	if q.session == nil {
-		return []*endpoint.Node{home}
+		return d
 	}
-	ways := el("ul", nil)
 	for _, way := range p.ways(q) {
-		a := link(p.at(way[0]), way[1])
-		if way[0] == word {
-			a = el("a", []string{"href", p.at(way[0]), "aria-current", "page"}, text(way[1]))
-		}
-		ways.AppendChild(el("li", nil, a))
+		d.Links = append(d.Links, page.Link{URL: p.at(way[0]), Text: way[1], Current: way[0] == word})
 	}
-	return []*endpoint.Node{home, el("nav", []string{"aria-label", "Pages"}, ways)}
+	return d
 }
 
 func (p *Pages) ways(q *request) [][2]string {
@@ -128,25 +118,19 @@ func (p *Pages) ways(q *request) [][2]string {
 
 // Small pieces of pages.
 
-func text(s string) *endpoint.Node { return endpoint.Text(s) }
-
-func el(name string, attributes []string, children ...*endpoint.Node) *endpoint.Node {
-	return endpoint.El(name, attributes, children...)
-}
-
 func class(c string) []string { return []string{"class", c} }
 
-func para(children ...*endpoint.Node) *endpoint.Node { return el("p", nil, children...) }
+func para(children ...*node) *node { return el("p", nil, children...) }
 
-func link(to, words string) *endpoint.Node { return el("a", []string{"href", to}, text(words)) }
+func link(to, words string) *node { return el("a", []string{"href", to}, text(words)) }
 
-func code(s string) *endpoint.Node { return el("code", nil, text(s)) }
+func code(s string) *node { return el("code", nil, text(s)) }
 
 // rows is a list of names and values; an empty value is left out.
-func rows(pairs ...any) *endpoint.Node {
+func rows(pairs ...any) *node {
 	dl := el("dl", nil)
 	for i := 0; i+1 < len(pairs); i += 2 {
-		value, ok := pairs[i+1].(*endpoint.Node)
+		value, ok := pairs[i+1].(*node)
 		if s, isText := pairs[i+1].(string); isText && s != "" {
 			value, ok = text(s), true
 		}
@@ -159,7 +143,7 @@ func rows(pairs ...any) *endpoint.Node {
 }
 
 // form is a form of hidden values and what else it contains.
-func (p *Pages) form(word string, hidden []string, children ...*endpoint.Node) *endpoint.Node {
+func (p *Pages) form(word string, hidden []string, children ...*node) *node {
 	f := el("form", []string{"method", "post", "action", p.at(word)})
 	for i := 0; i+1 < len(hidden); i += 2 {
 		f.AppendChild(el("input", []string{"type", "hidden", "name", hidden[i], "value", hidden[i+1]}))
@@ -170,24 +154,24 @@ func (p *Pages) form(word string, hidden []string, children ...*endpoint.Node) *
 	return f
 }
 
-func button(words string) *endpoint.Node {
+func button(words string) *node {
 	return el("button", []string{"type", "submit"}, text(words))
 }
 
 // danger is a button that takes something away; what names it for those who
 // hear the page.
-func danger(words, what string) *endpoint.Node {
+func danger(words, what string) *node {
 	return el("button", []string{"type", "submit", "class", "danger", "aria-label", words + ": " + what}, text(words))
 }
 
 // field is an input with its label.
-func field(id, label string, attributes ...string) *endpoint.Node {
+func field(id, label string, attributes ...string) *node {
 	return el("div", class("field"), el("label", []string{"for", id}, text(label)),
 		el("input", append([]string{"id", id, "name", id, "autocomplete", "off"}, attributes...)))
 }
 
 // choice is a select with its label; the options are value, words pairs.
-func choice(id, label string, options ...string) *endpoint.Node {
+func choice(id, label string, options ...string) *node {
 	s := el("select", []string{"id", id, "name", id})
 	for i := 0; i+1 < len(options); i += 2 {
 		s.AppendChild(el("option", []string{"value", options[i]}, text(options[i+1])))
@@ -196,16 +180,16 @@ func choice(id, label string, options ...string) *endpoint.Node {
 }
 
 // more is something that is shown when it is asked for.
-func more(words string, children ...*endpoint.Node) *endpoint.Node {
-	return el("details", nil, append([]*endpoint.Node{el("summary", nil, text(words))}, children...)...)
+func more(words string, children ...*node) *node {
+	return el("details", nil, append([]*node{el("summary", nil, text(words))}, children...)...)
 }
 
-func notice(words string) *endpoint.Node {
+func notice(words string) *node {
 	return el("p", []string{"class", "notice", "role", "status"}, text(words))
 }
 
 // when is a moment, or nil for none.
-func when(t time.Time) *endpoint.Node {
+func when(t time.Time) *node {
 	if t.IsZero() {
 		return nil
 	}
@@ -213,14 +197,14 @@ func when(t time.Time) *endpoint.Node {
 }
 
 // or is what there is, or words for nothing.
-func or(n *endpoint.Node, words string) *endpoint.Node {
+func or(n *node, words string) *node {
 	if n == nil {
 		return text(words)
 	}
 	return n
 }
 
-func span(nodes ...*endpoint.Node) *endpoint.Node { return el("span", nil, nodes...) }
+func span(nodes ...*node) *node { return el("span", nil, nodes...) }
 
 // many counts things in words.
 func many(n int, one, several string) string {
@@ -231,8 +215,8 @@ func many(n int, one, several string) string {
 }
 
 // secret shows a secret, once: it is in the answer to the form and nowhere else.
-func (p *Pages) secret(q *request, word, title, secret string, content ...*endpoint.Node) *reply {
-	content = append([]*endpoint.Node{
+func (p *Pages) secret(q *request, word, title, secret string, content ...*node) *reply {
+	content = append([]*node{
 		el("pre", []string{"tabindex", "0", "aria-label", title}, code(secret)),
 		el("p", nil, el("strong", nil, text("It is shown this once. ")), text("Copy it now; here, only its checksum is kept."))}, content...)
 	return &reply{doc: p.document(q, word, title, append(content, para(link(p.at(word), "Back")))...)}
