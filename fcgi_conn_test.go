@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -12,6 +11,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+
+	"mintkeep/test/wire"
 )
 
 // An observedListener counts the writes on its connections.
@@ -55,24 +56,15 @@ func connectFastCGI(t *testing.T, h http.HandlerFunc) (net.Conn, *observedListen
 
 // keptRequest is a GET that leaves the connection open.
 func keptRequest() []byte {
-	var b, params bytes.Buffer
-	record(&b, fcgiBegin, []byte{0, 1, 1, 0, 0, 0, 0, 0})
-	for name, value := range map[string]string{"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_URI": "/", "HTTP_HOST": "you.example"} {
-		length(&params, len(name))
-		length(&params, len(value))
-		params.WriteString(name + value)
-	}
-	stream(&b, fcgiParams, params.Bytes())
-	stream(&b, fcgiStdin, nil)
-	return b.Bytes()
+	return wire.FastCGIRequest(map[string]string{"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_URI": "/", "HTTP_HOST": "you.example"}, "", true)
 }
 
 func TestAShortAnswerOverFastCGILeavesInOnePiece(t *testing.T) {
 	c, raw, _ := connectFastCGI(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, `{"me":"you"}`) })
 	for n := range int64(3) { // on one connection
 		c.Write(keptRequest())
-		a, err := readFastCGI(c)
-		if err != nil || !strings.Contains(a.body, `{"me":"you"}`) {
+		a, err := wire.ReadFastCGI(c)
+		if err != nil || !strings.Contains(a.Body, `{"me":"you"}`) {
 			t.Fatalf("answer %d: %v, %v", n+1, a, err)
 		}
 		if got := raw.writes.Load(); got != n+1 {
@@ -90,22 +82,22 @@ func TestALongAnswerOverFastCGIArrivesWhole(t *testing.T) {
 		}
 	})
 	c.Write(keptRequest())
-	a, err := readFastCGI(c)
+	a, err := wire.ReadFastCGI(c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.body != long {
-		t.Fatalf("%d bytes arrived of %d", len(a.body), len(long))
+	if a.Body != long {
+		t.Fatalf("%d bytes arrived of %d", len(a.Body), len(long))
 	}
 }
 
 func TestFastCGIConnectionsAreCounted(t *testing.T) {
 	c, _, conns := connectFastCGI(t, func(w http.ResponseWriter, r *http.Request) {})
-	a, err := fastCGI(c, map[string]string{"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_URI": "/"}, "")
+	a, err := wire.FastCGI(c, map[string]string{"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_URI": "/"}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.status != http.StatusOK {
+	if a.Status != http.StatusOK {
 		t.Errorf("answer %v", a)
 	}
 	if _, err := c.Read(make([]byte, 1)); err != io.EOF { // closed after the answer

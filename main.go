@@ -24,7 +24,7 @@ import (
 	"mintkeep/keeper"
 )
 
-func main() { os.Exit(run(started(time.Now))) }
+func main() { os.Exit(run(started(now))) }
 
 // started is the process as the system started it, with the clock it is to go by.
 func started(now func() time.Time) *process {

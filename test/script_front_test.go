@@ -1,0 +1,90 @@
+package test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"mintkeep/test/wire"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+const scriptVerifier = "verifier-of-the-scripts-which-is-long-enough"
+
+// goThroughFront goes through the authorization front as a browser does: the app's request,
+// Selfauth's form with all boxes ticked, the way back. The front's code is put into
+// a variable, to be redeemed with $VERIFIER.
+//
+//	front CODE create update
+func goThroughFront(ts *testscript.TestScript, neg bool, args []string) {
+	c, base := in(ts), ts.Getenv("BASE")
+	sum := sha256.Sum256([]byte(scriptVerifier))
+	ask := url.Values{"response_type": {"code"}, "client_id": {appClient}, "redirect_uri": {appRedirect}, "state": {"s"}, "me": {"https://you.example/"},
+		"scope": {strings.Join(args[1:], " ")}, "code_challenge_method": {"S256"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}}
+	begun := c.browse(ts, base+"/authorize?"+ask.Encode(), "")
+	cookie, _, _ := strings.Cut(begun.Header.Get("Set-Cookie"), ";")
+	if !strings.HasPrefix(cookie, "__Host-mkflow_") {
+		ts.Fatalf("the flow's cookie is %q", cookie)
+	}
+	inner := begun.Header.Get("Location")
+	back := signInAtSelfauth(ts, inner, c.auth.Password)
+	_, secret, _ := strings.Cut(cookie, "=")
+	c.secrets = append(c.secrets, secret, back.Query().Get("flow"), back.Query().Get("code"))
+	done := c.browse(ts, base+"/callback?"+back.RawQuery, cookie)
+	to, err := url.Parse(done.Header.Get("Location"))
+	ts.Check(err)
+	if q := to.Query(); !strings.HasPrefix(to.String(), appRedirect+"?") || q.Get("iss") != "https://example.com/auth/token.cgi" || q.Get("state") != "s" {
+		ts.Fatalf("the app is sent %s", to)
+	}
+	c.secrets = append(c.secrets, to.Query().Get("code"))
+	ts.Setenv(args[0], to.Query().Get("code"))
+	ts.Setenv("VERIFIER", scriptVerifier)
+}
+
+// browse asks for a page that redirects.
+func (c *conversation) browse(ts *testscript.TestScript, target, cookie string) *wire.Reply {
+	r := &wire.Request{Method: http.MethodGet, Target: target, Header: [][2]string{{"Accept", "text/html"}}}
+	if cookie != "" {
+		r.Header = append(r.Header, [2]string{"Cookie", cookie})
+	}
+	a, err := c.host.do(r)
+	ts.Check(err)
+	if a.Status != http.StatusFound {
+		ts.Fatalf("%s answers %d %s\n%s", target, a.Status, a.Body, c.host.log())
+	}
+	return a
+}
+
+func signInAtSelfauth(ts *testscript.TestScript, form, password string) *url.URL {
+	resp, err := http.Get(form)
+	ts.Check(err)
+	page := readAll(ts, resp)
+	csrf := regexp.MustCompile(`name="_csrf" value="([^"]*)"`).FindStringSubmatch(page)
+	if csrf == nil {
+		ts.Fatalf("no form at %s: %s", form, page)
+	}
+	fill := url.Values{"_csrf": {html.UnescapeString(csrf[1])}, "password": {password}}
+	for _, box := range regexp.MustCompile(`name="scopes\[\]" value="([^"]*)"`).FindAllStringSubmatch(page, -1) {
+		fill.Add("scopes[]", html.UnescapeString(box[1]))
+	}
+	stop := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err = stop.PostForm(form, fill)
+	ts.Check(err)
+	readAll(ts, resp)
+	to, err := resp.Location()
+	ts.Check(err)
+	return to
+}
+
+func readAll(ts *testscript.TestScript, resp *http.Response) string {
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	return string(b)
+}

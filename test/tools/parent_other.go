@@ -1,0 +1,5 @@
+//go:build !linux
+
+package tools
+
+func toParent(string) bool { return false }
