@@ -1,0 +1,159 @@
+package grant
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"mintkeep/internal/oauth"
+	"mintkeep/internal/secret"
+	"mintkeep/internal/store"
+)
+
+// codeLife is how long a code of this endpoint can be redeemed. RFC 6749 section
+// 4.1.2 allows ten minutes.
+const codeLife = time.Minute
+
+// IsOwnCode reports whether a code, whole or not, was made by this program.
+func IsOwnCode(code string) bool { return strings.HasPrefix(code, prefixCode) }
+
+// insertCode makes the code that the client redeems for the grant.
+func (p *Pending) insertCode(ctx context.Context, tx *sql.Tx, grantID int64, now time.Time) (secret.Secret, error) {
+	code := secret.New(prefixCode)
+	_, err := tx.ExecContext(ctx, `INSERT INTO codes (code_hash, grant_id, redirect_uri, challenge, created) VALUES (?, ?, ?, ?, ?)`,
+		code.Hash(), grantID, p.RedirectURI, p.Challenge, store.Time(now))
+	if err != nil {
+		return "", fmt.Errorf("writing the code: %w", err)
+	}
+	return code, nil
+}
+
+// A codeRow is a code of this endpoint with its grant.
+type codeRow struct {
+	hash        string
+	redirectURI string
+	challenge   string
+	created     time.Time
+	used        bool
+	ended       bool // its grant is over
+	grant       Grant
+}
+
+func findCode(ctx context.Context, tx *sql.Tx, hash string) (*codeRow, error) {
+	c := &codeRow{hash: hash}
+	var created, used, ended sql.NullString
+	err := tx.QueryRowContext(ctx, `SELECT c.redirect_uri, c.challenge, c.created, c.used,
+			g.grant_id, g.me, g.client_id, g.scope, g.endpoint, g.ended
+		FROM codes c JOIN grants g USING (grant_id) WHERE c.code_hash = ?`, hash).
+		Scan(&c.redirectURI, &c.challenge, &created, &used,
+			&c.grant.ID, &c.grant.Me, &c.grant.ClientID, &c.grant.Scope, &c.grant.Endpoint, &ended)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking up a code: %w", err)
+	}
+	c.created, c.used, c.ended = store.ParseTime(created), used.Valid, ended.Valid
+	return c, nil
+}
+
+// validate returns why the code cannot be redeemed by this request, nil if it can.
+func (c *codeRow) validate(now time.Time, ask TokenRequest) *oauth.Error {
+	switch {
+	case c == nil:
+		return oauth.InvalidGrant("the code is unknown or has expired")
+	case c.used:
+		return errReplay()
+	case c.ended:
+		return oauth.InvalidGrant("what the code stood for was revoked")
+	case !now.Before(c.created.Add(codeLife)):
+		return oauth.InvalidGrant("the code has expired")
+	}
+	return c.matches(ask)
+}
+
+// matches compares what the client sends with what the code was made for, byte for
+// byte. A code that came with a challenge needs its verifier; one that came without
+// must come without (RFC 7636 section 4.6; OAuth 2.1 section 4.1.3), or else PKCE
+// could be taken out of a request.
+func (c *codeRow) matches(ask TokenRequest) *oauth.Error {
+	switch {
+	case c.grant.ClientID != ask.ClientID:
+		return oauth.InvalidGrant("the code was issued to another client_id")
+	case c.redirectURI != ask.RedirectURI:
+		return oauth.InvalidGrant("the code was issued for another redirect_uri")
+	case c.challenge != "" && ask.Verifier == "":
+		return oauth.InvalidGrant("the code_verifier is missing")
+	case c.challenge == "" && ask.Verifier != "":
+		return oauth.InvalidGrant("there is a code_verifier, but the request began without code_challenge")
+	case c.challenge != "" && !oauth.EqualText(oauth.Challenge(ask.Verifier), c.challenge):
+		return oauth.InvalidGrant("the code_verifier does not fit the code_challenge")
+	}
+	return nil
+}
+
+// Identify redeems a code of this endpoint to learn who signed in, without a token
+// (IndieAuth section 5.3.2).
+func (s *Store) Identify(ctx context.Context, r Request, ask TokenRequest) (*Grant, error) {
+	return s.redeemCode(ctx, r, ask, func(*sql.Tx, *Grant) (*oauth.Error, error) { return nil, nil })
+}
+
+// ExchangeOwnCode redeems a code of this endpoint for tokens.
+func (s *Store) ExchangeOwnCode(ctx context.Context, r Request, ask TokenRequest) (tokens *TokenResponse, err error) {
+	_, err = s.redeemCode(ctx, r, ask, func(tx *sql.Tx, g *Grant) (*oauth.Error, error) {
+		if !r.Settings.Issues(g.Me) {
+			return errIssuesNone(g.Me), nil
+		}
+		if g.Scope == "" {
+			return oauth.InvalidScope("no scope was asked for, so there is nothing a token could be used for; " +
+				"redeem the code at the authorization endpoint to learn who it is"), nil
+		}
+		if err := deleteExpired(ctx, tx, r.Now); err != nil {
+			return nil, err
+		}
+		tokens, err = issueTokens(ctx, tx, r, g)
+		return nil, err
+	})
+	return tokens, err
+}
+
+// redeemCode marks a code of this endpoint as used and calls use in the same
+// transaction. A refusal, also one that use returns, leaves the code unused: some
+// clients send it again in another way (C7). A code that was used before ends its grant.
+func (s *Store) redeemCode(ctx context.Context, r Request, ask TokenRequest,
+	use func(*sql.Tx, *Grant) (*oauth.Error, error)) (*Grant, error) {
+	if !secret.Secret(ask.Code).WellFormed(prefixCode) {
+		return nil, oauth.InvalidGrant("the code is malformed: it was cut or changed on its way")
+	}
+	var c *codeRow
+	var refusal *oauth.Error
+	err := store.Write(ctx, s.DB, func(tx *sql.Tx) (err error) {
+		if c, err = findCode(ctx, tx, secret.Secret(ask.Code).Hash()); err != nil {
+			return err
+		}
+		switch refusal = c.validate(r.Now, ask); {
+		case c != nil && c.used:
+			return endReplayed(ctx, tx, r, ask, c.grant.ID)
+		case c != nil && refusal != nil:
+			return store.Record(ctx, tx, store.Event{At: r.Now, Kind: "refused", Me: c.grant.Me, ClientID: ask.ClientID,
+				Address: r.Address, Detail: refusal.Description})
+		case refusal != nil:
+			return nil
+		}
+		if refusal, err = use(tx, &c.grant); err != nil || refusal != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE codes SET used = ? WHERE code_hash = ?`, store.Time(r.Now), c.hash)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if refusal != nil {
+		return nil, refusal
+	}
+	return &c.grant, nil
+}

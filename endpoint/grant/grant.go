@@ -1,0 +1,163 @@
+// Package grant keeps what the owner has granted to apps: rows and SQL, no HTTP.
+//
+// One redeemed code makes one grant; access tokens, refresh tokens and codes
+// belong to it and end with it. Whatever is issued or ended, is so in one
+// immediate transaction together with its event, and races are decided by the
+// database: whoever finds a code marked as used came second.
+package grant
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"mintkeep/internal/oauth"
+	"mintkeep/internal/secret"
+	"mintkeep/internal/store"
+)
+
+// Prefixes of the secrets made here. Only access tokens are accepted as a bearer.
+const (
+	prefixAccess  = "mka_"
+	prefixRefresh = "mkr_"
+	prefixCode    = "mkc_"
+	prefixServer  = "mks_"
+)
+
+// Store is the rows of the inbound half. All fields are required. It keeps
+// nothing in memory and may be used by many goroutines.
+type Store struct {
+	// DB is mintkeep's database. Every transaction begun on it is immediate.
+	DB *sql.DB
+	// Now is the clock of what the owner does. Requests bring their own time.
+	Now func() time.Time
+	// Settings reads the settings as they are at this moment.
+	Settings func(context.Context) (*Settings, error)
+	// Log receives warnings; it never sees a secret.
+	Log *slog.Logger
+}
+
+// Settings are the rows of the settings table, parsed. A duration of 0 means never.
+type Settings struct {
+	Endpoints       []string      // trusted authorization endpoints
+	Me              []string      // canonical profile URLs that get tokens; any if empty
+	Admins          []string      // canonical profile URLs that see everything
+	IdleLifetime    time.Duration // an access token expires after this long without use
+	MaxLifetime     time.Duration // and in any case after this long
+	RefreshLifetime time.Duration // a refresh token expires after this long without use
+	IntrospectSelf  bool          // the introspected token authorizes its own introspection
+	Direct          bool          // codes of trusted endpoints are redeemed directly
+	RequirePKCE     bool          // authorization requests need a code_challenge
+	DefaultForm     bool          // GET verification answers a form when no format is named
+}
+
+// Issues reports whether a person gets tokens here. php-mintoken, which may still
+// be writing to the same database, does not write profile URLs in canonical form.
+func (st *Settings) Issues(me string) bool {
+	if len(st.Me) == 0 || slices.Contains(st.Me, me) {
+		return true
+	}
+	canonical, err := oauth.CanonicalURL(me)
+	return err == nil && slices.Contains(st.Me, canonical)
+}
+
+// expiresIn is the lifetime of a token made now, in seconds; 0 if it never expires.
+func (st *Settings) expiresIn() int64 {
+	d := st.IdleLifetime
+	if d == 0 || st.MaxLifetime > 0 && st.MaxLifetime < d {
+		d = st.MaxLifetime
+	}
+	return int64(d / time.Second)
+}
+
+// Request is what the rows need to know of the request that they are asked for.
+type Request struct {
+	Now      time.Time // read once a request
+	Address  string    // the client's, as refusals are counted by it; empty if they are not
+	Settings *Settings
+}
+
+// Grant is what one redeemed code, or the owner, allowed an app.
+type Grant struct {
+	ID       int64
+	Me       string // canonical profile URL
+	ClientID string
+	Scope    string
+	Endpoint string // the authorization endpoint that confirmed the code, or mintedManually
+}
+
+// mintedManually is the Endpoint of a grant that the owner made without a code.
+const mintedManually = "by hand"
+
+func (g *Grant) insert(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	r, err := tx.ExecContext(ctx, `INSERT INTO grants (me, client_id, scope, endpoint, created) VALUES (?, ?, ?, ?, ?)`,
+		g.Me, g.ClientID, g.Scope, g.Endpoint, store.Time(now))
+	if err == nil {
+		g.ID, err = r.LastInsertId()
+	}
+	if err != nil {
+		return fmt.Errorf("writing the grant: %w", err)
+	}
+	return nil
+}
+
+// insertAccess makes an access token of the grant and returns it with its ID.
+func (g *Grant) insertAccess(ctx context.Context, tx *sql.Tx, scope string, now time.Time) (secret.Secret, string, error) {
+	token := secret.New(prefixAccess)
+	id := make([]byte, 8)
+	_, _ = rand.Read(id) // never fails
+	_, err := tx.ExecContext(ctx, `INSERT INTO tokens (token_id, token_hash, auth_me, auth_client_id, auth_scope, created, grant_id)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`, hex.EncodeToString(id), token.Hash(), g.Me, g.ClientID, scope, store.Time(now), g.ID)
+	if err != nil {
+		return "", "", fmt.Errorf("writing the access token: %w", err)
+	}
+	return token, hex.EncodeToString(id), nil
+}
+
+// end revokes everything that was issued from a grant: its access tokens now, its
+// refresh tokens because every use of them looks at the grant. It reports whether
+// the grant was still active.
+func end(ctx context.Context, tx *sql.Tx, grantID int64, now time.Time, reason string) (bool, error) {
+	at := store.Time(now)
+	r, err := tx.ExecContext(ctx, `UPDATE grants SET ended = ?, end_reason = ? WHERE grant_id = ? AND ended IS NULL`, at, reason, grantID)
+	if err != nil {
+		return false, fmt.Errorf("ending the grant: %w", err)
+	}
+	n, err := r.RowsAffected()
+	if err != nil {
+		return false, fmt.Errorf("ending the grant: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE tokens SET revoked = ? WHERE grant_id = ? AND (revoked IS NULL OR revoked > ?)`, at, grantID, at)
+	if err == nil {
+		_, err = tx.ExecContext(ctx, `UPDATE refresh_tokens SET reply = NULL WHERE grant_id = ? AND reply IS NOT NULL`, grantID)
+	}
+	if err != nil {
+		return false, fmt.Errorf("revoking the tokens of the grant: %w", err)
+	}
+	return n == 1, nil
+}
+
+// deleteExpired removes used codes, refusals, pending authorizations and sealed
+// replies whose time is over.
+func deleteExpired(ctx context.Context, tx *sql.Tx, now time.Time) error {
+	for _, old := range []struct {
+		statement string
+		age       time.Duration
+	}{
+		{`DELETE FROM redeemed_codes WHERE redeemed <= ?`, usedCodeLife},
+		{`DELETE FROM refusals WHERE refused <= ?`, refusalWindow},
+		{`DELETE FROM authorizations WHERE created <= ?`, PendingLife},
+		{`DELETE FROM codes WHERE created <= ?`, usedCodeLife},
+		{`UPDATE refresh_tokens SET reply = NULL WHERE reply IS NOT NULL AND rotated < ?`, graceWindow},
+	} {
+		if _, err := tx.ExecContext(ctx, old.statement, store.Time(now.Add(-old.age))); err != nil {
+			return fmt.Errorf("deleting what has expired: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package grant
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	"mintkeep/internal/oauth"
+	"mintkeep/internal/secret"
+	"mintkeep/internal/store"
+)
+
+// PendingLife is how long an authorization request may take, from the client's
+// request to our code.
+const PendingLife = 10 * time.Minute
+
+const maxPending = 1000 // at once; the oldest are deleted
+
+const (
+	prefixID     = "f"
+	prefixCookie = "c"
+)
+
+// Pending is an authorization request that has been sent on to an upstream and
+// waits for the browser to come back. Its ID is in URLs; the secret in its cookie
+// ties it to one browser. The database has only their hashes.
+type Pending struct {
+	ID          secret.Secret
+	Cookie      secret.Secret
+	Endpoint    string // the upstream to which the browser was sent
+	AsClient    bool   // towards it we are the client (see UpstreamKind)
+	ClientID    string
+	RedirectURI string
+	State       sql.NullString // the client's
+	Scope       string         // asked for
+	Challenge   string         // S256; empty if the client sent none
+	Me          string         // as the client sent it
+
+	// While the owner is asked for consent:
+	GrantID int64
+	Person  string // who signed in, a canonical profile URL
+}
+
+const pendingColumns = `endpoint, own, client_id, redirect_uri, state, scope, challenge, me, created, grant_id, person`
+
+// Create stores a new pending authorization and gives it ID and cookie.
+func (s *Store) Create(ctx context.Context, r Request, p *Pending) error {
+	p.ID, p.Cookie = secret.New(prefixID), secret.New(prefixCookie)
+	return store.Write(ctx, s.DB, func(tx *sql.Tx) error {
+		if err := deleteExpired(ctx, tx, r.Now); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `DELETE FROM authorizations WHERE flow_hash IN
+			(SELECT flow_hash FROM authorizations ORDER BY created DESC LIMIT -1 OFFSET ?)`, maxPending-1)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, `INSERT INTO authorizations (flow_hash, cookie_hash, `+pendingColumns+`)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '')`, p.ID.Hash(), p.Cookie.Hash(),
+				p.Endpoint, p.AsClient, p.ClientID, p.RedirectURI, p.State, p.Scope, p.Challenge, p.Me, store.Time(r.Now))
+		}
+		if err != nil {
+			return fmt.Errorf("storing the authorization request: %w", err)
+		}
+		return nil
+	})
+}
+
+// ErrNotPending is what a browser is told that brings an authorization request
+// which is unknown, expired, finished or another browser's. It has to be shown on a
+// page: nothing says where the browser could go back to.
+func ErrNotPending() *oauth.Error {
+	return oauth.InvalidRequest("this sign-in was not begun in this browser, has expired or is already finished; " +
+		"go back to the app and begin again")
+}
+
+// Pending finds a pending authorization by its ID and the browser's cookie. Both
+// must fit: with the ID alone, somebody else's browser has followed the link.
+func (s *Store) Pending(ctx context.Context, now time.Time, id, cookie secret.Secret) (*Pending, error) {
+	if !id.WellFormed(prefixID) || !cookie.WellFormed(prefixCookie) {
+		return nil, ErrNotPending()
+	}
+	p := &Pending{ID: id, Cookie: cookie}
+	var created string
+	err := s.DB.QueryRowContext(ctx, `SELECT `+pendingColumns+` FROM authorizations WHERE flow_hash = ? AND cookie_hash = ? AND created > ?`,
+		id.Hash(), cookie.Hash(), store.Time(now.Add(-PendingLife))).Scan(&p.Endpoint, &p.AsClient, &p.ClientID, &p.RedirectURI,
+		&p.State, &p.Scope, &p.Challenge, &p.Me, &created, &p.GrantID, &p.Person)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, ErrNotPending()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking up an authorization request: %w", err)
+	}
+	return p, nil
+}
+
+// Accept makes the grant of an upstream's code (ask, as it was redeemed there) and
+// marks that code as used. With consent, the authorization then waits for the
+// owner; else the code for the client is returned. If kind is not empty, it is
+// remembered as that of the upstream. A code that was used before ends its first
+// grant; that is the refusal, and the authorization is still pending.
+func (s *Store) Accept(ctx context.Context, r Request, p *Pending, ask TokenRequest, g *Grant, kind UpstreamKind, consent bool,
+) (code secret.Secret, refusal *oauth.Error, err error) {
+	replay := false
+	err = store.Write(ctx, s.DB, func(tx *sql.Tx) (err error) {
+		if err := p.stillPending(ctx, tx); err != nil {
+			return err
+		}
+		if replay, err = insertConfirmed(ctx, tx, r, ask, g); err != nil || replay {
+			return err
+		}
+		if kind != "" {
+			if err := learnUpstream(ctx, tx, r.Now, p.Endpoint, kind); err != nil {
+				return err
+			}
+		}
+		if consent {
+			return p.awaitConsent(ctx, tx, g)
+		}
+		if err := p.consume(ctx, tx); err != nil {
+			return err
+		}
+		code, err = p.insertCode(ctx, tx, g.ID, r.Now)
+		return err
+	})
+	if err == nil && replay {
+		return "", errReplay(), nil
+	}
+	return code, nil, err
+}
+
+// IssueCode ends the authorization with the scope that the owner granted, and
+// returns the code for the client.
+func (s *Store) IssueCode(ctx context.Context, r Request, p *Pending, scope string) (code secret.Secret, err error) {
+	err = store.Write(ctx, s.DB, func(tx *sql.Tx) (err error) {
+		if err := p.consume(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE grants SET scope = ? WHERE grant_id = ?`, scope, p.GrantID); err != nil {
+			return fmt.Errorf("writing what was granted: %w", err)
+		}
+		code, err = p.insertCode(ctx, tx, p.GrantID, r.Now)
+		return err
+	})
+	return code, err
+}
+
+// Refuse ends the authorization and the grant that waited for the owner's consent.
+func (s *Store) Refuse(ctx context.Context, r Request, p *Pending) error {
+	return store.Write(ctx, s.DB, func(tx *sql.Tx) error {
+		if err := p.consume(ctx, tx); err != nil {
+			return err
+		}
+		_, err := end(ctx, tx, p.GrantID, r.Now, "refused")
+		return err
+	})
+}
+
+// Cancel ends the authorization without a grant.
+func (s *Store) Cancel(ctx context.Context, p *Pending) error {
+	return store.Write(ctx, s.DB, func(tx *sql.Tx) error { return p.consume(ctx, tx) })
+}
+
+// stillPending makes sure that no other request has changed the authorization
+// since it was read: a browser that asks twice is no thief.
+func (p *Pending) stillPending(ctx context.Context, tx *sql.Tx) error {
+	var one int
+	err := tx.QueryRowContext(ctx, `SELECT 1 FROM authorizations WHERE flow_hash = ? AND grant_id = ?`, p.ID.Hash(), p.GrantID).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotPending()
+	}
+	if err != nil {
+		return fmt.Errorf("looking up an authorization request: %w", err)
+	}
+	return nil
+}
+
+// awaitConsent keeps the authorization until the owner has said what is granted.
+func (p *Pending) awaitConsent(ctx context.Context, tx *sql.Tx, g *Grant) error {
+	_, err := tx.ExecContext(ctx, `UPDATE authorizations SET grant_id = ?, person = ? WHERE flow_hash = ?`, g.ID, g.Me, p.ID.Hash())
+	if err != nil {
+		return fmt.Errorf("storing who signed in: %w", err)
+	}
+	p.GrantID, p.Person = g.ID, g.Me
+	return nil
+}
+
+// consume deletes the authorization; of several requests at once, one succeeds.
+func (p *Pending) consume(ctx context.Context, tx *sql.Tx) error {
+	r, err := tx.ExecContext(ctx, `DELETE FROM authorizations WHERE flow_hash = ?`, p.ID.Hash())
+	if err != nil {
+		return fmt.Errorf("ending an authorization request: %w", err)
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, ErrNotPending())
+	}
+	return nil
+}
+
+// derive makes values from the cookie that only this browser's authorization can
+// know, so that the database need not keep them.
+func (p *Pending) derive(purpose string) string {
+	h := sha256.Sum256([]byte(purpose + " " + string(p.Cookie)))
+	return base64.RawURLEncoding.EncodeToString(h[:])
+}
+
+// UpstreamState is our state towards the upstream: the ID, and the proof that this
+// browser began the authorization.
+func (p *Pending) UpstreamState() string { return string(p.ID) + "." + p.derive("state") }
+
+// UpstreamVerifier is our PKCE verifier towards the upstream.
+func (p *Pending) UpstreamVerifier() string { return p.derive("verifier") }

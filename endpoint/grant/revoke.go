@@ -1,0 +1,132 @@
+package grant
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"mintkeep/internal/oauth"
+	"mintkeep/internal/secret"
+	"mintkeep/internal/store"
+)
+
+// LooksLikeToken reports whether a text is a whole access or refresh token.
+func LooksLikeToken(s secret.Secret) bool {
+	_, _, old := mintokenParts(s)
+	return old || s.WellFormed(prefixAccess) || s.WellFormed(prefixRefresh)
+}
+
+// Revoke revokes an access or refresh token and everything issued with it (RFC
+// 7009), whether the client still waits or not. A TokenError says that there is no
+// such access token; an unknown refresh token is no error.
+func (s *Store) Revoke(ctx context.Context, now time.Time, token secret.Secret) error {
+	ctx = context.WithoutCancel(ctx)
+	if token.WellFormed(prefixRefresh) {
+		return store.Write(ctx, s.DB, func(tx *sql.Tx) error {
+			r, err := findRefresh(ctx, tx, token.Hash())
+			if err != nil || r == nil {
+				return err
+			}
+			return revokeToken(ctx, tx, &Token{ID: r.tokenID, GrantID: r.grant.ID, Me: r.grant.Me, ClientID: r.grant.ClientID}, now)
+		})
+	}
+	t, err := s.find(ctx, token)
+	if err != nil {
+		return err
+	}
+	return store.Write(ctx, s.DB, func(tx *sql.Tx) error { return revokeToken(ctx, tx, t, now) })
+}
+
+// revokeToken ends the grant of a token, or revokes the token alone if it has none.
+func revokeToken(ctx context.Context, tx *sql.Tx, t *Token, now time.Time) error {
+	if t.GrantID == 0 {
+		if err := revokeAt(ctx, tx, t.ID, now); err != nil {
+			return fmt.Errorf("revoking a token: %w", err)
+		}
+	} else if active, err := end(ctx, tx, t.GrantID, now, "revoked"); err != nil || !active {
+		return err
+	}
+	return store.Record(ctx, tx, store.Event{At: now, Kind: "revoked", Me: t.Me, ClientID: t.ClientID, TokenID: t.ID})
+}
+
+// ErrNoToken is returned when no token fits what was asked to be revoked.
+var ErrNoToken = errors.New("there is no such token")
+
+// RevokeID revokes the token with this ID, or the only one whose ID begins so,
+// and everything issued with it; if me is not empty, only one of that person's.
+func (s *Store) RevokeID(ctx context.Context, me, id string) error {
+	now := s.Now().UTC()
+	err := store.Write(ctx, s.DB, func(tx *sql.Tx) error {
+		tokens, err := listTokens(ctx, tx, `WHERE substr(token_id, 1, length(?1)) = ?1 AND ?2 IN ('', auth_me)`, id, me)
+		switch {
+		case err != nil:
+			return err
+		case id == "" || len(tokens) == 0:
+			return ErrNoToken
+		case len(tokens) > 1:
+			return errors.New("more than one token begins so; give more of the id")
+		}
+		return revokeToken(ctx, tx, tokens[0], now)
+	})
+	if err != nil {
+		return fmt.Errorf("revoking %q: %w", id, err)
+	}
+	return nil
+}
+
+// RevokeClient revokes everything that a person (all if me is empty) granted to an
+// app, and returns how many grants and tokens of php-mintoken's that were. With and
+// without the slash after the host name is the same app.
+func (s *Store) RevokeClient(ctx context.Context, me, clientID string) (int, error) {
+	canonical, bare := clientID, clientID
+	if u, err := oauth.ParseClientID(clientID); err == nil && (u.Path == "" || u.Path == "/") && u.RawQuery == "" {
+		bare = u.Scheme + "://" + strings.ToLower(u.Host)
+		canonical = bare + "/"
+	}
+	return s.revokeGrants(ctx, `AND ? IN ('', me) AND client_id IN (?, ?, ?)`, `AND ? IN ('', auth_me) AND auth_client_id IN (?, ?, ?)`,
+		me, clientID, canonical, bare)
+}
+
+// RevokeAll revokes everything that a person (all if me is empty) granted, and
+// returns how many grants and tokens of php-mintoken's that were.
+func (s *Store) RevokeAll(ctx context.Context, me string) (int, error) {
+	return s.revokeGrants(ctx, `AND ? IN ('', me)`, `AND ? IN ('', auth_me)`, me)
+}
+
+// revokeGrants ends the active grants, and the active tokens that have none, as
+// far as the conditions name them. A grant may be active by its refresh token alone.
+func (s *Store) revokeGrants(ctx context.Context, ofGrant, ofToken string, arg ...any) (int, error) {
+	now := s.Now().UTC()
+	var found []*Token
+	err := store.Write(ctx, s.DB, func(tx *sql.Tx) error {
+		loose, err := listTokens(ctx, tx, `WHERE grant_id IS NULL AND (revoked IS NULL OR revoked > ?) `+ofToken,
+			append([]any{store.Time(now)}, arg...)...)
+		if err != nil {
+			return err
+		}
+		grants, err := listTokens(ctx, tx, `JOIN grants USING (grant_id) WHERE ended IS NULL `+ofGrant+` GROUP BY grant_id`, arg...)
+		if err != nil {
+			return err
+		}
+		// What was allowed a moment ago may still be a code.
+		_, err = tx.ExecContext(ctx, `DELETE FROM codes WHERE used IS NULL AND grant_id IN
+			(SELECT grant_id FROM grants WHERE ended IS NULL `+ofGrant+`)`, arg...)
+		if err != nil {
+			return fmt.Errorf("deleting codes: %w", err)
+		}
+		found = append(loose, grants...)
+		for _, t := range found {
+			if err := revokeToken(ctx, tx, t, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("revoking tokens: %w", err)
+	}
+	return len(found), nil
+}

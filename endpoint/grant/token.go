@@ -1,0 +1,229 @@
+package grant
+
+import (
+	"context"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/crypto/bcrypt"
+
+	"mintkeep/internal/secret"
+	"mintkeep/internal/store"
+)
+
+// Token is an access token's row. The token itself is not known.
+type Token struct {
+	ID       string // shown to people; not part of the token
+	Me       string
+	ClientID string
+	Scope    string
+	Created  time.Time
+	LastUse  time.Time // zero if never used
+	Revoked  time.Time // revoked from then on, may lie in the future; zero if not revoked
+	GrantID  int64     // 0 in rows that php-mintoken wrote
+	Server   string    // the resource server that last introspected it
+
+	hash string
+}
+
+// TokenError says why a token is not accepted.
+type TokenError string
+
+// Error is one line for whoever presented the token.
+func (e TokenError) Error() string { return string(e) }
+
+const (
+	errMalformed TokenError = "the token is malformed: it was cut or changed on its way"
+	errOtherKind TokenError = "this is no access token, but a secret for another purpose"
+	errUnknown   TokenError = "the token is unknown"
+	errRevoked   TokenError = "the token was revoked"
+	errExpired   TokenError = "the token has expired"
+	errNotIssued TokenError = "the token is of somebody who gets no tokens here any more"
+)
+
+// IsTokenError tells a fault of the token from a fault of this program.
+func IsTokenError(err error) bool {
+	var e TokenError
+	return errors.As(err, &e)
+}
+
+// The times are cast because the driver would turn columns declared TIMESTAMP
+// into its own idea of a time.
+const tokenColumns = `token_id, token_hash, auth_me, auth_client_id, auth_scope,
+	CAST(tokens.created AS TEXT), CAST(last_use AS TEXT), CAST(revoked AS TEXT), grant_id, last_server`
+
+func scanToken(scan func(...any) error) (*Token, error) {
+	var t Token
+	var created, lastUse, revoked, server sql.NullString
+	var grant sql.NullInt64
+	if err := scan(&t.ID, &t.hash, &t.Me, &t.ClientID, &t.Scope, &created, &lastUse, &revoked, &grant, &server); err != nil {
+		return nil, err
+	}
+	t.Created, t.LastUse, t.Revoked = store.ParseTime(created), store.ParseTime(lastUse), store.ParseTime(revoked)
+	if revoked.Valid && t.Revoked.IsZero() { // unreadable: closed rather than open
+		t.Revoked = time.Unix(0, 0)
+	}
+	t.GrantID, t.Server = grant.Int64, server.String
+	return &t, nil
+}
+
+// Expiry is the moment from which the token is not accepted if nobody uses it
+// before: the earliest of idle lifetime, maximum lifetime and a revocation set in advance.
+func (t *Token) Expiry(st *Settings) (at time.Time, expires bool) {
+	last := t.Created
+	if t.LastUse.After(last) {
+		last = t.LastUse
+	}
+	at = earliest(at, last, st.IdleLifetime)
+	at = earliest(at, t.Created, st.MaxLifetime)
+	if !t.Revoked.IsZero() && (at.IsZero() || t.Revoked.Before(at)) {
+		at = t.Revoked
+	}
+	return at, !at.IsZero()
+}
+
+func earliest(at, from time.Time, d time.Duration) time.Time {
+	if end := from.Add(d); d > 0 && (at.IsZero() || end.Before(at)) {
+		return end
+	}
+	return at
+}
+
+// Status says what the token is now: live, revoked or expired.
+func (t *Token) Status(st *Settings, now time.Time) string {
+	switch t.validate(st, now) {
+	case nil:
+		return "live"
+	case errRevoked, errNotIssued:
+		return "revoked"
+	}
+	return "expired"
+}
+
+func (t *Token) validate(st *Settings, now time.Time) error {
+	if !t.Revoked.IsZero() && !now.Before(t.Revoked) {
+		return errRevoked
+	}
+	if at, expires := t.Expiry(st); expires && !now.Before(at) {
+		return errExpired
+	}
+	if !st.Issues(t.Me) {
+		return errNotIssued
+	}
+	return nil
+}
+
+// Verify finds an access token that is accepted now and records its use, by the
+// named resource server if server is not empty. A TokenError says why a token is
+// not accepted.
+func (s *Store) Verify(ctx context.Context, r Request, token secret.Secret, server string) (*Token, error) {
+	t, err := s.find(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.validate(r.Settings, r.Now); err != nil {
+		return nil, err
+	}
+	s.recordUse(ctx, r, t, token, server)
+	return t, nil
+}
+
+// find reads an access token, whatever its state, by its hash; php-mintoken's by
+// its ID until its first use.
+func (s *Store) find(ctx context.Context, token secret.Secret) (*Token, error) {
+	id, hashed, old := mintokenParts(token)
+	if !old && !token.WellFormed(prefixAccess) {
+		if token.WellFormed(prefixRefresh) || token.WellFormed(prefixServer) || token.WellFormed(prefixCode) {
+			return nil, errOtherKind
+		}
+		return nil, errMalformed
+	}
+	t, err := s.findBy(ctx, `token_hash = ?`, token.Hash())
+	if err == nil && t == nil && old {
+		t, err = s.findBy(ctx, `token_id = ?`, id)
+		if t != nil && t.hash != token.Hash() && bcrypt.CompareHashAndPassword([]byte(t.hash), hashed) != nil {
+			t = nil
+		}
+	}
+	if err == nil && t == nil {
+		err = errUnknown
+	}
+	return t, err
+}
+
+func (s *Store) findBy(ctx context.Context, condition, key string) (*Token, error) {
+	// No cancellation: watching for it would cost more than the statement.
+	t, err := scanToken(s.DB.QueryRowContext(context.WithoutCancel(ctx), `SELECT `+tokenColumns+` FROM tokens WHERE `+condition, key).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("looking up a token: %w", err)
+	}
+	return t, nil
+}
+
+// recordUse writes the last use, at most every hour or tenth of the idle lifetime,
+// and replaces the bcrypt hashes of php-mintoken. A failure is only logged: a full,
+// busy or read-only disk must not fail a verification.
+func (s *Store) recordUse(ctx context.Context, r Request, t *Token, token secret.Secret, server string) {
+	every := time.Hour
+	if r.Settings.IdleLifetime > 0 {
+		every = min(every, r.Settings.IdleLifetime/10)
+	}
+	recent := !t.LastUse.IsZero() && r.Now.Sub(t.LastUse) < every
+	if slow := strings.HasPrefix(t.hash, "$2"); recent && !slow { // bcrypt's prefix
+		return
+	}
+	err := s.execBriefly(ctx, `UPDATE tokens SET last_use = ?, token_hash = ?, last_server = coalesce(?, last_server)
+		WHERE token_id = ?`, store.Time(r.Now), token.Hash(), sql.NullString{String: server, Valid: server != ""}, t.ID)
+	if err != nil {
+		s.Log.Warn("last use not written", "error", err)
+		return
+	}
+	t.LastUse = r.Now
+}
+
+// execBriefly executes one statement and waits at most 0.1 s for a lock.
+func (s *Store) execBriefly(ctx context.Context, query string, args ...any) error {
+	c, err := s.DB.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	var usual int
+	if err := c.QueryRowContext(ctx, `PRAGMA busy_timeout`).Scan(&usual); err != nil {
+		return err
+	}
+	if _, err := c.ExecContext(ctx, `PRAGMA busy_timeout = 100`); err != nil {
+		return err
+	}
+	defer func() {
+		_, _ = c.ExecContext(context.WithoutCancel(ctx), `PRAGMA busy_timeout = `+strconv.Itoa(usual))
+	}()
+	_, err = c.ExecContext(ctx, query, args...)
+	return err
+}
+
+// mintokenParts splits php-mintoken's tokens: the row's ID and the bytes of which
+// its bcrypt hash was made, both as hex with "_" between. Only its own lower case
+// is taken: the fast hash knows one spelling.
+func mintokenParts(token secret.Secret) (id string, hashed []byte, ok bool) {
+	id, tail, found := strings.Cut(string(token), "_")
+	if !found || len(id) != 64 || strings.ToLower(string(token)) != string(token) {
+		return "", nil, false
+	}
+	if _, err := hex.DecodeString(id); err != nil {
+		return "", nil, false
+	}
+	hashed, err := hex.DecodeString(tail)
+	if err != nil || len(hashed) == 0 || len(hashed) > 72 {
+		return "", nil, false
+	}
+	return id, hashed, true
+}

@@ -1,0 +1,121 @@
+package grant
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"mintkeep/internal/store"
+)
+
+// UpstreamKind says how an authorization endpoint behind ours works.
+type UpstreamKind string
+
+// The kinds of upstreams. authorize.Handler says how they are told apart.
+const (
+	GrantsScopes UpstreamKind = "scoped"   // asks the owner for the scopes, and confirms them with the code
+	IdentityOnly UpstreamKind = "identity" // says only who signed in
+	Undetermined UpstreamKind = "unknown"  // was probed and did not tell
+)
+
+const (
+	scopesLife = 30 * 24 * time.Hour // how long GrantsScopes is remembered
+	probedLife = 24 * time.Hour      // and the others
+)
+
+// UpstreamKind is what is known of an upstream; "" if nothing is, or what is known
+// is too old: people put other programs at old addresses.
+func (s *Store) UpstreamKind(ctx context.Context, now time.Time, endpoint string) (kind UpstreamKind, err error) {
+	err = s.DB.QueryRowContext(ctx, `SELECT kind FROM endpoint_kinds WHERE endpoint = ? AND learned > CASE kind WHEN ? THEN ? ELSE ? END`,
+		endpoint, GrantsScopes, store.Time(now.Add(-scopesLife)), store.Time(now.Add(-probedLife))).Scan(&kind)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("looking up the kind of an endpoint: %w", err)
+	}
+	return kind, nil
+}
+
+// LearnUpstream remembers the kind of an upstream.
+func (s *Store) LearnUpstream(ctx context.Context, now time.Time, endpoint string, kind UpstreamKind) error {
+	return store.Write(ctx, s.DB, func(tx *sql.Tx) error { return learnUpstream(ctx, tx, now, endpoint, kind) })
+}
+
+func learnUpstream(ctx context.Context, tx *sql.Tx, now time.Time, endpoint string, kind UpstreamKind) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO endpoint_kinds (endpoint, kind, learned) VALUES (?, ?, ?)
+		ON CONFLICT DO UPDATE SET kind = excluded.kind, learned = excluded.learned`, endpoint, kind, store.Time(now))
+	if err != nil {
+		return fmt.Errorf("noting the kind of an endpoint: %w", err)
+	}
+	return nil
+}
+
+// EndpointOrder sorts the trusted endpoints: first those that confirmed codes of
+// this shape, the latest one first, then the others as they are set.
+func (s *Store) EndpointOrder(ctx context.Context, r Request, code string) ([]string, error) {
+	trusted := r.Settings.Endpoints
+	if len(trusted) < 2 {
+		return trusted, nil
+	}
+	rows, err := s.DB.QueryContext(ctx, `SELECT endpoint FROM code_shapes WHERE shape = ? ORDER BY confirmed DESC`, shape(code))
+	if err != nil {
+		return nil, fmt.Errorf("reading code shapes: %w", err)
+	}
+	defer rows.Close()
+	var order []string
+	for rows.Next() {
+		var endpoint string
+		if err := rows.Scan(&endpoint); err != nil {
+			return nil, fmt.Errorf("reading code shapes: %w", err)
+		}
+		if slices.Contains(trusted, endpoint) {
+			order = append(order, endpoint)
+		}
+	}
+	for _, endpoint := range trusted {
+		if !slices.Contains(order, endpoint) {
+			order = append(order, endpoint)
+		}
+	}
+	return order, rows.Err()
+}
+
+func rememberShape(ctx context.Context, tx *sql.Tx, r Request, code, endpoint string) error {
+	if len(r.Settings.Endpoints) < 2 {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO code_shapes (shape, endpoint, confirmed) VALUES (?, ?, ?)
+		ON CONFLICT DO UPDATE SET confirmed = excluded.confirmed`, shape(code), endpoint, store.Time(r.Now))
+	if err != nil {
+		return fmt.Errorf("writing the code's shape: %w", err)
+	}
+	return nil
+}
+
+// shape is what the codes of one program have in common: h for a run of hex
+// digits, w for one of other letters, and what stands between. Selfauth's is "h:h:w".
+func shape(code string) string {
+	isWord := func(r rune) bool {
+		return r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r|0x20 && r|0x20 <= 'z'
+	}
+	var b strings.Builder
+	for code != "" && b.Len() < 32 {
+		n := strings.IndexFunc(code, func(r rune) bool { return !isWord(r) })
+		if n < 0 {
+			n = len(code)
+		}
+		switch {
+		case n > 0 && isHex(code[:n]):
+			b.WriteByte('h')
+		case n > 0:
+			b.WriteByte('w')
+		default:
+			n = 1
+			b.WriteByte(code[0])
+		}
+		code = code[n:]
+	}
+	return strings.ToValidUTF8(b.String(), "?")
+}

@@ -1,0 +1,99 @@
+package grant
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"mintkeep/internal/oauth"
+	"mintkeep/internal/store"
+)
+
+// usedCodeLife is how long a used code is remembered.
+const usedCodeLife = 24 * time.Hour
+
+// codeKey is the key under which a code is remembered. Of a code in Selfauth's
+// form only the signature counts: Selfauth reads the other two parts so loosely
+// that one code has many spellings.
+func codeKey(code string) string {
+	key := "code " + code
+	if signature, ok := SelfauthSignature(code); ok {
+		key = "selfauth " + signature
+	}
+	h := sha256.Sum256([]byte(key))
+	return hex.EncodeToString(h[:])
+}
+
+// SelfauthSignature is the signature in a code of Selfauth's form, hex:64hex:…
+func SelfauthSignature(code string) (signature string, ok bool) {
+	parts := strings.SplitN(code, ":", 3)
+	if len(parts) != 3 || !isHex(parts[0]) || len(parts[1]) != 64 || !isHex(parts[1]) {
+		return "", false
+	}
+	return strings.ToLower(parts[1]), true
+}
+
+func isHex(s string) bool {
+	return s != "" && strings.Trim(strings.ToLower(s), "0123456789abcdef") == ""
+}
+
+// usedBy returns the grant that a code gave when it was redeemed, 0 if it was not.
+func usedBy(ctx context.Context, db store.Querier, code string, now time.Time) (grantID int64, err error) {
+	err = db.QueryRowContext(ctx, `SELECT grant_id FROM redeemed_codes WHERE code_key = ? AND redeemed > ?`,
+		codeKey(code), store.Time(now.Add(-usedCodeLife))).Scan(&grantID)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("reading the used codes: %w", err)
+	}
+	return grantID, nil
+}
+
+func markUsed(ctx context.Context, tx *sql.Tx, code string, grantID int64, now time.Time) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO redeemed_codes (code_key, grant_id, redeemed) VALUES (?, ?, ?)`,
+		codeKey(code), grantID, store.Time(now))
+	if err != nil {
+		return fmt.Errorf("marking the code as used: %w", err)
+	}
+	return nil
+}
+
+// CheckReplay looks a code up before an authorization endpoint is asked about it.
+// If it was used before, the grant of its first use ends, whether the client still
+// waits or not, and the error is invalid_grant: one of the two who hold the code
+// stole it (RFC 6749 section 4.1.2). A pending authorization, if there is one, must
+// still be pending; else the browser has only asked twice, and that is the error.
+func (s *Store) CheckReplay(ctx context.Context, r Request, ask TokenRequest, p *Pending) error {
+	id, err := usedBy(ctx, s.DB, ask.Code, r.Now)
+	if err != nil || id == 0 {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	err = store.Write(ctx, s.DB, func(tx *sql.Tx) error {
+		if p != nil {
+			if err := p.stillPending(ctx, tx); err != nil {
+				return err
+			}
+		}
+		return endReplayed(ctx, tx, r, ask, id)
+	})
+	if err != nil {
+		return err
+	}
+	return errReplay()
+}
+
+func errReplay() *oauth.Error {
+	return oauth.InvalidGrant("the code was redeemed before; the tokens it gave are revoked now, so sign in again")
+}
+
+func endReplayed(ctx context.Context, tx *sql.Tx, r Request, ask TokenRequest, grantID int64) error {
+	if _, err := end(ctx, tx, grantID, r.Now, "replay"); err != nil {
+		return err
+	}
+	return store.Record(ctx, tx, store.Event{At: r.Now, Kind: "replay", ClientID: ask.ClientID, Address: r.Address,
+		Detail: "a code was presented again; its tokens are revoked"})
+}
