@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"mintkeep/endpoint"
-	"mintkeep/endpoint/endpointtest"
+	"mintkeep/internal/demo"
 )
 
 // What trusted endpoints answer, and what becomes of it.
@@ -125,7 +125,7 @@ func TestUnreachable(t *testing.T) {
 // are asked first; without a yes, one fault is enough for 503.
 func TestSeveralEndpoints(t *testing.T) {
 	h := newHouse(t)
-	other := &endpointtest.Selfauth{Me: "https://jane.example/", Key: "another", Now: h.clock.now}
+	other := &demo.Selfauth{Me: "https://jane.example/", Key: "another", Now: h.clock.now}
 	next := httptest.NewServer(other)
 	defer next.Close()
 	h.set(func(st *endpoint.Settings) { st.Endpoints = append(st.Endpoints, next.URL+"/") })

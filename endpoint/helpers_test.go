@@ -20,7 +20,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"mintkeep/endpoint"
-	"mintkeep/endpoint/endpointtest"
+	"mintkeep/internal/demo"
 )
 
 // What the clients and resource servers of these tests have in common.
@@ -38,7 +38,7 @@ type house struct {
 	*endpoint.Server
 	t        testing.TB
 	clock    *clock
-	selfauth *endpointtest.Selfauth
+	selfauth *demo.Selfauth
 	auth     string // Selfauth's URL
 	host     string // of the token endpoint, at /token
 	file     string // the database
@@ -72,7 +72,7 @@ func (c *clock) pass(d time.Duration) {
 func newHouse(t testing.TB) *house {
 	t.Helper()
 	h := &house{t: t, clock: &clock{t: time.Date(2026, 7, 1, 12, 0, 0, 0, time.Local)}, file: filepath.Join(t.TempDir(), "tokens.db")}
-	h.selfauth = &endpointtest.Selfauth{Me: janeTyped, Password: "p", Key: "k", Now: h.clock.now}
+	h.selfauth = &demo.Selfauth{Me: janeTyped, Password: "p", Key: "k", Now: h.clock.now}
 	next := httptest.NewServer(h.selfauth)
 	t.Cleanup(next.Close)
 	h.auth = next.URL + "/auth/"

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"mintkeep/endpoint/endpointtest"
+	"mintkeep/internal/demo"
 )
 
 // Real clients and resource servers against the real program, serving HTTP.
@@ -23,14 +23,14 @@ import (
 // A liveSite is the program, running, beside a Selfauth.
 type liveSite struct {
 	base, bin, database string
-	self                *endpointtest.Selfauth
+	self                *demo.Selfauth
 }
 
 func startLive(t *testing.T, settings ...string) *liveSite {
 	t.Helper()
 	dir := t.TempDir()
 	l := &liveSite{bin: released(t), database: filepath.Join(dir, "data", "tokens.db"),
-		self: &endpointtest.Selfauth{Me: "https://you.example", Password: "x", Key: "k"}}
+		self: &demo.Selfauth{Me: "https://you.example", Password: "x", Key: "k"}}
 	self := httptest.NewServer(l.self)
 	t.Cleanup(self.Close)
 	l.run(t, "init", "-me", "https://you.example/", self.URL+"/auth/")

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"mintkeep/endpoint/endpointtest"
+	"mintkeep/internal/demo"
 	"mintkeep/internal/doctor"
 	"mintkeep/test/wire"
 )
@@ -27,7 +27,7 @@ type sickbed struct {
 	t                          *testing.T
 	bin, root, script, data    string
 	server                     *httptest.Server
-	self                       *endpointtest.Selfauth
+	self                       *demo.Selfauth
 	config                     map[string]string // lines of the #! file
 	page                       string
 	link                       []string // Link headers of the page
@@ -44,7 +44,7 @@ func newSickbed(t *testing.T, bin string) *sickbed {
 	t.Helper()
 	dir := t.TempDir()
 	b := &sickbed{t: t, bin: bin, root: filepath.Join(dir, "public_html"), data: filepath.Join(dir, "data"),
-		self: &endpointtest.Selfauth{Me: "https://you.example/", Password: "x", Key: "k"}}
+		self: &demo.Selfauth{Me: "https://you.example/", Password: "x", Key: "k"}}
 	b.script, b.database = filepath.Join(b.root, "auth", "token.cgi"), filepath.Join(b.data, "tokens.db")
 	b.server = httptest.NewTLSServer(b)
 	t.Cleanup(b.server.Close)

@@ -15,14 +15,14 @@ import (
 
 	_ "github.com/mattn/go-sqlite3"
 
-	"mintkeep/endpoint/endpointtest"
+	"mintkeep/internal/demo"
 	"mintkeep/test/wire"
 )
 
 // A testHost is an account with a Selfauth next door, for tests of many processes.
 type testHost struct {
 	*host
-	auth    *endpointtest.Selfauth
+	auth    *demo.Selfauth
 	authURL string
 	codes   atomic.Int64
 	slow    atomic.Pointer[func(*http.Request)] // runs before Selfauth verifies
@@ -35,7 +35,7 @@ func newTestHost(t testing.TB, program, mode string) *testHost {
 		t.Fatal(err)
 	}
 	h := &testHost{host: inner}
-	h.auth = &endpointtest.Selfauth{Me: "https://you.example", Key: "key", Fault: func(_ http.ResponseWriter, r *http.Request) bool {
+	h.auth = &demo.Selfauth{Me: "https://you.example", Key: "key", Fault: func(_ http.ResponseWriter, r *http.Request) bool {
 		if wait := h.slow.Load(); wait != nil {
 			(*wait)(r)
 		}

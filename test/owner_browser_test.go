@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/oauth2"
 
-	"mintkeep/endpoint/endpointtest"
+	"mintkeep/internal/demo"
 	"mintkeep/keeper/keepertest"
 )
 
@@ -87,7 +87,7 @@ func (k *keepSite) bearer(token string) int {
 func TestOwnerInBrowser(t *testing.T) {
 	for _, l := range looks() {
 		t.Run(l.name, func(t *testing.T) {
-			k := ownedSite(t, &endpointtest.Selfauth{Me: owned, Password: "p", Key: "k"})
+			k := ownedSite(t, &demo.Selfauth{Me: owned, Password: "p", Key: "k"})
 			b := newBrowser(t, l)
 			k.serve()
 			b.front(k)

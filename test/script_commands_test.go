@@ -16,7 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"mintkeep/endpoint/endpointtest"
+	"mintkeep/internal/demo"
 )
 
 // configure writes the configuration, an argument a line, and ends the process
@@ -88,13 +88,13 @@ func code(ts *testscript.TestScript, neg bool, args []string) {
 
 // nextCode makes a code that was not made before: those that Selfauth makes in
 // one second for the same app are the same, so it takes the last unused second.
-func nextCode(s *endpointtest.Selfauth, used map[int64]bool, client, scope string) string {
+func nextCode(s *demo.Selfauth, used map[int64]bool, client, scope string) string {
 	at := s.Now().Unix()
 	for used[at] {
 		at--
 	}
 	used[at] = true
-	then := &endpointtest.Selfauth{Me: s.Me, Key: s.Key, Now: func() time.Time { return time.Unix(at, 0) }}
+	then := &demo.Selfauth{Me: s.Me, Key: s.Key, Now: func() time.Time { return time.Unix(at, 0) }}
 	return then.Code(client, appRedirect, scope)
 }
 

@@ -16,7 +16,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"mintkeep/endpoint/endpointtest"
+	"mintkeep/internal/demo"
 	"mintkeep/keeper/keepertest"
 	"mintkeep/test/wire"
 )
@@ -89,7 +89,7 @@ const quickRace = "GORACE=atexit_sleep_ms=0"
 // A conversation is what one script says and hears.
 type conversation struct {
 	host    *host
-	auth    *endpointtest.Selfauth
+	auth    *demo.Selfauth
 	clock   string
 	pending *wire.Request
 	heard   *wire.Reply
@@ -118,7 +118,7 @@ func setUp(e *testscript.Env, program, mode string) error {
 		return err
 	}
 	c.host = h
-	c.auth = &endpointtest.Selfauth{Me: "https://you.example", Password: "password", Key: "key", Now: testClock(c.clock), Fault: c.fault}
+	c.auth = &demo.Selfauth{Me: "https://you.example", Password: "password", Key: "key", Now: testClock(c.clock), Fault: c.fault}
 	auth := httptest.NewServer(c.auth)
 	e.Setenv("PATH", h.path("bin")+":"+e.Getenv("PATH"))
 	e.Setenv("BASE", scriptPath)

@@ -17,7 +17,7 @@ import (
 	_ "github.com/mattn/go-sqlite3"
 
 	"mintkeep/endpoint"
-	"mintkeep/endpoint/endpointtest"
+	"mintkeep/internal/demo"
 	"mintkeep/internal/owner"
 	"mintkeep/keeper"
 	"mintkeep/keeper/keepertest"
@@ -122,8 +122,8 @@ func newHouseAt(t testing.TB, door func(http.Handler) *httptest.Server) *house {
 
 // twoSelfauths is an endpoint for both.
 func (h *house) twoSelfauths() http.Handler {
-	a := &endpointtest.Selfauth{Me: jane, Password: "p", Key: "a", Now: h.clock}
-	b := &endpointtest.Selfauth{Me: joe, Password: "p", Key: "b", Now: h.clock}
+	a := &demo.Selfauth{Me: jane, Password: "p", Key: "a", Now: h.clock}
+	b := &demo.Selfauth{Me: joe, Password: "p", Key: "b", Now: h.clock}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if me := r.URL.Query().Get("me"); me == joe {
 			b.ServeHTTP(w, r)
@@ -133,7 +133,7 @@ func (h *house) twoSelfauths() http.Handler {
 			return
 		}
 		body, _ := io.ReadAll(r.Body) // a code, which only one of them knows
-		for _, s := range []*endpointtest.Selfauth{a, b} {
+		for _, s := range []*demo.Selfauth{a, b} {
 			r.Body = io.NopCloser(bytes.NewReader(body))
 			rec := httptest.NewRecorder()
 			s.ServeHTTP(rec, r)

@@ -21,7 +21,7 @@ import (
 	"testing"
 	"time"
 
-	"mintkeep/endpoint/endpointtest"
+	"mintkeep/internal/demo"
 	"mintkeep/test/tools"
 )
 
@@ -115,7 +115,7 @@ type host struct {
 	owner *user.User // whom the programs run as; nil: as the test
 	base  string     // the token endpoint's URL
 	old   string     // where php-mintoken was, "" if nowhere
-	self  *endpointtest.Selfauth
+	self  *demo.Selfauth
 	auth  string       // Selfauth's URL
 	delay atomic.Int64 // how long Selfauth takes
 	codes atomic.Int64 // how many it made
@@ -151,7 +151,7 @@ func newHostIn(t *testing.T, parent, owner, path string) *host {
 	h.folder("mintkeep", 0o700)
 	h.copy(program(t, "amd64"), "bin/mintkeep")
 	h.base = fmt.Sprintf("http://127.0.0.1:%d%s", h.port, path)
-	h.self = &endpointtest.Selfauth{Me: "https://you.example", Password: "x", Key: "k",
+	h.self = &demo.Selfauth{Me: "https://you.example", Password: "x", Key: "k",
 		Fault: func(http.ResponseWriter, *http.Request) bool {
 			time.Sleep(time.Duration(h.delay.Load()))
 			return false

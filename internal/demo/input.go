@@ -1,4 +1,4 @@
-package endpointtest
+package demo
 
 import (
 	"bytes"

@@ -1,9 +1,4 @@
-// Package endpointtest is a Selfauth in a box: an authorization endpoint that behaves on the wire like the PHP program
-// of that name (https://github.com/Inklings-io/selfauth), for tests and for `mintkeep demo`.
-//
-// It keeps the habits a token endpoint has to live with. Codes can be redeemed again and again for five minutes, many
-// spellings of one code verify, PKCE is ignored, `me` comes back as it was typed at set-up, and failures are HTML.
-package endpointtest
+package demo
 
 import (
 	"crypto/hmac"
@@ -23,8 +18,11 @@ const (
 	FormLife = 2 * time.Minute // the _csrf field of the login form
 )
 
-// Selfauth is an authorization endpoint for one person, to be mounted at any one URL. Set the fields before its first
-// request; from then on it may be used concurrently.
+// Selfauth is an authorization endpoint for one person, to be mounted at any one URL. It answers as the PHP program of
+// that name does (https://github.com/Inklings-io/selfauth), with the habits a token endpoint has to live with: a code can
+// be redeemed again and again for five minutes, many spellings of one code verify, PKCE is ignored, `me` comes back as it
+// was typed at set-up, and failures are HTML. Set the fields before its first request; from then on it may be used
+// concurrently.
 type Selfauth struct {
 	Me       string // returned as it stands, so give it the slash it should have, or lack
 	Password string // what the login form accepts; empty refuses every login
