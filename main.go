@@ -22,6 +22,7 @@ import (
 	"mintkeep/endpoint"
 	"mintkeep/internal/owner"
 	"mintkeep/keeper"
+	"mintkeep/keeper/keyring"
 )
 
 func main() { os.Exit(run(started(now))) }
@@ -223,14 +224,12 @@ func (s *site) both(db *sql.DB) http.Handler {
 // outbound makes the keeper of an opened site.
 func outbound(p *process, c *config, db *sql.DB, log *slog.Logger) *keeper.Keeper {
 	return &keeper.Keeper{
-		DB:          db,
-		Keys:        keeper.KeySource{Value: keeper.Secret(p.getenv("MINTKEEP_KEY")), Path: c.keyFile},
-		Now:         p.now,
-		Client:      trustedClient(c),
-		Record:      recordKept,
-		Unavailable: unavailable,
-		Log:         log,
-		URL:         c.url,
+		DB:     db,
+		Keys:   keyring.Source{Value: keeper.Secret(p.getenv("MINTKEEP_KEY")), Path: c.keyFile},
+		Now:    p.now,
+		Client: trustedClient(c),
+		Log:    log,
+		URL:    c.url,
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"mintkeep/keeper"
+	"mintkeep/internal/store"
 )
 
 // A creation says who may make a missing database (interface 2).
@@ -52,7 +52,7 @@ func createDatabase(ctx context.Context, c *config, now time.Time) error {
 		return err
 	}
 	defer os.Remove(temp)
-	keeper.GiveToOwner(f)
+	store.GiveToOwner(f)
 	db := sql.OpenDB(&patientConnector{dsn: dsn(&config{database: temp}, false)})
 	db.SetMaxOpenConns(1)
 	if err := errors.Join(f.Close(), upgrade(ctx, db, now, true), db.Close()); err != nil {

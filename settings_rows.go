@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"mintkeep/endpoint"
-	"mintkeep/keeper"
 )
 
 // A settingName is a name that the settings table knows.
@@ -196,20 +195,5 @@ func recordEvent(ctx context.Context, tx *sql.Tx, e endpoint.Event) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO events (at, event, me, client_id, token_id, address, detail)
 		VALUES (?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), nullif(?, ''), nullif(?, ''))`,
 		e.At.UTC().Format(time.DateTime), e.Kind, e.Me, e.ClientID, e.TokenID, e.Address, e.Detail)
-	return wrap("recording an event", err)
-}
-
-// recordKept writes what the keeper did. Where no connection is concerned, the
-// detail names the provider.
-func recordKept(ctx context.Context, tx *sql.Tx, e keeper.Event) error {
-	connection, detail := "", e.Detail
-	if e.Connection != "" {
-		connection = e.User + "/" + e.Connection
-	} else if e.Provider != "" {
-		detail = strings.TrimSpace(e.Provider + " " + detail)
-	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO events (at, event, connection, actor, detail)
-		VALUES (?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''))`,
-		e.At.UTC().Format(time.DateTime), e.Kind, connection, e.Actor, detail)
 	return wrap("recording an event", err)
 }

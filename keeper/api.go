@@ -9,6 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mintkeep/internal/store"
+	"mintkeep/keeper/internal/fault"
+	"mintkeep/keeper/internal/text"
 )
 
 // Serves reports whether a route (the part of the path after BASE, without the
@@ -65,7 +69,7 @@ func (k *Keeper) browser(w http.ResponseWriter, r *http.Request, route string) e
 		return notAllowed("GET")
 	}
 	if k.URL == "" {
-		return refuse("no public URL is configured", "set `url` in the configuration")
+		return fault.Invalid("no public URL is configured", "set `url` in the configuration")
 	}
 	q, err := query(r, "provider", "name", "user", "ticket", "state", "code", "iss", "error")
 	if err != nil {
@@ -174,37 +178,37 @@ func (e *apiError) Error() string { return e.desc }
 // outsiders becomes server_error without detail.
 func (k *Keeper) judge(err error) *apiError {
 	var known *apiError
-	var fault *Fault
-	var provider *providerError
+	var f *Fault
+	var said *providerError
 	if errors.As(err, &known) {
 		return known
 	}
-	if k.unavailable(err) {
+	if store.IsTransient(err) {
 		return &apiError{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", desc: "the database is busy or full", retryAfter: 5 * time.Second}
 	}
-	if errors.As(err, &fault) && !errors.Is(err, ErrKey) && !errors.Is(err, ErrSealed) {
-		e := &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: strings.ReplaceAll(fault.Error(), "\nhint: ", "; "), retryAfter: fault.RetryAfter}
-		switch fault.Kind {
+	if errors.As(err, &f) && !errors.Is(err, ErrKey) && !errors.Is(err, ErrSealed) {
+		e := &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: strings.ReplaceAll(f.Error(), "\nhint: ", "; "), retryAfter: f.RetryAfter}
+		switch f.Kind {
 		case ErrUnknown:
 			e.status, e.code = http.StatusNotFound, "not_found"
-		case ErrDead:
+		case ErrReauthorize:
 			e.status, e.code = http.StatusConflict, "connect_again"
-		case ErrFailing:
+		case ErrTemporary:
 			e.status, e.code = http.StatusServiceUnavailable, "temporarily_unavailable"
 		case ErrDenied:
 			e.status, e.code = http.StatusForbidden, "access_denied"
 		}
 		return e
 	}
-	if errors.As(err, &provider) {
-		return &apiError{status: http.StatusBadGateway, code: "provider_error", desc: provider.Error()}
+	if errors.As(err, &said) {
+		return &apiError{status: http.StatusBadGateway, code: "provider_error", desc: said.Error()}
 	}
 	return &apiError{status: http.StatusInternalServerError, code: "server_error", desc: "something is wrong here; the cause is in the error log"}
 }
 
 func (k *Keeper) headers(w http.ResponseWriter, r *http.Request, e *apiError, err error) {
 	if e.status >= 500 {
-		k.log().Error("keeper", "path", r.URL.Path, "status", e.status, "err", firstLine(err.Error()))
+		k.log().Error("keeper", "path", r.URL.Path, "status", e.status, "err", text.FirstLine(err.Error()))
 	}
 	if e.allow != "" {
 		w.Header().Set("Allow", e.allow)

@@ -12,7 +12,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"mintkeep/keeper/internal/fault"
+	"mintkeep/keeper/internal/text"
 )
 
 // reply is a JSON object (or form) from a provider.
@@ -134,7 +136,7 @@ func (k *Keeper) send(ctx context.Context, req *http.Request, secrets []string) 
 	r, parsed := parseReply(res.Header.Get("Content-Type"), body)
 	code, _ := r["error"].(string)
 	if res.StatusCode < 200 || res.StatusCode > 299 || code != "" {
-		return r, &providerError{status: res.StatusCode, code: blot(code, secrets), desc: blot(r.text("error_description"), secrets),
+		return r, &providerError{status: res.StatusCode, code: text.Redact(code, secrets), desc: text.Redact(r.text("error_description"), secrets),
 			retryAfter: k.retryAfter(res.Header.Get("Retry-After"))}
 	}
 	if !parsed && len(bytes.TrimSpace(body)) > 0 {
@@ -149,7 +151,7 @@ func notReached(err error, secrets []string) error {
 	if outer := (*url.Error)(nil); errors.As(err, &outer) {
 		said = outer.Err // without the address
 	}
-	return &unreached{blot(said.Error(), secrets), err}
+	return &unreached{text.Redact(said.Error(), secrets), err}
 }
 
 type unreached struct {
@@ -191,41 +193,10 @@ func (k *Keeper) retryAfter(s string) time.Duration {
 	return 0
 }
 
-// blot makes a provider's words fit for a log line: short, one line, nothing that
-// steers a terminal, and without the secrets that it was just sent.
-func blot(s string, secrets []string) string {
-	for _, secret := range secrets {
-		if len(secret) > 3 {
-			for _, spelling := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
-				s = strings.ReplaceAll(s, spelling, hidden)
-			}
-		}
-	}
-	s = strings.Map(func(r rune) rune {
-		if steers(r) {
-			return ' '
-		}
-		return r
-	}, s)
-	if len(s) > 200 {
-		s = strings.ToValidUTF8(s[:200], "") + "..."
-	}
-	return s
-}
-
-// steers reports whether a character does something to a terminal or to the
-// direction of the text around it.
-func steers(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) }
-
-func firstLine(s string) string {
-	line, _, _ := strings.Cut(s, "\n")
-	return line
-}
-
 // post sends a form with the client's authentication (RFC 6749 section 2.3.1).
 func (k *Keeper) post(ctx context.Context, s site, to string, form url.Values) (reply, error) {
 	if to == "" {
-		return nil, refuse("provider "+s.Name+" has no such endpoint", "`mintkeep provider set` adds one")
+		return nil, fault.Invalid("provider "+s.Name+" has no such endpoint", "`mintkeep provider set` adds one")
 	}
 	secrets := []string{string(s.ClientSecret)}
 	for name, values := range form {

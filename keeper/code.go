@@ -12,6 +12,9 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"mintkeep/keeper/internal/fault"
+	"mintkeep/keeper/internal/text"
 )
 
 // authURL is the authorization request: RFC 6749 section 4.1.1 with PKCE S256 (RFC 7636 section 4.3).
@@ -47,10 +50,10 @@ type returned struct {
 // 4.1.2.1, RFC 9207 section 2.4).
 func judgeReturn(s site, q url.Values) returned {
 	if iss := q.Get("iss"); iss != "" && s.Issuer != "" && iss != s.Issuer {
-		return returned{err: &Fault{Kind: ErrDenied, What: fmt.Sprintf("the answer comes from %q instead of %q", blot(iss, nil), s.Issuer)}}
+		return returned{err: &Fault{Kind: ErrDenied, What: fmt.Sprintf("the answer comes from %q instead of %q", text.Redact(iss, nil), s.Issuer)}}
 	}
 	if code := q.Get("error"); code != "" {
-		return returned{err: &Fault{Kind: ErrDenied, What: "the provider said no", Err: &providerError{code: blot(code, nil), desc: blot(q.Get("error_description"), nil)}}}
+		return returned{err: &Fault{Kind: ErrDenied, What: "the provider said no", Err: &providerError{code: text.Redact(code, nil), desc: text.Redact(q.Get("error_description"), nil)}}}
 	}
 	if q.Get("code") == "" {
 		return returned{err: &Fault{Kind: ErrDenied, What: "the provider sent no code"}}
@@ -63,7 +66,7 @@ func judgeReturn(s site, q url.Values) returned {
 // machine, the address it ends at can be pasted.
 func (k *Keeper) connectCode(ctx context.Context, s site, n *first, ask Ask) error {
 	if s.AuthURL == "" {
-		return refuse("provider "+s.Name+" has no authorization endpoint", "`mintkeep provider set "+shellWord(s.Name)+" -auth-url URL`")
+		return fault.Invalid("provider "+s.Name+" has no authorization endpoint", "`mintkeep provider set "+text.ShellWord(s.Name)+" -auth-url URL`")
 	}
 	listen := ask.Listen
 	if listen == "" {
@@ -144,7 +147,7 @@ func loopbackCallback(w http.ResponseWriter, r *http.Request, s site, state stri
 	got := judgeReturn(s, q)
 	if got.err != nil {
 		w.WriteHeader(http.StatusBadRequest)
-		fmt.Fprintln(w, firstLine(got.err.Error()))
+		fmt.Fprintln(w, text.FirstLine(got.err.Error()))
 	} else {
 		fmt.Fprintln(w, "Done. You can close this window and go back to the terminal.")
 	}

@@ -9,6 +9,10 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"mintkeep/internal/store"
+	"mintkeep/keeper/internal/text"
+	"mintkeep/keeper/keyring"
 )
 
 // States of a connection.
@@ -86,10 +90,10 @@ func (k *Keeper) scanKept(scan func(...any) error) (kept, error) {
 			return c, fmt.Errorf("reading the scopes of connection %s/%s: %w", c.User, c.Name, err)
 		}
 	}
-	c.Expires, c.RefreshExpires, c.RetryAfter, c.leaseUntil = parseTime(expires), parseTime(refreshExpires), parseTime(retry), parseTime(lease)
-	c.Created, c.Updated, c.Refreshed, c.LastUse = parseTime(created), parseTime(updated), parseTime(refreshed), parseTime(used)
+	c.Expires, c.RefreshExpires, c.RetryAfter, c.leaseUntil = store.ParseTime(expires), store.ParseTime(refreshExpires), store.ParseTime(retry), store.ParseTime(lease)
+	c.Created, c.Updated, c.Refreshed, c.LastUse = store.ParseTime(created), store.ParseTime(updated), store.ParseTime(refreshed), store.ParseTime(used)
 	c.State = c.rowState
-	if at := parseTime(recovered); c.State == StateOK && !at.IsZero() && k.now().Sub(at) < 24*time.Hour {
+	if at := store.ParseTime(recovered); c.State == StateOK && !at.IsZero() && k.now().Sub(at) < 24*time.Hour {
 		c.State = StateRecovered
 	}
 	c.Refreshable = c.canRefresh()
@@ -108,53 +112,41 @@ func (c kept) canRefresh() bool {
 
 // GetCommand is the command that prints a token of the connection.
 func (c Connection) GetCommand() string {
-	s := "mintkeep get " + shellWord(c.Name)
+	s := "mintkeep get " + text.ShellWord(c.Name)
 	if c.User != DefaultUser {
-		s += " -user " + shellWord(c.User)
+		s += " -user " + text.ShellWord(c.User)
 	}
 	return s
 }
 
 // reconnect is the command that obtains a new first token, of the same kind and scope.
 func (c kept) reconnect() string {
-	s := "mintkeep connect " + shellWord(c.Provider)
+	s := "mintkeep connect " + text.ShellWord(c.Provider)
 	if c.Name != c.Provider {
-		s += " -as " + shellWord(c.Name)
+		s += " -as " + text.ShellWord(c.Name)
 	}
 	if c.User != DefaultUser {
-		s += " -user " + shellWord(c.User)
+		s += " -user " + text.ShellWord(c.User)
 	}
 	switch c.Grant {
 	case GrantDevice, GrantPassword, GrantClientCredentials, GrantJWT:
 		s += " -grant " + c.Grant
 	}
 	if c.username != "" {
-		s += " -username " + shellWord(c.username)
+		s += " -username " + text.ShellWord(c.username)
 	}
 	scope := cmp.Or(c.requested, c.Scope) // the second is in the site's words; too long a one is left out
-	if scope != "" && scope != NormalScope(c.standard) && c.Kind == KindOAuth2 && blot(scope, nil) == scope {
-		s += " -scope " + shellWord(scope)
+	if scope != "" && scope != NormalScope(c.standard) && c.Kind == KindOAuth2 && text.Redact(scope, nil) == scope {
+		s += " -scope " + text.ShellWord(scope)
 	}
 	return s
 }
 
-func shellWord(s string) string {
-	if strings.ContainsFunc(s, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') && !strings.ContainsRune("-_.@:+", r)
-	}) {
-		return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-	}
-	return s
+func (c kept) at(column string) keyring.AssociatedData {
+	return keyring.At("connections", column, c.User, c.Name)
 }
 
-func (c kept) at(column string) place { return place{"connections", column, []string{c.User, c.Name}} }
-
-type queryer interface {
-	QueryRowContext(context.Context, string, ...any) *sql.Row
-	QueryContext(context.Context, string, ...any) (*sql.Rows, error)
-}
-
-func (k *Keeper) load(ctx context.Context, q queryer, user, name string) (kept, error) {
+func (k *Keeper) load(ctx context.Context, q store.Querier, user, name string) (kept, error) {
 	c, err := k.scanKept(q.QueryRowContext(ctx, `SELECT `+keptColumns+` FROM connections
 		WHERE user_id = ? AND connection_name = ?`, user, name).Scan)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"mintkeep/keeper/internal/text"
 )
 
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
@@ -56,7 +58,7 @@ func deviceOf(r reply, now time.Time) (device, error) {
 	if d.code == "" || d.userCode == "" || d.uri == "" {
 		return d, errors.New("starting the device flow: the answer lacks device_code, user_code or verification_uri")
 	}
-	d.userCode = blot(d.userCode, nil)
+	d.userCode = text.Redact(d.userCode, nil)
 	if err := checkURL(d.uri); err != nil {
 		return d, fmt.Errorf("starting the device flow: %w", err)
 	}

@@ -11,6 +11,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mintkeep/internal/store"
+	"mintkeep/keeper/internal/fault"
+	"mintkeep/keeper/internal/text"
+	"mintkeep/keeper/keyring"
 )
 
 var errNoEndpoint = errors.New("the provider has no revocation endpoint")
@@ -88,17 +93,17 @@ func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, b
 		}
 	}
 	return o, k.insist(ctx, func() error {
-		return k.tx(ctx, func(tx *sql.Tx) error { return k.saveForgotten(ctx, tx, r, c, o, by) })
+		return store.Write(ctx, k.DB, func(tx *sql.Tx) error { return k.saveForgotten(ctx, tx, r, c, o, by) })
 	})
 }
 
 // claim waits for the lease of a connection and says until when it may be used
 // to ask the provider.
-func (k *Keeper) claim(ctx context.Context, user, name string) (*ring, kept, time.Time, error) {
+func (k *Keeper) claim(ctx context.Context, user, name string) (*keyring.Keyring, kept, time.Time, error) {
 	deadline := time.Now().Add(k.lease() + k.timeout())
 	for {
 		began := time.Now()
-		r, err := k.ring()
+		r, err := k.Keys.Load()
 		if err != nil {
 			return nil, kept{}, began, err
 		}
@@ -111,7 +116,7 @@ func (k *Keeper) claim(ctx context.Context, user, name string) (*ring, kept, tim
 			return r, c, began.Add(k.leaseUse()), err
 		}
 		if began.After(deadline) {
-			return nil, c, began, &Fault{Kind: ErrFailing, What: fmt.Sprintf("connection %s/%s: another process is still refreshing it", user, name)}
+			return nil, c, began, &Fault{Kind: ErrTemporary, What: fmt.Sprintf("connection %s/%s: another process is still refreshing it", user, name)}
 		}
 		if err := pause(ctx); err != nil {
 			return nil, c, began, err
@@ -121,7 +126,7 @@ func (k *Keeper) claim(ctx context.Context, user, name string) (*ring, kept, tim
 
 // saveForgotten removes the connection, or notes that it is to go. If somebody
 // has connected again meanwhile, the new connection stays.
-func (k *Keeper) saveForgotten(ctx context.Context, tx *sql.Tx, r *ring, c kept, o Outcome, by APIKey) error {
+func (k *Keeper) saveForgotten(ctx context.Context, tx *sql.Tx, r *keyring.Keyring, c kept, o Outcome, by APIKey) error {
 	e := c.event("forgotten", o.Result)
 	e.Actor = by.Name
 	query, args := `DELETE FROM connections WHERE connection_id = ? AND generation = ?`, []any{c.ID, c.generation}
@@ -129,14 +134,14 @@ func (k *Keeper) saveForgotten(ctx context.Context, tx *sql.Tx, r *ring, c kept,
 		e.Kind = "forgetting"
 		query = `UPDATE connections SET state = 'forgetting', failures = failures + 1, last_error = ?, retry_after = ?,
 			updated = ?, lease_until = NULL WHERE connection_id = ? AND generation = ?`
-		args = append([]any{firstLine(o.Err.Error()), text(k.now().Add(backoff(c.Failures, o.Err))), text(k.now())}, args...)
+		args = append([]any{text.FirstLine(o.Err.Error()), store.NullTime(k.now().Add(backoff(c.Failures, o.Err))), store.Time(k.now())}, args...)
 	}
 	res, err := tx.ExecContext(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("forgetting %s/%s: %w", c.User, c.Name, err)
 	}
 	if n, err := res.RowsAffected(); n == 0 || err != nil {
-		return errors.Join(err, &Fault{Kind: ErrFailing, What: fmt.Sprintf("connection %s/%s was made anew meanwhile and stays", c.User, c.Name)})
+		return errors.Join(err, &Fault{Kind: ErrTemporary, What: fmt.Sprintf("connection %s/%s was made anew meanwhile and stays", c.User, c.Name)})
 	}
 	if o.Result == Queued {
 		if err := k.queue(ctx, tx, r, c, o.Err); err != nil {
@@ -153,7 +158,7 @@ func (k *Keeper) saveForgotten(ctx context.Context, tx *sql.Tx, r *ring, c kept,
 
 // revokeAll revokes the refresh token, and with it the access token if that is
 // still good (RFC 7009 section 2.1 only recommends that one ends the other).
-func (k *Keeper) revokeAll(ctx context.Context, r *ring, c kept) error {
+func (k *Keeper) revokeAll(ctx context.Context, r *keyring.Keyring, c kept) error {
 	s, err := k.siteOf(ctx, r, c)
 	if errors.Is(err, ErrUnknown) {
 		return errNoEndpoint // the provider was removed; there is nobody to ask
@@ -161,8 +166,8 @@ func (k *Keeper) revokeAll(ctx context.Context, r *ring, c kept) error {
 	if err != nil {
 		return err
 	}
-	access, err1 := r.open(c.access, c.at("access_token"))
-	refresh, err2 := r.open(c.refresh, c.at("refresh_token"))
+	access, err1 := r.Open(c.access, c.at("access_token"))
+	refresh, err2 := r.Open(c.refresh, c.at("refresh_token"))
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
@@ -213,9 +218,9 @@ func (k *Keeper) Revoke(ctx context.Context, user, name, which string) error {
 		return errors.Join(err, o.Err)
 	}
 	if which != "access_token" {
-		return refuse(fmt.Sprintf("revoking the %q", which), "access_token or refresh_token")
+		return fault.Invalid(fmt.Sprintf("revoking the %q", which), "access_token or refresh_token")
 	}
-	r, err := k.ring()
+	r, err := k.Keys.Load()
 	if err != nil {
 		return err
 	}
@@ -227,29 +232,29 @@ func (k *Keeper) Revoke(ctx context.Context, user, name, which string) error {
 	if err != nil {
 		return err
 	}
-	access, err := r.open(c.access, c.at("access_token"))
+	access, err := r.Open(c.access, c.at("access_token"))
 	if err != nil || access == "" {
-		return errors.Join(err, refuse("there is no access token", ""))
+		return errors.Join(err, fault.Invalid("there is no access token", ""))
 	}
 	if err := k.revoke(ctx, s, access, which); err != nil {
 		return err
 	}
-	return k.tx(ctx, func(tx *sql.Tx) error {
+	return store.Write(ctx, k.DB, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE connections SET access_token = NULL, expires = ?, generation = generation + 1
-			WHERE connection_id = ? AND generation = ?`, text(k.now().Add(-time.Second)), c.ID, c.generation)
+			WHERE connection_id = ? AND generation = ?`, store.NullTime(k.now().Add(-time.Second)), c.ID, c.generation)
 		return errors.Join(err, k.record(ctx, tx, c.event("revoked", which)))
 	})
 }
 
 // queue keeps a copy of what the provider has yet to revoke.
-func (k *Keeper) queue(ctx context.Context, tx *sql.Tx, r *ring, c kept, why error) error {
-	key, err := k.sealingKey(ctx, tx, r)
+func (k *Keeper) queue(ctx context.Context, tx *sql.Tx, r *keyring.Keyring, c kept, why error) error {
+	key, err := r.Current(ctx, tx)
 	if err != nil {
 		return err
 	}
-	secret, err1 := r.open(c.clientSecret, c.at("client_secret"))
-	access, err2 := r.open(c.access, c.at("access_token"))
-	token, err3 := r.open(c.refresh, c.at("refresh_token"))
+	secret, err1 := r.Open(c.clientSecret, c.at("client_secret"))
+	access, err2 := r.Open(c.access, c.at("access_token"))
+	token, err3 := r.Open(c.refresh, c.at("refresh_token"))
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
@@ -260,12 +265,14 @@ func (k *Keeper) queue(ctx context.Context, tx *sql.Tx, r *ring, c kept, why err
 	if c.Grant == GrantLogin {
 		hint = "logout"
 	}
-	at := func(column string) place { return place{"revocations", column, []string{id}} }
+	at := func(column string) keyring.AssociatedData {
+		return keyring.At("revocations", column, id)
+	}
 	now := k.now()
 	_, err = tx.ExecContext(ctx, `INSERT INTO revocations (revocation_id, provider_name, client_id, client_secret, hint, token, access_token,
 		retry_after, last_error, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, id, c.Provider, c.clientID,
-		key.seal(secret, at("client_secret")), hint, key.seal(token, at("token")), key.seal(access, at("access_token")),
-		text(now.Add(backoff(0, why))), firstLine(why.Error()), text(now))
+		key.Seal(secret, at("client_secret")), hint, key.Seal(token, at("token")), key.Seal(access, at("access_token")),
+		store.NullTime(now.Add(backoff(0, why))), text.FirstLine(why.Error()), store.Time(now))
 	if err != nil {
 		return fmt.Errorf("queueing a revocation: %w", err)
 	}

@@ -51,7 +51,7 @@ func TestForgetPolicy(t *testing.T) {
 		if !test.gone {
 			equal(t, "state", c.State, keeper.StateForgetting)
 			_, err = h.token()
-			wants(t, err, keeper.ErrDead, "being forgotten")
+			wants(t, err, keeper.ErrReauthorize, "being forgotten")
 		}
 		done, err := h.RefreshDue(ctx, 0)
 		check(t, err)

@@ -10,6 +10,11 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"mintkeep/internal/store"
+	"mintkeep/keeper/internal/fault"
+	"mintkeep/keeper/internal/text"
+	"mintkeep/keeper/keyring"
 )
 
 // Grants: how a first token is got.
@@ -75,8 +80,8 @@ func (t *Target) defaults(s site) error {
 	if t.Scope = NormalScope(t.Scope); t.Scope == "" {
 		t.Scope = NormalScope(s.Scope)
 	}
-	if !nameFits(t.User) || !nameFits(t.Name) {
-		return refuse(fmt.Sprintf("connection %q of user %q", t.Name, t.User), "names have 1 to 200 characters, without slash or control characters")
+	if !text.ValidName(t.User) || !text.ValidName(t.Name) {
+		return fault.Invalid(fmt.Sprintf("connection %q of user %q", t.Name, t.User), "names have 1 to 200 characters, without slash or control characters")
 	}
 	return nil
 }
@@ -95,7 +100,7 @@ func (k *Keeper) aim(ctx context.Context, s site, t *Target) error {
 		return err
 	}
 	return &Fault{Kind: ErrExists, What: fmt.Sprintf("connection %q of user %q is one to %s", t.Name, t.User, c.Provider),
-		Hint: "choose another name (-as), or first: mintkeep forget " + shellWord(t.Name)}
+		Hint: "choose another name (-as), or first: mintkeep forget " + text.ShellWord(t.Name)}
 }
 
 // DefaultGrant is the best that a provider can do for a person at a terminal:
@@ -117,7 +122,7 @@ func (p Provider) DefaultGrant() string {
 // Connect obtains the first token of a connection, or a new one for it, and
 // keeps it. grant "" is the provider's best.
 func (k *Keeper) Connect(ctx context.Context, t Target, grant string, ask Ask) (Connection, error) {
-	r, err := k.ring()
+	r, err := k.Keys.Load()
 	if err != nil {
 		return Connection{}, err
 	}
@@ -137,7 +142,7 @@ func (k *Keeper) Connect(ctx context.Context, t Target, grant string, ask Ask) (
 		GrantClientCredentials: k.connectClient, GrantLogin: k.connectLogin, GrantAPIKey: k.connectStatic, GrantJWT: k.connectStatic,
 	}[grant]
 	if !ok {
-		return Connection{}, refuse(fmt.Sprintf("unknown grant %q", grant), "code, device, password, client_credentials, login, api_key or jwt")
+		return Connection{}, fault.Invalid(fmt.Sprintf("unknown grant %q", grant), "code, device, password, client_credentials, login, api_key or jwt")
 	}
 	if err := get(ctx, s, &n, ask); err != nil {
 		return Connection{}, fmt.Errorf("connecting %s: %w", t.Name, err)
@@ -157,9 +162,9 @@ type first struct {
 }
 
 // keep writes a first token, over an older one of the same user and name if there is one.
-func (k *Keeper) keep(ctx context.Context, r *ring, n first, event string) (Connection, error) {
+func (k *Keeper) keep(ctx context.Context, r *keyring.Keyring, n first, event string) (Connection, error) {
 	err := k.insist(ctx, func() error {
-		return k.tx(ctx, func(tx *sql.Tx) error { return k.insertFirst(ctx, tx, r, n, event) })
+		return store.Write(ctx, k.DB, func(tx *sql.Tx) error { return k.insertFirst(ctx, tx, r, n, event) })
 	})
 	if err != nil {
 		return Connection{}, err
@@ -167,8 +172,8 @@ func (k *Keeper) keep(ctx context.Context, r *ring, n first, event string) (Conn
 	return k.Connection(ctx, n.User, n.Name)
 }
 
-func (k *Keeper) insertFirst(ctx context.Context, tx *sql.Tx, r *ring, n first, event string) error {
-	key, err := k.sealingKey(ctx, tx, r)
+func (k *Keeper) insertFirst(ctx context.Context, tx *sql.Tx, r *keyring.Keyring, n first, event string) error {
+	key, err := r.Current(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -200,7 +205,7 @@ func (k *Keeper) insertFirst(ctx context.Context, tx *sql.Tx, r *ring, n first, 
 	if n.tokenType == "" {
 		n.tokenType = "Bearer"
 	}
-	now := text(k.now())
+	now := store.Time(k.now())
 	_, err = tx.ExecContext(ctx, `INSERT INTO connections (user_id, connection_name, provider_name, grant_type, token_kind, token_type, token_field,
 		scope, requested_scope, scopes, client_id, client_secret, access_token, refresh_token, username, password, extra,
 		expires, refresh_expires, created, updated)
@@ -214,9 +219,9 @@ func (k *Keeper) insertFirst(ctx context.Context, tx *sql.Tx, r *ring, n first, 
 		recovered = CASE WHEN state IN ('failing', 'dead') THEN excluded.updated ELSE recovered END,
 		state = 'ok', failures = 0, retry_after = NULL, last_error = '', updated = excluded.updated`,
 		n.User, n.Name, n.Provider, n.grant, n.kind, n.tokenType, n.field, granted, n.Scope, scopes,
-		n.clientID, key.seal(n.clientSecret, c.at("client_secret")), key.seal(n.access, c.at("access_token")),
-		key.seal(n.refresh, c.at("refresh_token")), n.username, key.seal(n.password, c.at("password")), key.seal(n.extra, c.at("extra")),
-		text(n.expires), text(n.refreshExpires), now, now)
+		n.clientID, key.Seal(n.clientSecret, c.at("client_secret")), key.Seal(n.access, c.at("access_token")),
+		key.Seal(n.refresh, c.at("refresh_token")), n.username, key.Seal(n.password, c.at("password")), key.Seal(n.extra, c.at("extra")),
+		store.NullTime(n.expires), store.NullTime(n.refreshExpires), now, now)
 	if err != nil {
 		return fmt.Errorf("keeping connection %s/%s: %w", n.User, n.Name, err)
 	}
@@ -275,18 +280,18 @@ func (a Ask) password(username *string) (Secret, error) {
 		}
 	}
 	if *username == "" {
-		return "", refuse("no user name", "-username NAME")
+		return "", fault.Invalid("no user name", "-username NAME")
 	}
 	return a.secret("Password of " + *username)
 }
 
 func (a Ask) secret(prompt string) (Secret, error) {
 	if a.Secret == nil {
-		return "", refuse("nobody to ask for: "+prompt, "give it on stdin")
+		return "", fault.Invalid("nobody to ask for: "+prompt, "give it on stdin")
 	}
 	s, err := a.Secret(prompt)
 	if err == nil && strings.TrimSpace(string(s)) == "" {
-		err = refuse("empty: "+prompt, "")
+		err = fault.Invalid("empty: "+prompt, "")
 	}
 	return s, err
 }

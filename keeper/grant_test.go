@@ -188,9 +188,9 @@ func TestStatic(t *testing.T) {
 		equal(t, "refreshable", c.Refreshable, false)
 	}
 	_, err := h.Connect(context.Background(), keeper.Target{Provider: "openai"}, "magic", ask("x"))
-	wants(t, err, keeper.ErrRefused)
+	wants(t, err, keeper.ErrInvalid)
 	_, err = h.Connect(context.Background(), keeper.Target{Provider: "openai"}, "", ask(" "))
-	wants(t, err, keeper.ErrRefused)
+	wants(t, err, keeper.ErrInvalid)
 }
 
 func TestJSONLogin(t *testing.T) {
@@ -220,9 +220,9 @@ func TestJSONLogin(t *testing.T) {
 	h.box.Fail("/json/Authentication", 9, 401)
 	h.clock.pass(2 * time.Hour)
 	_, err = h.token()
-	wants(t, err, keeper.ErrDead)
+	wants(t, err, keeper.ErrReauthorize)
 	_, err = h.token()
-	wants(t, err, keeper.ErrDead)
+	wants(t, err, keeper.ErrReauthorize)
 	equal(t, "a wrong password is tried once", h.box.Count("/json/Authentication"), 4)
 	h.box.Fail("/json/Authentication", 0, 0)
 	_, err = h.Connect(ctx, keeper.Target{Provider: "box"}, "", ask(keepertest.Password))

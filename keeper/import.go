@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mintkeep/keeper/internal/text"
 )
 
 // Imported is what became of one entry of an imported store.
@@ -29,7 +31,7 @@ func (k *Keeper) ImportTokenKeep(ctx context.Context, from *sql.DB, user string)
 		coalesce(t.access_token, ''), coalesce(t.refresh_token, ''), coalesce(t.expires_at, 0)
 		FROM providers p LEFT JOIN tokens t ON t.provider_id = p.id ORDER BY p.id`)
 	if err != nil {
-		return nil, &Fault{Kind: ErrRefused, What: "this is not a TokenKeep database", Err: err}
+		return nil, &Fault{Kind: ErrInvalid, What: "this is not a TokenKeep database", Err: err}
 	}
 	defer rows.Close()
 	done := []Imported{}
@@ -66,27 +68,27 @@ func (k *Keeper) importOne(ctx context.Context, p Provider, n first) (Imported, 
 		n.Name, result.Name = p.Name, p.Name
 	}
 	err := k.AddProvider(ctx, p)
-	if errors.Is(err, ErrRefused) {
-		result.Result = "skipped: " + firstLine(err.Error())
+	if errors.Is(err, ErrInvalid) {
+		result.Result = "skipped: " + text.FirstLine(err.Error())
 		return result, nil
 	}
 	if err != nil && !errors.Is(err, ErrExists) {
 		return result, err
 	}
 	if n.access == "" && n.refresh == "" {
-		result.Result = "provider imported; it has no token: mintkeep connect " + shellWord(p.Name)
+		result.Result = "provider imported; it has no token: mintkeep connect " + text.ShellWord(p.Name)
 		return result, nil
 	}
 	n.Provider, n.kind, n.field = p.Name, KindOAuth2, "access_token"
 	if err := n.Target.defaults(p); err != nil {
-		result.Result = "skipped: " + firstLine(err.Error())
+		result.Result = "skipped: " + text.FirstLine(err.Error())
 		return result, nil
 	}
 	if _, err := k.load(ctx, k.DB, n.User, n.Name); !errors.Is(err, ErrUnknown) {
 		result.Result = "skipped: already here"
 		return result, err
 	}
-	r, err := k.ring()
+	r, err := k.Keys.Load()
 	if err != nil {
 		return result, err
 	}
@@ -106,7 +108,7 @@ func (k *Keeper) ImportPyAuthFlow(ctx context.Context, from io.Reader, user stri
 	}
 	store := map[string]map[string]entry{}
 	if err := json.NewDecoder(io.LimitReader(from, 16<<20)).Decode(&store); err != nil {
-		return nil, &Fault{Kind: ErrRefused, What: "this is not a PyAuthFlow token store", Err: err}
+		return nil, &Fault{Kind: ErrInvalid, What: "this is not a PyAuthFlow token store", Err: err}
 	}
 	done := []Imported{}
 	for _, client := range slices.Sorted(maps.Keys(store)) {

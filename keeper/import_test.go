@@ -57,7 +57,7 @@ func TestImportTokenKeep(t *testing.T) {
 	check(t, err)
 	equal(t, "again", done[0].Result, "skipped: already here")
 	_, err = h.ImportTokenKeep(ctx, h.DB, "")
-	wants(t, err, keeper.ErrRefused)
+	wants(t, err, keeper.ErrInvalid)
 }
 
 func TestImportPyAuthFlow(t *testing.T) {
@@ -89,5 +89,5 @@ func TestImportPyAuthFlow(t *testing.T) {
 	check(t, err)
 	equal(t, "again", done[0].Result, "skipped: already here")
 	_, err = h.ImportPyAuthFlow(ctx, strings.NewReader("nonsense"), "")
-	wants(t, err, keeper.ErrRefused)
+	wants(t, err, keeper.ErrInvalid)
 }

@@ -19,19 +19,22 @@
 // refresh token that has just been rotated; it measures expiry with a clock of its
 // own, and puts the answer's body into its errors.
 //
-//	k := &keeper.Keeper{DB: db, Keys: keeper.KeySource{Path: "mintkeep.key"}}
+//	k := &keeper.Keeper{DB: db, Keys: keeper.keyring.Source{Path: "mintkeep.key"}}
 //	t, err := k.Token(ctx, "owner", "mastodon", 5*time.Minute)
 package keeper
 
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"mintkeep/internal/secret"
+	"mintkeep/internal/store"
+	"mintkeep/keeper/keyring"
 )
 
 // DefaultUser owns the connections that name no user.
@@ -45,16 +48,11 @@ type Keeper struct {
 	// DB is opened by the caller with _txlock=immediate and a busy timeout.
 	DB *sql.DB
 	// Keys says where the sealing keys are.
-	Keys KeySource
+	Keys keyring.Source
 	// Now is the only clock; nil is time.Now.
 	Now func() time.Time
 	// Client asks the providers that the owner named; nil is a plain client.
 	Client *http.Client
-	// Record writes an event in the transaction it belongs to; nil records nothing.
-	Record func(context.Context, *sql.Tx, Event) error
-	// Unavailable reports whether err is a busy, full, read-only or failing
-	// database, which is answered with 503 instead of 500; nil is never.
-	Unavailable func(error) bool
 	// Log takes what a person should see; nil discards it.
 	Log *slog.Logger
 	// URL is BASE, the public URL of the program; needed for the browser flow.
@@ -71,54 +69,9 @@ type Keeper struct {
 	Lease time.Duration
 }
 
-// Event is something that the owner may want to know later. It never holds a secret.
-type Event struct {
-	At         time.Time
-	Kind       string // connected, refreshed, failing, dead, recovered, read, stored, deleted, revoked, ...
-	User       string
-	Connection string
-	Provider   string
-	Actor      string // the API key, or "" for the command line and the keeper itself
-	Detail     string
-}
-
-// Secret is a token, key or password that must not be printed by accident.
-type Secret string
-
-const hidden = "[hidden]"
-
-// String hides the secret.
-func (s Secret) String() string { return hidden }
-
-// GoString hides the secret.
-func (s Secret) GoString() string { return hidden }
-
-// Format hides the secret under every verb of package fmt.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(hidden)) }
-
-// LogValue hides the secret from package slog.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(hidden) }
-
-// MarshalJSON hides the secret; whoever means to send it converts it to string.
-func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + hidden + `"`), nil }
-
-const stamp = "2006-01-02 15:04:05"
-
-// text is t as the database holds it, or NULL.
-func text(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t.UTC().Format(stamp)
-}
-
-func parseTime(s sql.NullString) time.Time {
-	t, err := time.Parse(stamp, s.String)
-	if !s.Valid || err != nil {
-		return time.Time{}
-	}
-	return t
-}
+// Secret is a token, key or password. It hides itself when it is printed,
+// logged or encoded; convert it to string where it is really to be sent.
+type Secret = secret.Secret
 
 func (k *Keeper) now() time.Time {
 	if k.Now != nil {
@@ -151,33 +104,41 @@ func (k *Keeper) log() *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-func (k *Keeper) unavailable(err error) bool {
-	return err != nil && k.Unavailable != nil && k.Unavailable(err)
+// record notes the time of an event and writes it in the transaction of what it tells.
+func (k *Keeper) record(ctx context.Context, tx *sql.Tx, e store.Event) error {
+	e.At = k.now()
+	return store.Record(ctx, tx, e)
 }
 
-func (k *Keeper) tx(ctx context.Context, do func(*sql.Tx) error) error {
-	tx, err := k.DB.BeginTx(ctx, nil)
-	if err != nil {
-		return err
+// sealedTables says where sealed values are stored.
+func sealedTables() []keyring.Table {
+	return []keyring.Table{
+		{Name: "providers", Row: []string{"provider_name"}, Columns: []string{"client_secret"}},
+		{Name: "connections", Row: []string{"user_id", "connection_name"},
+			Columns: []string{"client_secret", "access_token", "refresh_token", "previous_refresh_token", "password", "extra"}},
+		{Name: "flows", Row: []string{"flow_hash"}, Columns: []string{"verifier"}},
+		{Name: "revocations", Row: []string{"revocation_id"}, Columns: []string{"client_secret", "token", "access_token"}},
 	}
-	if err := do(tx); err != nil {
-		_ = tx.Rollback()
-		return err
-	}
-	return tx.Commit()
 }
 
-func (k *Keeper) record(ctx context.Context, tx *sql.Tx, e Event) error {
-	if k.Record == nil {
-		return nil
-	}
-	if e.At.IsZero() {
-		e.At = k.now()
-	}
-	if err := k.Record(ctx, tx, e); err != nil {
-		return fmt.Errorf("recording %s: %w", e.Kind, err)
-	}
-	return nil
+// On reports whether there is an outbound half: a sealing key, or values that
+// wait for one.
+func (k *Keeper) On(ctx context.Context) bool { return keyring.InUse(ctx, k.DB, k.Keys) }
+
+// CheckKey reports why the kept values cannot be opened, as ErrKey; nil if they
+// can, or if there are none.
+func (k *Keeper) CheckKey(ctx context.Context) error { return keyring.Check(ctx, k.DB, k.Keys) }
+
+// EnsureKey makes the key file of a database that has sealed nothing yet, and
+// reports whether it did.
+func (k *Keeper) EnsureKey(ctx context.Context) (made bool, err error) {
+	return keyring.Ensure(ctx, k.DB, k.Keys)
+}
+
+// Rotate seals every value again with a new sealing key, and returns how many
+// there were and the id of the new key. See keyring.Rotate.
+func (k *Keeper) Rotate(ctx context.Context) (sealed int, keyID string, err error) {
+	return keyring.Rotate(ctx, k.DB, k.Keys, sealedTables(), k.now())
 }
 
 // NormalScope is a scope with its values sorted and said once (RFC 6749

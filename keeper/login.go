@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"mintkeep/keeper/internal/fault"
 )
 
 // Login configures the JSON login grant: user name and password are posted as
@@ -42,7 +44,7 @@ func (l Login) url(path string) string {
 // when the refresh token is dead, and for nothing else.
 func (k *Keeper) connectLogin(ctx context.Context, s site, n *first, ask Ask) error {
 	if s.Login == nil {
-		return refuse("provider "+s.Name+" has no JSON login", "")
+		return fault.Invalid("provider "+s.Name+" has no JSON login", "")
 	}
 	password, err := ask.password(&n.username)
 	if err != nil {

@@ -15,10 +15,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mattn/go-sqlite3"
-
 	"mintkeep/keeper"
 	"mintkeep/keeper/keepertest"
+	"mintkeep/keeper/keyring"
 )
 
 const dsn = "?_txlock=immediate&_busy_timeout=8000"
@@ -57,24 +56,13 @@ func open(path string) *keeper.Keeper {
 	if err != nil {
 		panic(err)
 	}
-	return &keeper.Keeper{DB: db, Keys: keeper.KeySource{Path: strings.TrimSuffix(path, ".db") + ".key"}, Record: record, Unavailable: unavailable,
+	return &keeper.Keeper{DB: db, Keys: keyring.Source{Path: strings.TrimSuffix(path, ".db") + ".key"},
 		Lease: lease()}
 }
 
 func lease() time.Duration {
 	d, _ := time.ParseDuration(os.Getenv("KEEPER_TEST_LEASE"))
 	return d
-}
-
-func unavailable(err error) bool {
-	var e sqlite3.Error
-	return errors.As(err, &e) && (e.Code == sqlite3.ErrBusy || e.Code == sqlite3.ErrFull || e.Code == sqlite3.ErrIoErr || e.Code == sqlite3.ErrReadonly)
-}
-
-func record(ctx context.Context, tx *sql.Tx, e keeper.Event) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO events (at, event, connection, actor, detail) VALUES (?, ?, ?, ?, ?)`,
-		e.At.UTC().Format("2006-01-02 15:04:05"), e.Kind, e.User+"/"+e.Connection, e.Actor, e.Detail)
-	return err
 }
 
 type clock struct {
@@ -116,14 +104,14 @@ func newHouse(t testing.TB) *house {
 	check(t, err)
 	_, err = db.Exec(string(schema))
 	check(t, err)
-	check(t, keeper.NewKeyFile(strings.TrimSuffix(path, ".db")+".key"))
+	check(t, keyring.NewFile(strings.TrimSuffix(path, ".db")+".key"))
 	h := &house{t: t, path: path, clock: &clock{t: time.Date(2026, 11, 20, 12, 0, 0, 0, time.FixedZone("CET", 3600))}, box: keepertest.New(), log: &bytes.Buffer{}}
 	h.box.Now = h.clock.now
 	srv := httptest.NewServer(h.box)
 	t.Cleanup(srv.Close)
 	h.url = srv.URL
-	h.Keeper = &keeper.Keeper{DB: db, Keys: keeper.KeySource{Path: strings.TrimSuffix(path, ".db") + ".key"}, Now: h.clock.now,
-		Record: record, Unavailable: unavailable, URL: "https://example.com/auth/token.cgi",
+	h.Keeper = &keeper.Keeper{DB: db, Keys: keyring.Source{Path: strings.TrimSuffix(path, ".db") + ".key"}, Now: h.clock.now,
+		URL: "https://example.com/auth/token.cgi",
 		Log: slog.New(slog.NewTextHandler(h.log, nil))}
 	return h
 }

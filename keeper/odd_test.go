@@ -135,7 +135,7 @@ func TestSecretsEchoed(t *testing.T) {
 					return nil
 				}))
 				_, err := h.Refresh(t.Context(), "owner", "box")
-				wants(t, err, keeper.ErrFailing)
+				wants(t, err, keeper.ErrTemporary)
 				said := err.Error() + h.state().LastError
 				for _, hidden := range []string{secret, url.QueryEscape(secret), "-refresh-", "Basic Ym", "\u009b", "\u202e"} {
 					if strings.Contains(said, hidden) {
@@ -159,7 +159,7 @@ func TestTokenWithLineBreak(t *testing.T) {
 	t.Cleanup(site.Close)
 	check(t, h.SetProvider(t.Context(), "box", func(p *keeper.Provider) error { p.TokenURL = site.URL; return nil }))
 	_, err := h.Refresh(t.Context(), "owner", "box")
-	wants(t, err, keeper.ErrFailing, "no header can carry")
+	wants(t, err, keeper.ErrTemporary, "no header can carry")
 }
 
 // What has expired and cannot be refreshed is dead, and told before a script meets it.

@@ -6,6 +6,8 @@ import (
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/endpoints"
+
+	"mintkeep/keeper/internal/fault"
 )
 
 // Preset is a provider that is known by name.
@@ -93,7 +95,7 @@ func FromPreset(preset, name, instance string) (Provider, error) {
 	}
 	base := strings.TrimRight(instance, "/")
 	if base == "" {
-		return p, refuse("preset "+preset+" needs an instance", "the host you have an account on, such as mastodon.social")
+		return p, fault.Invalid("preset "+preset+" needs an instance", "the host you have an account on, such as mastodon.social")
 	}
 	if !strings.Contains(base, "://") {
 		base = "https://" + base

@@ -8,6 +8,11 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+
+	"mintkeep/internal/store"
+	"mintkeep/keeper/internal/fault"
+	"mintkeep/keeper/internal/text"
+	"mintkeep/keeper/keyring"
 )
 
 // Ways of authenticating the client at a provider (RFC 6749 section 2.3.1).
@@ -47,18 +52,20 @@ type Options struct {
 	Login      *Login            `json:"login,omitempty"`       // the JSON login grant
 }
 
-func (p Provider) at() place { return place{"providers", "client_secret", []string{p.Name}} }
+func (p Provider) at() keyring.AssociatedData {
+	return keyring.At("providers", "client_secret", p.Name)
+}
 
 // check says what is wrong with a provider before it is stored.
 func (p *Provider) check() error {
-	if !nameFits(p.Name) {
-		return refuse(fmt.Sprintf("provider name %q", p.Name), "1 to 200 characters without slash or control characters")
+	if !text.ValidName(p.Name) {
+		return fault.Invalid(fmt.Sprintf("provider name %q", p.Name), "1 to 200 characters without slash or control characters")
 	}
 	if p.AuthStyle == "" {
 		p.AuthStyle = AuthBody
 	}
 	if p.AuthStyle != AuthHeader && p.AuthStyle != AuthBody {
-		return refuse(fmt.Sprintf("auth style %q", p.AuthStyle), "header or body")
+		return fault.Invalid(fmt.Sprintf("auth style %q", p.AuthStyle), "header or body")
 	}
 	p.Scope = NormalScope(p.Scope)
 	urls := []string{p.Issuer, p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL}
@@ -71,7 +78,7 @@ func (p *Provider) check() error {
 		}
 	}
 	if p.TokenURL == "" && p.Issuer == "" && p.Login == nil && !p.Static {
-		return refuse("provider "+p.Name+" has no token endpoint", "-issuer URL, -token-url URL or a preset (`mintkeep provider presets`)")
+		return fault.Invalid("provider "+p.Name+" has no token endpoint", "-issuer URL, -token-url URL or a preset (`mintkeep provider presets`)")
 	}
 	return nil
 }
@@ -83,12 +90,12 @@ func checkURL(raw string) error {
 	}
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" {
-		return refuse(fmt.Sprintf("%q is not a usable URL", raw), "")
+		return fault.Invalid(fmt.Sprintf("%q is not a usable URL", raw), "")
 	}
 	if u.Scheme == "https" || u.Scheme == "http" && loopback(u.Hostname()) {
 		return nil
 	}
-	return refuse(raw+" is not https", "http is for loopback addresses only")
+	return fault.Invalid(raw+" is not https", "http is for loopback addresses only")
 }
 
 func loopback(host string) bool {
@@ -110,10 +117,10 @@ func scanProvider(scan func(...any) error) (p Provider, sealed sql.NullString, e
 	return p, sealed, err
 }
 
-func (k *Keeper) provider(ctx context.Context, q queryer, name string) (Provider, sql.NullString, error) {
+func (k *Keeper) provider(ctx context.Context, q store.Querier, name string) (Provider, sql.NullString, error) {
 	p, sealed, err := scanProvider(q.QueryRowContext(ctx, `SELECT `+providerColumns+` FROM providers WHERE provider_name = ?`, name).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return p, sealed, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no provider %q", name), Hint: "`mintkeep provider add " + shellWord(name) + "`"}
+		return p, sealed, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no provider %q", name), Hint: "`mintkeep provider add " + text.ShellWord(name) + "`"}
 	}
 	if err != nil {
 		err = fmt.Errorf("reading provider %s: %w", name, err)
@@ -150,15 +157,15 @@ func (k *Keeper) AddProvider(ctx context.Context, p Provider) error {
 	if err := p.check(); err != nil {
 		return err
 	}
-	r, err := k.ring()
+	r, err := k.Keys.Load()
 	if err != nil {
 		return err
 	}
-	return k.tx(ctx, func(tx *sql.Tx) error { return k.insertProvider(ctx, tx, r, p) })
+	return store.Write(ctx, k.DB, func(tx *sql.Tx) error { return k.insertProvider(ctx, tx, r, p) })
 }
 
-func (k *Keeper) insertProvider(ctx context.Context, tx *sql.Tx, r *ring, p Provider) error {
-	key, err := k.sealingKey(ctx, tx, r)
+func (k *Keeper) insertProvider(ctx context.Context, tx *sql.Tx, r *keyring.Keyring, p Provider) error {
+	key, err := r.Current(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -166,29 +173,29 @@ func (k *Keeper) insertProvider(ctx context.Context, tx *sql.Tx, r *ring, p Prov
 	if err != nil {
 		return err
 	}
-	now := text(k.now())
+	now := store.Time(k.now())
 	res, err := tx.ExecContext(ctx, `INSERT INTO providers (`+providerColumns+`, created, updated)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
 		p.Name, p.Preset, p.Issuer, p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL,
-		p.ClientID, key.seal(p.ClientSecret, p.at()), p.AuthStyle, p.Scope, string(options), now, now)
+		p.ClientID, key.Seal(p.ClientSecret, p.at()), p.AuthStyle, p.Scope, string(options), now, now)
 	if err != nil {
 		return fmt.Errorf("adding provider %s: %w", p.Name, err)
 	}
 	if n, err := res.RowsAffected(); n == 0 || err != nil {
 		return errors.Join(err, &Fault{Kind: ErrExists, What: "provider " + p.Name + " is already there", Hint: "`mintkeep provider set` changes it"})
 	}
-	return k.record(ctx, tx, Event{Kind: "provider added", Provider: p.Name})
+	return k.record(ctx, tx, store.Event{Kind: "provider added", Detail: p.Name})
 }
 
 // SetProvider changes a registered provider. change sees it without its secret;
 // a ClientSecret that it sets replaces the sealed one, HasSecret = false removes
 // it. Connections stay.
 func (k *Keeper) SetProvider(ctx context.Context, name string, change func(*Provider) error) error {
-	r, err := k.ring()
+	r, err := k.Keys.Load()
 	if err != nil {
 		return err
 	}
-	return k.tx(ctx, func(tx *sql.Tx) error {
+	return store.Write(ctx, k.DB, func(tx *sql.Tx) error {
 		p, _, err := k.provider(ctx, tx, name)
 		if err != nil {
 			return err
@@ -197,12 +204,12 @@ func (k *Keeper) SetProvider(ctx context.Context, name string, change func(*Prov
 			return err
 		}
 		if p.Name != name {
-			return refuse("a provider cannot be renamed", "its connections refer to it by name")
+			return fault.Invalid("a provider cannot be renamed", "its connections refer to it by name")
 		}
 		if err := p.check(); err != nil {
 			return err
 		}
-		key, err := k.sealingKey(ctx, tx, r)
+		key, err := r.Current(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -213,23 +220,23 @@ func (k *Keeper) SetProvider(ctx context.Context, name string, change func(*Prov
 		_, err = tx.ExecContext(ctx, `UPDATE providers SET preset = ?, issuer = ?, auth_url = ?, token_url = ?, device_url = ?, revoke_url = ?,
 			introspect_url = ?, client_id = ?, client_secret = CASE WHEN ? THEN coalesce(?, client_secret) END, auth_style = ?, scope = ?, options = ?, updated = ?
 			WHERE provider_name = ?`, p.Preset, p.Issuer, p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL,
-			p.ClientID, p.HasSecret || p.ClientSecret != "", key.seal(p.ClientSecret, p.at()), p.AuthStyle, p.Scope, string(options), text(k.now()), name)
+			p.ClientID, p.HasSecret || p.ClientSecret != "", key.Seal(p.ClientSecret, p.at()), p.AuthStyle, p.Scope, string(options), store.Time(k.now()), name)
 		if err != nil {
 			return fmt.Errorf("changing provider %s: %w", name, err)
 		}
-		return k.record(ctx, tx, Event{Kind: "provider changed", Provider: name})
+		return k.record(ctx, tx, store.Event{Kind: "provider changed", Detail: name})
 	})
 }
 
 // RemoveProvider removes a provider that no connection needs.
 func (k *Keeper) RemoveProvider(ctx context.Context, name string) error {
-	return k.tx(ctx, func(tx *sql.Tx) error {
+	return store.Write(ctx, k.DB, func(tx *sql.Tx) error {
 		var n int
 		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM connections WHERE provider_name = ?`, name).Scan(&n); err != nil {
 			return fmt.Errorf("removing provider %s: %w", name, err)
 		}
 		if n > 0 {
-			return refuse(fmt.Sprintf("provider %s still has %d connection(s)", name, n), "`mintkeep forget NAME` each of them first")
+			return fault.Invalid(fmt.Sprintf("provider %s still has %d connection(s)", name, n), "`mintkeep forget NAME` each of them first")
 		}
 		res, err := tx.ExecContext(ctx, `DELETE FROM providers WHERE provider_name = ?`, name)
 		if err != nil {
@@ -238,6 +245,6 @@ func (k *Keeper) RemoveProvider(ctx context.Context, name string) error {
 		if n, err := res.RowsAffected(); n == 0 || err != nil {
 			return errors.Join(err, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no provider %q", name), Hint: "`mintkeep provider list`"})
 		}
-		return k.record(ctx, tx, Event{Kind: "provider removed", Provider: name})
+		return k.record(ctx, tx, store.Event{Kind: "provider removed", Detail: name})
 	})
 }

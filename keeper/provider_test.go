@@ -31,7 +31,7 @@ func TestPresets(t *testing.T) {
 	check(t, err)
 	equal(t, "token url", p.TokenURL, "https://social.example/oauth/token")
 	_, err = keeper.FromPreset("mastodon", "m", "")
-	wants(t, err, keeper.ErrRefused, "instance")
+	wants(t, err, keeper.ErrInvalid, "instance")
 	p, err = keeper.FromPreset("ergani-test", "e", "")
 	check(t, err)
 	equal(t, "base", p.Login.Base, "https://trialv2eservices.yeka.gr/WebservicesAPI/Api/")
@@ -44,11 +44,11 @@ func TestProviders(t *testing.T) {
 	h.connect()
 	wants(t, h.AddProvider(ctx, keeper.Provider{Name: "box", Issuer: h.url}), keeper.ErrExists)
 	for _, u := range []string{"http://example.com/token", "ftp://example.com", "https://user:pw@example.com/", "://", "https://"} {
-		wants(t, h.AddProvider(ctx, keeper.Provider{Name: "bad", TokenURL: u}), keeper.ErrRefused)
+		wants(t, h.AddProvider(ctx, keeper.Provider{Name: "bad", TokenURL: u}), keeper.ErrInvalid)
 	}
-	wants(t, h.AddProvider(ctx, keeper.Provider{Name: "a/b", Issuer: h.url}), keeper.ErrRefused)
-	wants(t, h.AddProvider(ctx, keeper.Provider{Name: "none"}), keeper.ErrRefused)
-	wants(t, h.RemoveProvider(ctx, "box"), keeper.ErrRefused, "1 connection")
+	wants(t, h.AddProvider(ctx, keeper.Provider{Name: "a/b", Issuer: h.url}), keeper.ErrInvalid)
+	wants(t, h.AddProvider(ctx, keeper.Provider{Name: "none"}), keeper.ErrInvalid)
+	wants(t, h.RemoveProvider(ctx, "box"), keeper.ErrInvalid, "1 connection")
 	check(t, h.SetProvider(ctx, "box", func(p *keeper.Provider) error {
 		equal(t, "has secret", p.HasSecret, true)
 		equal(t, "secret shown", p.ClientSecret == "", true)
@@ -75,7 +75,7 @@ func TestDiscover(t *testing.T) {
 	equal(t, "device", p.DeviceURL, h.url+"/device")
 	equal(t, "style", p.AuthStyle, keeper.AuthHeader)
 	_, err = h.Discover(context.Background(), h.url+"/other")
-	wants(t, err, keeper.ErrFailing)
+	wants(t, err, keeper.ErrTemporary)
 	paths := []string{}
 	var body string
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -94,6 +94,6 @@ func TestDiscover(t *testing.T) {
 	equal(t, "asked", strings.Join(paths, " "), "/.well-known/oauth-authorization-server/tenant /tenant/.well-known/openid-configuration")
 	for _, body = range []string{`{"issuer":"https://evil.example","token_endpoint":"BASE/t"}`, `{"issuer":"BASE/tenant","token_endpoint":"http://evil.example/t"}`, `{"issuer":"BASE/tenant"}`} {
 		_, err = h.Discover(context.Background(), srv.URL+"/tenant")
-		wants(t, err, keeper.ErrFailing)
+		wants(t, err, keeper.ErrTemporary)
 	}
 }

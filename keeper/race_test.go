@@ -142,7 +142,7 @@ func TestKilledWhileRefreshing(t *testing.T) {
 			case retry:
 				t.Errorf("killed after %dms: %v", delay, err)
 			default:
-				wants(t, err, keeper.ErrDead, "connect again")
+				wants(t, err, keeper.ErrReauthorize, "connect again")
 			}
 		}
 	}

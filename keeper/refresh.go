@@ -7,6 +7,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"mintkeep/internal/store"
+	"mintkeep/keeper/internal/text"
+	"mintkeep/keeper/keyring"
 )
 
 // renew asks the provider for a new token and saves it, or saves why there is
@@ -14,7 +18,7 @@ import (
 // refresh token that is not saved is a lost connection; but it asks no longer than
 // the lease holds. An error means that the outcome could not be saved or the row
 // not be opened.
-func (k *Keeper) renew(ctx context.Context, r *ring, c kept, until time.Time) (refreshed bool, err error) {
+func (k *Keeper) renew(ctx context.Context, r *keyring.Keyring, c kept, until time.Time) (refreshed bool, err error) {
 	ctx = context.WithoutCancel(ctx)
 	asking, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
@@ -36,10 +40,10 @@ func (k *Keeper) renew(ctx context.Context, r *ring, c kept, until time.Time) (r
 // askAgain tries what can bring a new token: the refresh token, the one before
 // it (if the provider never confirmed the newer one), the client's own
 // credentials, or a new login with the sealed password.
-func (k *Keeper) askAgain(ctx context.Context, r *ring, c kept) (a answer, used Secret, fault, err error) {
+func (k *Keeper) askAgain(ctx context.Context, r *keyring.Keyring, c kept) (a answer, used Secret, fault, err error) {
 	s, err := k.siteOf(ctx, r, c)
 	if err != nil {
-		if errors.Is(err, ErrFailing) || errors.Is(err, ErrRefused) || errors.Is(err, ErrUnknown) {
+		if errors.Is(err, ErrTemporary) || errors.Is(err, ErrInvalid) || errors.Is(err, ErrUnknown) {
 			return a, "", err, nil // the owner can mend it; the token is not to blame
 		}
 		return a, "", nil, err
@@ -48,10 +52,10 @@ func (k *Keeper) askAgain(ctx context.Context, r *ring, c kept) (a answer, used 
 		a, fault = k.askClientCredentials(ctx, s, c.requested)
 		return a, "", fault, nil
 	}
-	access, err1 := r.open(c.access, c.at("access_token"))
-	token, err2 := r.open(c.refresh, c.at("refresh_token"))
-	previous, err3 := r.open(c.previous, c.at("previous_refresh_token"))
-	password, err4 := r.open(c.password, c.at("password"))
+	access, err1 := r.Open(c.access, c.at("access_token"))
+	token, err2 := r.Open(c.refresh, c.at("refresh_token"))
+	previous, err3 := r.Open(c.previous, c.at("previous_refresh_token"))
+	password, err4 := r.Open(c.password, c.at("password"))
 	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return a, "", nil, err
 	}
@@ -84,10 +88,10 @@ func (k *Keeper) changed(ctx context.Context, c kept) (bool, error) {
 
 // saveRenewed saves both tokens in one conditional write, before anybody uses
 // them. If the row has moved on meanwhile, the row wins.
-func (k *Keeper) saveRenewed(ctx context.Context, r *ring, c kept, a answer, used Secret) (saved bool, err error) {
+func (k *Keeper) saveRenewed(ctx context.Context, r *keyring.Keyring, c kept, a answer, used Secret) (saved bool, err error) {
 	now := k.now()
-	err = k.tx(ctx, func(tx *sql.Tx) error {
-		key, err := k.sealingKey(ctx, tx, r)
+	err = store.Write(ctx, k.DB, func(tx *sql.Tx) error {
+		key, err := r.Current(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -95,9 +99,9 @@ func (k *Keeper) saveRenewed(ctx context.Context, r *ring, c kept, a answer, use
 		if next == "" {
 			next = used // RFC 6749 section 6: no new one means that the old one stays
 		}
-		var previous any // NULL leaves the one that is there
+		var previous sql.NullString // NULL leaves the one that is there
 		if used != "" && next != used {
-			previous = key.seal(used, c.at("previous_refresh_token"))
+			previous = key.Seal(used, c.at("previous_refresh_token"))
 		}
 		scope := c.Scope
 		if a.scope != "" {
@@ -113,8 +117,8 @@ func (k *Keeper) saveRenewed(ctx context.Context, r *ring, c kept, a answer, use
 			recovered = CASE WHEN state = 'ok' THEN recovered ELSE ? END,
 			state = 'ok', failures = 0, retry_after = NULL, last_error = '', refreshed = ?, updated = ?
 			WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
-			key.seal(a.access, c.at("access_token")), key.seal(next, c.at("refresh_token")), previous,
-			a.tokenType, scope, text(a.expires), text(refreshExpires), text(now), text(now), text(now), c.ID, c.generation)
+			key.Seal(a.access, c.at("access_token")), key.Seal(next, c.at("refresh_token")), previous,
+			a.tokenType, scope, store.NullTime(a.expires), store.NullTime(refreshExpires), store.Time(now), store.Time(now), store.Time(now), c.ID, c.generation)
 		if err != nil {
 			return fmt.Errorf("saving the new token of connection %s/%s: %w", c.User, c.Name, err)
 		}
@@ -133,8 +137,8 @@ func (k *Keeper) saveRenewed(ctx context.Context, r *ring, c kept, a answer, use
 	return saved, err
 }
 
-func (c kept) event(kind, detail string) Event {
-	return Event{Kind: kind, User: c.User, Connection: c.Name, Provider: c.Provider, Detail: detail}
+func (c kept) event(kind, detail string) store.Event {
+	return store.Event{Kind: kind, Connection: c.User + "/" + c.Name, Detail: detail}
 }
 
 // saveFault notes a refusal (the connection is dead) or a fault that may pass
@@ -146,11 +150,11 @@ func (k *Keeper) saveFault(ctx context.Context, c kept, fault error) error {
 	if isDead(fault) {
 		state, retry = StateDead, time.Time{}
 	}
-	why := firstLine(fault.Error())
-	return k.tx(ctx, func(tx *sql.Tx) error {
+	why := text.FirstLine(fault.Error())
+	return store.Write(ctx, k.DB, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE connections SET state = ?, failures = failures + 1, retry_after = ?, last_error = ?,
 			lease_until = NULL, updated = ? WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
-			state, text(retry), why, text(now), c.ID, c.generation)
+			state, store.NullTime(retry), why, store.Time(now), c.ID, c.generation)
 		if err != nil {
 			return fmt.Errorf("saving the state of connection %s/%s: %w", c.User, c.Name, err)
 		}
@@ -173,7 +177,7 @@ func (k *Keeper) dropLease(ctx context.Context, c kept) {
 func (k *Keeper) insist(ctx context.Context, write func() error) error {
 	for try := range 4 {
 		err := write()
-		if !k.unavailable(err) || try == 3 {
+		if !store.IsTransient(err) || try == 3 {
 			return err
 		}
 		select {
@@ -215,7 +219,7 @@ func (k *Keeper) RefreshDue(ctx context.Context, within time.Duration) ([]Outcom
 	}
 	now := k.now()
 	all, err := k.loadAll(ctx, `WHERE token_kind = 'oauth2' AND state IN ('ok', 'failing') AND expires IS NOT NULL AND expires <= ?
-		AND (retry_after IS NULL OR retry_after <= ?) ORDER BY expires`, text(now.Add(within)), text(now))
+		AND (retry_after IS NULL OR retry_after <= ?) ORDER BY expires`, store.NullTime(now.Add(within)), store.Time(now))
 	if err != nil {
 		return nil, err
 	}

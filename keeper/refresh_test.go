@@ -101,14 +101,14 @@ func TestTransientFaults(t *testing.T) {
 	equal(t, "asked while backing off", h.box.Count("/token"), 2)
 	h.clock.pass(3 * time.Minute)
 	_, err = h.token()
-	wants(t, err, keeper.ErrFailing, "502", "hint: it is tried again after")
+	wants(t, err, keeper.ErrTemporary, "502", "hint: it is tried again after")
 	seen := map[time.Duration]bool{}
 	for range 12 {
 		c := h.state()
 		seen[c.RetryAfter.Sub(h.clock.now())] = true
 		h.clock.pass(2 * time.Hour)
 		_, err = h.token()
-		wants(t, err, keeper.ErrFailing)
+		wants(t, err, keeper.ErrTemporary)
 	}
 	if len(seen) < 6 {
 		t.Errorf("no jitter: %v", seen)
@@ -147,7 +147,7 @@ func TestFaultsThatNeverKill(t *testing.T) {
 		h.clock.pass(2 * time.Hour)
 		f(h)
 		_, err := h.token()
-		wants(t, err, keeper.ErrFailing)
+		wants(t, err, keeper.ErrTemporary)
 		h.Timeout = 0
 		h.box.Set(func(p *keepertest.Provider) { p.Delay = 0 })
 		h.clock.pass(2 * time.Hour)
@@ -169,7 +169,7 @@ func TestDeadAndReconnected(t *testing.T) {
 	equal(t, "reconnect", c.Reconnect, "mintkeep connect box -grant password -username ada")
 	h.clock.pass(time.Hour)
 	_, err = h.token()
-	wants(t, err, keeper.ErrDead, "invalid_grant", "hint: connect again: mintkeep connect box")
+	wants(t, err, keeper.ErrReauthorize, "invalid_grant", "hint: connect again: mintkeep connect box")
 	equal(t, "refreshes", h.box.Count("refresh_token"), 1)
 	list, err := h.Connections(context.Background(), "")
 	check(t, err)

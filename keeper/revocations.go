@@ -5,6 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+
+	"mintkeep/internal/store"
+	"mintkeep/keeper/internal/text"
+	"mintkeep/keeper/keyring"
 )
 
 // maxTries ends the attempts at a revocation that the provider keeps refusing;
@@ -14,12 +18,12 @@ const maxTries = 30
 // RetryRevocations asks the providers again for the revocations that failed.
 // RefreshDue does this too.
 func (k *Keeper) RetryRevocations(ctx context.Context) ([]Outcome, error) {
-	r, err := k.ring()
+	r, err := k.Keys.Load()
 	if err != nil {
 		return nil, err
 	}
 	now := k.now()
-	waiting, err := k.loadAll(ctx, `WHERE state = 'forgetting' AND (retry_after IS NULL OR retry_after <= ?)`, text(now))
+	waiting, err := k.loadAll(ctx, `WHERE state = 'forgetting' AND (retry_after IS NULL OR retry_after <= ?)`, store.Time(now))
 	if err != nil {
 		return nil, err
 	}
@@ -50,10 +54,10 @@ type queuedRevocation struct {
 
 // claimQueued takes what is due and puts it off at once, so that two runs do
 // not ask for the same.
-func (k *Keeper) claimQueued(ctx context.Context, r *ring) ([]queuedRevocation, error) {
+func (k *Keeper) claimQueued(ctx context.Context, r *keyring.Keyring) ([]queuedRevocation, error) {
 	rows, err := k.DB.QueryContext(ctx, `UPDATE revocations SET tries = tries + 1, retry_after = ? WHERE retry_after <= ?
 		RETURNING revocation_id, provider_name, client_id, hint, tries, client_secret, token, access_token`,
-		text(k.now().Add(backoff(3, nil))), text(k.now()))
+		store.NullTime(k.now().Add(backoff(3, nil))), store.Time(k.now()))
 	if err != nil {
 		return nil, fmt.Errorf("reading queued revocations: %w", err)
 	}
@@ -65,11 +69,13 @@ func (k *Keeper) claimQueued(ctx context.Context, r *ring) ([]queuedRevocation, 
 		if err := rows.Scan(&q.id, &q.provider, &q.clientID, &q.hint, &q.tries, &secret, &token, &access); err != nil {
 			return nil, err
 		}
-		at := func(column string) place { return place{"revocations", column, []string{q.id}} }
+		at := func(column string) keyring.AssociatedData {
+			return keyring.At("revocations", column, q.id)
+		}
 		var err1, err2, err3 error
-		q.secret, err1 = r.open(secret, at("client_secret"))
-		q.token, err2 = r.open(token, at("token"))
-		q.access, err3 = r.open(access, at("access_token"))
+		q.secret, err1 = r.Open(secret, at("client_secret"))
+		q.token, err2 = r.Open(token, at("token"))
+		q.access, err3 = r.Open(access, at("access_token"))
 		if err := errors.Join(err1, err2, err3); err != nil {
 			return nil, err
 		}
@@ -78,7 +84,7 @@ func (k *Keeper) claimQueued(ctx context.Context, r *ring) ([]queuedRevocation, 
 	return list, rows.Err()
 }
 
-func (k *Keeper) retry(ctx context.Context, r *ring, q queuedRevocation) (Outcome, error) {
+func (k *Keeper) retry(ctx context.Context, r *keyring.Keyring, q queuedRevocation) (Outcome, error) {
 	o := Outcome{Name: q.provider, Result: Revoked}
 	s, err := k.siteNamed(ctx, r, q.provider)
 	if err == nil {
@@ -93,16 +99,16 @@ func (k *Keeper) retry(ctx context.Context, r *ring, q queuedRevocation) (Outcom
 			o.Result = "given up"
 		}
 	}
-	return o, k.tx(ctx, func(tx *sql.Tx) error {
+	return o, store.Write(ctx, k.DB, func(tx *sql.Tx) error {
 		if o.Result == Queued {
 			_, err := tx.ExecContext(ctx, `UPDATE revocations SET retry_after = ?, last_error = ? WHERE revocation_id = ?`,
-				text(k.now().Add(backoff(q.tries, err))), firstLine(o.Err.Error()), q.id)
+				store.NullTime(k.now().Add(backoff(q.tries, err))), text.FirstLine(o.Err.Error()), q.id)
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM revocations WHERE revocation_id = ?`, q.id); err != nil {
 			return err
 		}
-		return k.record(ctx, tx, Event{Kind: "revocation", Provider: q.provider, Detail: o.Result})
+		return k.record(ctx, tx, store.Event{Kind: "revocation", Detail: q.provider + " " + o.Result})
 	})
 }
 

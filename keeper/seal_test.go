@@ -16,6 +16,7 @@ import (
 
 	"mintkeep/keeper"
 	"mintkeep/keeper/keepertest"
+	"mintkeep/keeper/keyring"
 )
 
 // sealedHouse has a secret in every sealed column that a quiet house can have.
@@ -132,7 +133,7 @@ func TestKeyFile(t *testing.T) {
 	info, err := os.Stat(path)
 	check(t, err)
 	equal(t, "mode", info.Mode().Perm(), 0o600)
-	wants(t, keeper.NewKeyFile(path), keeper.ErrExists)
+	wants(t, keyring.NewFile(path), keeper.ErrExists)
 	check(t, os.Chmod(path, 0o644))
 	_, err = h.token()
 	wants(t, err, keeper.ErrKey, path, "0644", "hint: chmod 600")
@@ -142,7 +143,7 @@ func TestKeyFile(t *testing.T) {
 	check(t, os.Remove(path))
 	_, err = h.token()
 	wants(t, err, keeper.ErrKey, path, "hint: ")
-	check(t, keeper.NewKeyFile(path))
+	check(t, keyring.NewFile(path))
 	_, err = h.token()
 	wants(t, err, keeper.ErrKey, "sealing key ", path)
 	check(t, os.WriteFile(path, nil, 0o600))
@@ -159,7 +160,7 @@ func TestKeyFile(t *testing.T) {
 	_, err = h.token()
 	check(t, err)
 	_, _, err = h.Rotate(context.Background())
-	wants(t, err, keeper.ErrRefused, "MINTKEEP_KEY")
+	wants(t, err, keeper.ErrInvalid, "MINTKEEP_KEY")
 	h.Keys.Value = keeper.Secret(strings.Repeat("A", 43) + " " + value)
 	n, _, err := h.Rotate(context.Background())
 	check(t, err)

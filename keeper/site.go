@@ -9,6 +9,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"mintkeep/keeper/internal/fault"
+	"mintkeep/keeper/internal/text"
+	"mintkeep/keeper/keyring"
 )
 
 // site is a provider as one connection uses it: with the client's credentials in the clear.
@@ -16,7 +20,7 @@ type site = Provider
 
 // siteNamed is the registered provider, or for tokens stored through the API
 // the preset of that name; what is missing is discovered.
-func (k *Keeper) siteNamed(ctx context.Context, r *ring, name string) (site, error) {
+func (k *Keeper) siteNamed(ctx context.Context, r *keyring.Keyring, name string) (site, error) {
 	p, sealed, err := k.provider(ctx, k.DB, name)
 	if errors.Is(err, ErrUnknown) {
 		if preset, none := FindPreset(name); none == nil && !preset.AsksInstance {
@@ -26,7 +30,7 @@ func (k *Keeper) siteNamed(ctx context.Context, r *ring, name string) (site, err
 	if err != nil {
 		return p, err
 	}
-	if p.ClientSecret, err = r.open(sealed, p.at()); err != nil {
+	if p.ClientSecret, err = r.Open(sealed, p.at()); err != nil {
 		return p, err
 	}
 	if p.TokenURL == "" && p.Issuer != "" && p.Login == nil {
@@ -36,13 +40,13 @@ func (k *Keeper) siteNamed(ctx context.Context, r *ring, name string) (site, err
 }
 
 // siteOf is the provider of a connection, whose own client credentials win.
-func (k *Keeper) siteOf(ctx context.Context, r *ring, c kept) (site, error) {
+func (k *Keeper) siteOf(ctx context.Context, r *keyring.Keyring, c kept) (site, error) {
 	s, err := k.siteNamed(ctx, r, c.Provider)
 	if err != nil || c.clientID == "" {
 		return s, err
 	}
 	s.ClientID = c.clientID
-	s.ClientSecret, err = r.open(c.clientSecret, c.at("client_secret"))
+	s.ClientSecret, err = r.Open(c.clientSecret, c.at("client_secret"))
 	return s, err
 }
 
@@ -87,7 +91,7 @@ func (p Provider) scopeWords(scope string) string {
 // (RFC 8414 section 3.3), and every endpoint https (or loopback).
 func (k *Keeper) Discover(ctx context.Context, issuer string) (Provider, error) {
 	if issuer == "" {
-		return Provider{}, refuse("discovering: there is no issuer", "")
+		return Provider{}, fault.Invalid("discovering: there is no issuer", "")
 	}
 	if err := checkURL(issuer); err != nil {
 		return Provider{}, fmt.Errorf("discovering %q: %w", issuer, err)
@@ -102,7 +106,7 @@ func (k *Keeper) Discover(ctx context.Context, issuer string) (Provider, error) 
 			first = err
 		}
 	}
-	return Provider{}, &Fault{Kind: ErrFailing, What: "discovering " + issuer, Err: first, Hint: "or give -auth-url and -token-url"}
+	return Provider{}, &Fault{Kind: ErrTemporary, What: "discovering " + issuer, Err: first, Hint: "or give -auth-url and -token-url"}
 }
 
 func metadataURLs(issuer string) []string {
@@ -147,7 +151,7 @@ func (k *Keeper) readMetadata(ctx context.Context, issuer, address string) (Prov
 // Introspect asks the provider about a connection's access token (RFC 7662
 // section 2.1) and returns its answer.
 func (k *Keeper) Introspect(ctx context.Context, user, name string) (map[string]any, error) {
-	r, err := k.ring()
+	r, err := k.Keys.Load()
 	if err != nil {
 		return nil, err
 	}
@@ -160,9 +164,9 @@ func (k *Keeper) Introspect(ctx context.Context, user, name string) (map[string]
 		return nil, err
 	}
 	if s.IntrospectURL == "" {
-		return nil, refuse("provider "+s.Name+" has no introspection endpoint", "`mintkeep provider set "+shellWord(s.Name)+" -introspect-url URL`")
+		return nil, fault.Invalid("provider "+s.Name+" has no introspection endpoint", "`mintkeep provider set "+text.ShellWord(s.Name)+" -introspect-url URL`")
 	}
-	token, err := r.open(c.access, c.at("access_token"))
+	token, err := r.Open(c.access, c.at("access_token"))
 	if err != nil {
 		return nil, err
 	}

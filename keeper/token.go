@@ -7,6 +7,10 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"mintkeep/internal/store"
+	"mintkeep/keeper/internal/fault"
+	"mintkeep/keeper/keyring"
 )
 
 // Token is a token that can be used now.
@@ -23,8 +27,8 @@ type Token struct {
 // Token is an access token with at least minTTL left, refreshed first if it
 // has less (RFC 6749 section 6). Where a refreshed token did not live so long
 // either, three quarters of its life will do. If that fails while the kept one is still
-// valid, the kept one is returned. Errors: ErrUnknown, ErrDead (connect again),
-// ErrFailing (later).
+// valid, the kept one is returned. Errors: ErrUnknown, ErrReauthorize (connect again),
+// ErrTemporary (later).
 func (k *Keeper) Token(ctx context.Context, user, name string, minTTL time.Duration) (Token, error) {
 	return k.token(ctx, user, name, func(c kept, now time.Time) bool {
 		return c.Expires.IsZero() || c.Expires.Sub(now) >= max(c.atMost(minTTL), time.Second)
@@ -47,7 +51,7 @@ func (k *Keeper) Refresh(ctx context.Context, user, name string) (Token, error) 
 		return Token{}, err
 	}
 	if !first.Refreshable {
-		return Token{}, refuse(fmt.Sprintf("connection %s/%s cannot be refreshed: it has no refresh token", user, name), first.reconnect())
+		return Token{}, fault.Invalid(fmt.Sprintf("connection %s/%s cannot be refreshed: it has no refresh token", user, name), first.reconnect())
 	}
 	return k.token(ctx, user, name, func(c kept, _ time.Time) bool { return c.generation != first.generation }, true)
 }
@@ -60,7 +64,7 @@ func (k *Keeper) token(ctx context.Context, user, name string, fresh func(kept, 
 	deadline := time.Now().Add(k.lease() + k.timeout())
 	for {
 		began := time.Now()
-		r, err := k.ring() // before the row is read: a rotation in between only adds keys
+		r, err := k.Keys.Load() // before the row is read: a rotation in between only adds keys
 		if err != nil {
 			return Token{}, err
 		}
@@ -80,7 +84,7 @@ func (k *Keeper) token(ctx context.Context, user, name string, fresh func(kept, 
 		}
 		fault := k.obstacle(c, now, asked, force)
 		if fault == nil && time.Now().After(deadline) {
-			fault = &Fault{Kind: ErrFailing, What: fmt.Sprintf("connection %s/%s: another process is still refreshing it", user, name), RetryAfter: k.lease()}
+			fault = &Fault{Kind: ErrTemporary, What: fmt.Sprintf("connection %s/%s: another process is still refreshing it", user, name), RetryAfter: k.lease()}
 		}
 		if fault != nil {
 			if !force && c.rowState != StateForgetting && c.Expires.After(now) {
@@ -110,25 +114,25 @@ func (k *Keeper) obstacle(c kept, now time.Time, asked, force bool) error {
 	who := fmt.Sprintf("connection %s/%s", c.User, c.Name)
 	switch {
 	case c.rowState == StateForgetting:
-		return &Fault{Kind: ErrDead, What: who + " is being forgotten", Hint: c.reconnect()}
+		return &Fault{Kind: ErrReauthorize, What: who + " is being forgotten", Hint: c.reconnect()}
 	case c.rowState == StateDead:
-		return &Fault{Kind: ErrDead, What: who + " is dead: " + c.LastError, Hint: "connect again: " + c.reconnect()}
+		return &Fault{Kind: ErrReauthorize, What: who + " is dead: " + c.LastError, Hint: "connect again: " + c.reconnect()}
 	case !c.canRefresh():
-		return &Fault{Kind: ErrDead, What: who + " has expired and cannot be refreshed", Hint: "connect again: " + c.reconnect()}
+		return &Fault{Kind: ErrReauthorize, What: who + " has expired and cannot be refreshed", Hint: "connect again: " + c.reconnect()}
 	case asked && c.rowState == StateFailing, c.RetryAfter.After(now) && !force:
-		return &Fault{Kind: ErrFailing, What: who + " is failing: " + c.LastError,
-			Hint: "it is tried again after " + c.RetryAfter.Format(stamp) + " UTC", RetryAfter: c.RetryAfter.Sub(now)}
+		return &Fault{Kind: ErrTemporary, What: who + " is failing: " + c.LastError,
+			Hint: "it is tried again after " + c.RetryAfter.Format(time.DateTime) + " UTC", RetryAfter: c.RetryAfter.Sub(now)}
 	}
 	return nil
 }
 
-func (k *Keeper) unseal(r *ring, c kept, refreshed bool) (Token, error) {
-	access, err := r.open(c.access, c.at("access_token"))
+func (k *Keeper) unseal(r *keyring.Keyring, c kept, refreshed bool) (Token, error) {
+	access, err := r.Open(c.access, c.at("access_token"))
 	if err != nil {
 		return Token{}, err
 	}
 	if access == "" { // stored with a refresh token alone, which then failed
-		return Token{}, &Fault{Kind: ErrDead, What: fmt.Sprintf("connection %s/%s has no access token", c.User, c.Name), Hint: c.reconnect()}
+		return Token{}, &Fault{Kind: ErrReauthorize, What: fmt.Sprintf("connection %s/%s has no access token", c.User, c.Name), Hint: c.reconnect()}
 	}
 	return Token{access, c.tokenType, c.Kind, c.Scope, c.Expires, refreshed, c.Provider}, nil
 }
@@ -142,7 +146,7 @@ func (k *Keeper) takeLease(ctx context.Context, c kept, now time.Time) (bool, er
 	}
 	res, err := k.DB.ExecContext(ctx, `UPDATE connections SET lease_until = ?
 		WHERE connection_id = ? AND generation = ? AND state = ? AND failures = ? AND (lease_until IS NULL OR lease_until <= ? OR lease_until > ?)`,
-		text(now.Add(k.lease())), c.ID, c.generation, c.rowState, c.Failures, text(now), text(now.Add(k.lease())))
+		store.NullTime(now.Add(k.lease())), c.ID, c.generation, c.rowState, c.Failures, store.Time(now), store.NullTime(now.Add(k.lease())))
 	if err != nil {
 		return false, fmt.Errorf("taking the lease of connection %s/%s: %w", c.User, c.Name, err)
 	}
@@ -154,7 +158,7 @@ func (k *Keeper) takeLease(ctx context.Context, c kept, now time.Time) (bool, er
 func pause(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
-		return &Fault{Kind: ErrFailing, What: "waiting for another process to refresh", Err: ctx.Err()}
+		return &Fault{Kind: ErrTemporary, What: "waiting for another process to refresh", Err: ctx.Err()}
 	case <-time.After(50*time.Millisecond + rand.N(150*time.Millisecond)):
 		return nil
 	}

@@ -10,6 +10,9 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"mintkeep/keeper/internal/text"
+	"mintkeep/keeper/keyring"
 )
 
 // The Tokens API: bodies, statuses and the form of times are those of its
@@ -59,7 +62,7 @@ func readStore(r *http.Request) (storeRequest, error) {
 	switch {
 	case q.IntegrationKey == "":
 		return q, bad("integration_key is missing")
-	case !nameFits(q.IntegrationKey):
+	case !text.ValidName(q.IntegrationKey):
 		return q, bad("integration_key must have 1 to 200 characters, without slash or control characters")
 	case q.Provider == "":
 		return q, bad("provider is missing")
@@ -148,10 +151,10 @@ func (k *Keeper) storeToken(r *http.Request, key APIKey, path []string) (int, an
 	if err != nil {
 		return 0, nil, err
 	}
-	if !nameFits(path[2]) {
+	if !text.ValidName(path[2]) {
 		return 0, nil, bad("the user id must have 1 to 200 characters")
 	}
-	keys, err := k.ring()
+	keys, err := k.Keys.Load()
 	if err != nil {
 		return 0, nil, err
 	}
@@ -228,7 +231,7 @@ func (k *Keeper) readToken(r *http.Request, key APIKey, path []string) (int, any
 		}
 		refreshed = t.Refreshed || !t.Expires.Equal(c.Expires)
 	}
-	keys, err := k.ring()
+	keys, err := k.Keys.Load()
 	if err != nil {
 		return 0, nil, err
 	}
@@ -246,10 +249,10 @@ func (k *Keeper) readToken(r *http.Request, key APIKey, path []string) (int, any
 		"scopes": c.scopeList(), "expires_at": apiTime(c.Expires), "is_expired": k.expired(c), "refreshed": refreshed}, nil
 }
 
-func (c kept) tokenData(keys *ring) (map[string]any, error) {
-	access, err1 := keys.open(c.access, c.at("access_token"))
-	refresh, err2 := keys.open(c.refresh, c.at("refresh_token"))
-	extra, err3 := keys.open(c.extra, c.at("extra"))
+func (c kept) tokenData(keys *keyring.Keyring) (map[string]any, error) {
+	access, err1 := keys.Open(c.access, c.at("access_token"))
+	refresh, err2 := keys.Open(c.refresh, c.at("refresh_token"))
+	extra, err3 := keys.Open(c.extra, c.at("extra"))
 	data := map[string]any{}
 	if extra != "" && err3 == nil {
 		err3 = decode([]byte(extra), &data)

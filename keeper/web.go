@@ -12,6 +12,11 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"mintkeep/internal/secret"
+	"mintkeep/internal/store"
+	"mintkeep/keeper/internal/fault"
+	"mintkeep/keeper/keyring"
 )
 
 const flowLifetime = 10 * time.Minute
@@ -20,9 +25,9 @@ const flowLifetime = 10 * time.Minute
 // minutes. Whoever opens it connects an account of theirs to the target.
 func (k *Keeper) Ticket(ctx context.Context, t Target) (link Secret, err error) {
 	if k.URL == "" {
-		return "", refuse("no public URL is configured", "set `url` in the configuration")
+		return "", fault.Invalid("no public URL is configured", "set `url` in the configuration")
 	}
-	r, err := k.ring()
+	r, err := k.Keys.Load()
 	if err != nil {
 		return "", err
 	}
@@ -34,10 +39,10 @@ func (k *Keeper) Ticket(ctx context.Context, t Target) (link Secret, err error) 
 		return "", err
 	}
 	if s.AuthURL == "" {
-		return "", refuse("provider "+s.Name+" has no browser flow", "`mintkeep connect` without -web")
+		return "", fault.Invalid("provider "+s.Name+" has no browser flow", "`mintkeep connect` without -web")
 	}
-	ticket := newSecret("mkt_")
-	err = k.tx(ctx, func(tx *sql.Tx) error {
+	ticket := secret.New("mkt_")
+	err = store.Write(ctx, k.DB, func(tx *sql.Tx) error {
 		return k.insertFlow(ctx, tx, "ticket", ticket, t, "", nil)
 	})
 	q := url.Values{"provider": {t.Provider}, "name": {t.Name}, "user": {t.User}, "ticket": {string(ticket)}}
@@ -47,12 +52,12 @@ func (k *Keeper) Ticket(ctx context.Context, t Target) (link Secret, err error) 
 // insertFlow also sweeps out what has expired.
 func (k *Keeper) insertFlow(ctx context.Context, tx *sql.Tx, kind string, secret Secret, t Target, browser string, verifier any) error {
 	now := k.now()
-	if _, err := tx.ExecContext(ctx, `DELETE FROM flows WHERE expires <= ?`, text(now)); err != nil {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM flows WHERE expires <= ?`, store.Time(now)); err != nil {
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO flows (flow_hash, kind, provider_name, user_id, connection_name, scope, browser_hash, verifier, created, expires)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, hash(secret), kind, t.Provider, t.User, t.Name, t.Scope, browser, verifier,
-		text(now), text(now.Add(flowLifetime)))
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, secret.Hash(), kind, t.Provider, t.User, t.Name, t.Scope, browser, verifier,
+		store.Time(now), store.NullTime(now.Add(flowLifetime)))
 	if err != nil {
 		return fmt.Errorf("starting a browser flow: %w", err)
 	}
@@ -69,12 +74,12 @@ type flow struct {
 func (k *Keeper) takeFlow(ctx context.Context, kind string, secret Secret, browser string) (flow, error) {
 	var f flow
 	err := k.DB.QueryRowContext(ctx, `DELETE FROM flows WHERE flow_hash = ? AND kind = ? AND expires > ? AND browser_hash = ?
-		RETURNING provider_name, user_id, connection_name, scope, verifier`, hash(secret), kind, text(k.now()), browser).
+		RETURNING provider_name, user_id, connection_name, scope, verifier`, secret.Hash(), kind, store.Time(k.now()), browser).
 		Scan(&f.Provider, &f.User, &f.Name, &f.Scope, &f.verifier)
 	if errors.Is(err, sql.ErrNoRows) {
 		waits := false
 		if err := k.DB.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM flows WHERE flow_hash = ? AND kind = ? AND expires > ?)`,
-			hash(secret), kind, text(k.now())).Scan(&waits); err != nil {
+			secret.Hash(), kind, store.Time(k.now())).Scan(&waits); err != nil {
 			return f, err
 		}
 		if waits {
@@ -92,7 +97,7 @@ func (k *Keeper) connectPage(w http.ResponseWriter, r *http.Request, q url.Value
 	t := Target{Provider: q.Get("provider"), Name: q.Get("name"), User: q.Get("user")}
 	switch ticket := Secret(q.Get("ticket")); {
 	case ticket != "":
-		if !wellFormed("mkt_", ticket) {
+		if !ticket.WellFormed("mkt_") {
 			return &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: "this link is damaged"}
 		}
 		f, err := k.takeFlow(r.Context(), "ticket", ticket, "")
@@ -105,7 +110,7 @@ func (k *Keeper) connectPage(w http.ResponseWriter, r *http.Request, q url.Value
 	case Foreign(r):
 		return &apiError{status: http.StatusForbidden, code: "access_denied", desc: "another site sent you here; start from the owner's page"}
 	}
-	keys, err := k.ring()
+	keys, err := k.Keys.Load()
 	if err != nil {
 		return err
 	}
@@ -120,9 +125,9 @@ func (k *Keeper) connectPage(w http.ResponseWriter, r *http.Request, q url.Value
 		return err
 	}
 	if s.AuthURL == "" {
-		return refuse("provider "+s.Name+" has no browser flow", "")
+		return fault.Invalid("provider "+s.Name+" has no browser flow", "")
 	}
-	state := newSecret("mks_")
+	state := secret.New("mks_")
 	to, browser, err := k.startFlow(r.Context(), keys, s, t, state)
 	if err != nil {
 		return err
@@ -140,16 +145,16 @@ func Foreign(r *http.Request) bool {
 	return site != "" && site != "same-origin" && site != "none"
 }
 
-func (k *Keeper) startFlow(ctx context.Context, r *ring, s site, t Target, state Secret) (to string, browser Secret, err error) {
+func (k *Keeper) startFlow(ctx context.Context, r *keyring.Keyring, s site, t Target, state Secret) (to string, browser Secret, err error) {
 	verifier := oauth2.GenerateVerifier()
-	browser = newSecret("mkb_")
-	err = k.tx(ctx, func(tx *sql.Tx) error {
-		key, err := k.sealingKey(ctx, tx, r)
+	browser = secret.New("mkb_")
+	err = store.Write(ctx, k.DB, func(tx *sql.Tx) error {
+		key, err := r.Current(ctx, tx)
 		if err != nil {
 			return err
 		}
-		at := place{"flows", "verifier", []string{hash(state)}}
-		return k.insertFlow(ctx, tx, "code", state, t, hash(browser), key.seal(Secret(verifier), at))
+		at := keyring.At("flows", "verifier", state.Hash())
+		return k.insertFlow(ctx, tx, "code", state, t, browser.Hash(), key.Seal(Secret(verifier), at))
 	})
 	return s.authURL(string(state), k.callbackURL(), t.Scope, verifier), browser, err
 }
@@ -168,17 +173,17 @@ func (k *Keeper) cookie(state Secret, value string, age int) *http.Cookie {
 	return c
 }
 
-func cookieName(state Secret) string { return "mintkeep_connect_" + hash(state)[:12] }
+func cookieName(state Secret) string { return "mintkeep_connect_" + state.Hash()[:12] }
 
 // callbackPage answers GET keep/callback.
 func (k *Keeper) callbackPage(w http.ResponseWriter, r *http.Request, q url.Values) error {
 	state := Secret(q.Get("state"))
-	if !wellFormed("mks_", state) {
+	if !state.WellFormed("mks_") {
 		return &apiError{status: http.StatusBadRequest, code: "invalid_request", desc: "this answer has no usable state"}
 	}
 	browser := ""
 	if cookie, err := r.Cookie(cookieName(state)); err == nil {
-		browser = hash(Secret(cookie.Value))
+		browser = Secret(cookie.Value).Hash()
 	}
 	f, err := k.takeFlow(r.Context(), "code", state, browser)
 	if err != nil {
@@ -186,11 +191,11 @@ func (k *Keeper) callbackPage(w http.ResponseWriter, r *http.Request, q url.Valu
 	}
 	http.SetCookie(w, k.cookie(state, "", -1))
 	ctx := context.WithoutCancel(r.Context())
-	keys, err := k.ring()
+	keys, err := k.Keys.Load()
 	if err != nil {
 		return err
 	}
-	verifier, err := keys.open(f.verifier, place{"flows", "verifier", []string{hash(state)}})
+	verifier, err := keys.Open(f.verifier, keyring.At("flows", "verifier", state.Hash()))
 	if err != nil {
 		return err
 	}

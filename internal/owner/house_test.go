@@ -21,6 +21,7 @@ import (
 	"mintkeep/internal/owner"
 	"mintkeep/keeper"
 	"mintkeep/keeper/keepertest"
+	"mintkeep/keeper/keyring"
 )
 
 // The people of these tests.
@@ -97,10 +98,7 @@ func newHouseAt(t testing.TB, door func(http.Handler) *httptest.Server) *house {
 		},
 		Client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		Record: record, Unavailable: func(error) bool { return false }, Log: slog.New(slog.NewTextHandler(h, nil))}
-	out := &keeper.Keeper{DB: db, Now: h.clock, Keys: keeper.KeySource{Path: filepath.Join(dir, "mintkeep.key")},
-		Record: func(ctx context.Context, tx *sql.Tx, e keeper.Event) error {
-			return record(ctx, tx, endpoint.Event{At: e.At, Kind: e.Kind, Detail: e.Detail})
-		}}
+	out := &keeper.Keeper{DB: db, Now: h.clock, Keys: keyring.Source{Path: filepath.Join(dir, "mintkeep.key")}}
 	h.Pages = &owner.Pages{In: in, Out: out, Events: h.events, Check: func(*http.Request) []owner.Finding { return h.findings }}
 	out.Admin, out.Page = h.Admin, h.KeeperPage
 	kept := out.Handler(func(r *http.Request) string { route, _ := in.Below(r); return route })

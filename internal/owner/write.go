@@ -71,7 +71,7 @@ func (p *Pages) judge(err error) *endpoint.Error {
 		switch {
 		case errors.Is(err, keeper.ErrUnknown):
 			status = http.StatusNotFound
-		case errors.Is(err, keeper.ErrFailing):
+		case errors.Is(err, keeper.ErrTemporary):
 			status = http.StatusServiceUnavailable
 		}
 		said, _, _ := strings.Cut(fault.Error(), "\nhint: ") // hints name commands
