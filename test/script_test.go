@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -41,13 +43,51 @@ func TestCGI(t *testing.T) { runScripts(t, "testdata/cgi", "cgi") }
 // The command line.
 func TestVerbs(t *testing.T) { runScripts(t, "testdata/verbs", "http") }
 
+// The same scripts with the program as it is released, except those that move
+// its clock.
+func TestReleased(t *testing.T) {
+	for dir, mode := range map[string]string{"scenarios": "cgi", "starts": "fcgi", "cgi": "cgi", "verbs": "http"} {
+		t.Run(dir, func(t *testing.T) {
+			files := slices.DeleteFunc(scripts(t, "testdata/"+dir), func(file string) bool {
+				text, err := os.ReadFile(file)
+				return err != nil || regexp.MustCompile(`(?m)^clock `).Match(text)
+			})
+			runFiles(t, files, released(t), mode)
+		})
+	}
+}
+
+// The clock that the scripts move is none of the released program's.
+func TestReleasedIgnoresClock(t *testing.T) {
+	const ahead = 365 * 24 * time.Hour
+	for program, want := range map[string]time.Duration{released(t): 0, clocked(t): ahead} {
+		h := newTestHost(t, program, "cgi")
+		file := h.path("clock")
+		if err := os.WriteFile(file, []byte(strconv.Itoa(int(ahead/time.Second))), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv(clockVariable, file)
+		h.mustRun(t, "init", "-config", h.config())
+		h.mustRun(t, "token", "mint", "-config", h.config(), "-me", "https://you.example/", "-client", appClient, "-scope", "create")
+		at, err := time.Parse(time.DateTime, value[string](t, h.open(t), `SELECT strftime('%Y-%m-%d %H:%M:%S', max(at)) FROM events`))
+		if off := time.Until(at) - want; err != nil || off.Abs() > time.Minute {
+			t.Errorf("%s: the event is off by %v, %v", program, off, err)
+		}
+	}
+}
+
 // runScripts runs a folder of scripts in a mode, with the clock that they move.
 func runScripts(t *testing.T, dir, mode string) {
+	runFiles(t, scripts(t, dir), clocked(t), mode)
+}
+
+func scripts(t *testing.T, dir string) []string {
+	t.Helper()
 	files, err := filepath.Glob(dir + "/*.txtar")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no scripts in %s: %v", dir, err)
 	}
-	runFiles(t, files, clocked(t), mode)
+	return files
 }
 
 func runFiles(t *testing.T, files []string, program, mode string) {
