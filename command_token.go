@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mintkeep/endpoint"
+	"mintkeep/internal/store"
 )
 
 // The verbs about what was issued: token, server, log.
@@ -184,7 +185,7 @@ func runLog(in *invocation) error {
 		return err
 	}
 	defer db.Close()
-	events, err := readEvents(in.ctx, db, 0, n)
+	events, err := store.Events(in.ctx, db, 0, n)
 	if err != nil {
 		return err
 	}
