@@ -20,12 +20,13 @@ package endpoint
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
+
+	"mintkeep/internal/store"
 )
 
 // Server answers every request below the token endpoint's URL. All fields but
@@ -38,11 +39,8 @@ type Server struct {
 	URL string
 	// Now is the clock, read once a request.
 	Now func() time.Time
-	// SettingsColumn is an SQL expression that yields the settings as text, and
-	// ParseSettings what that text means. They are read anew for each request; a
-	// verification reads them in the same statement as its token.
-	SettingsColumn string
-	ParseSettings  func(text string) (*Settings, error)
+	// ReadSettings reads the settings as they are at this moment; each request does so.
+	ReadSettings func(context.Context, store.Querier) (*Settings, error)
 	// Client asks the trusted endpoints. It follows no redirects.
 	Client *http.Client
 	// Guarded reads pages that strangers name; it dials public addresses only.
@@ -194,11 +192,7 @@ func preflight(h http.Header) {
 
 // Settings reads the settings as they are at this moment.
 func (s *Server) Settings(ctx context.Context) (*Settings, error) {
-	var text string
-	if err := s.DB.QueryRowContext(ctx, `SELECT `+s.SettingsColumn).Scan(&text); err != nil {
-		return nil, fmt.Errorf("reading the settings: %w", err)
-	}
-	return s.ParseSettings(text)
+	return s.ReadSettings(context.WithoutCancel(ctx), s.DB) // watching for cancellation would cost more than the statement
 }
 
 // basePath is the path of BASE without a trailing slash, empty for the root.

@@ -1,6 +1,7 @@
 package endpoint_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"mintkeep/endpoint"
+	"mintkeep/internal/store"
 )
 
 // Faults of ours are never told as the client's.
@@ -22,8 +24,8 @@ func (h *house) logged() string {
 func TestFaultsOfOurs(t *testing.T) {
 	h := newHouse(t)
 	access, refresh := h.login()
-	good := h.ParseSettings
-	h.ParseSettings = func(string) (*endpoint.Settings, error) {
+	good := h.ReadSettings
+	h.ReadSettings = func(context.Context, store.Querier) (*endpoint.Settings, error) {
 		return nil, errors.New("two rows of idle_lifetime: 1d, 2d")
 	}
 	for _, a := range []answer{h.verify(access), h.redeem(h.code()), h.refresh(refresh)} {
@@ -34,7 +36,7 @@ func TestFaultsOfOurs(t *testing.T) {
 	if !strings.Contains(h.logged(), "idle_lifetime") {
 		t.Error("the cause is not in the log")
 	}
-	h.ParseSettings = good
+	h.ReadSettings = good
 	h.live(access)
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"mintkeep/endpoint"
 	"mintkeep/internal/demo"
+	"mintkeep/internal/store"
 )
 
 // What the clients and resource servers of these tests have in common.
@@ -121,8 +122,7 @@ func openFile(t testing.TB, file, options string) *sql.DB {
 // process on the same file would be.
 func (h *house) serverOn(db *sql.DB) *endpoint.Server {
 	return &endpoint.Server{DB: db, Now: h.clock.now, URL: "",
-		SettingsColumn: "''",
-		ParseSettings: func(string) (*endpoint.Settings, error) {
+		ReadSettings: func(context.Context, store.Querier) (*endpoint.Settings, error) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
 			st := h.settings

@@ -118,10 +118,10 @@ func (t *Token) alive(st *Settings, now time.Time) error {
 	return nil
 }
 
-// lookUp reads the token and the settings in one statement: most requests are
-// verifications, and this is all of the database that they need. The token is
-// looked up by its hash, whatever its state; php-mintoken's by its id until its
-// first use. The settings are returned with a token's fault, too.
+// lookUp reads the token and the settings: most requests are verifications, and
+// this is all of the database that they need. The token is looked up by its hash,
+// whatever its state; php-mintoken's by its id until its first use. The settings
+// are returned with a token's fault, too.
 func (s *Server) lookUp(q *request, secret Secret) (*Token, *Settings, error) {
 	id, hashed, old := secret.mintokenParts()
 	fault := errUnknown
@@ -146,17 +146,16 @@ func (s *Server) lookUp(q *request, secret Secret) (*Token, *Settings, error) {
 }
 
 func (s *Server) lookUpBy(q *request, condition, key string) (*Token, *Settings, error) {
-	var settings string
 	// No cancellation: watching for it would cost more than the statement.
-	row := s.DB.QueryRowContext(context.WithoutCancel(q.ctx()), `SELECT `+s.SettingsColumn+`, `+tokenColumns+` FROM tokens WHERE `+condition, key)
-	t, err := scanToken(func(columns ...any) error { return row.Scan(append([]any{&settings}, columns...)...) })
+	row := s.DB.QueryRowContext(context.WithoutCancel(q.ctx()), `SELECT `+tokenColumns+` FROM tokens WHERE `+condition, key)
+	t, err := scanToken(row.Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil, nil
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("looking up a token: %w", err)
 	}
-	st, err := s.ParseSettings(settings)
+	st, err := s.Settings(q.ctx())
 	return t, st, err
 }
 

@@ -1,0 +1,145 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Setting is a key of the configuration file, a name in the table `settings`
+// of the database, or both. The program's are listed in settings.go of package main.
+type Setting struct {
+	// Name is the same in both places. A key with one value is also a flag and,
+	// with MINTKEEP_ before the upper-case name, an environment variable.
+	Name string
+	// File returns where a key of the configuration file with one value is kept,
+	// Files the same for one that may be given several times. Without either it is no key.
+	File  func(*Config) *string
+	Files func(*Config) *[]string
+	// Path says that the value names a file, relative to the configuration file.
+	Path bool
+	// Row says that it is a name in the table `settings`.
+	Row bool
+	// Many says that there may be several rows.
+	Many bool
+	// Default is the value of a setting that has no row.
+	Default string
+	// DefaultNote says for people what applies where there is no default.
+	DefaultNote string
+	// Check returns what is wrong with a value; nil accepts any.
+	Check func(string) error
+	// CheckKey is in place of Check for a value of the configuration file.
+	CheckKey func(string) error
+	// Canonical is the form in which a row is stored; nil leaves it as it is.
+	Canonical func(string) (string, error)
+	// Meaning explains it in one line of Markdown.
+	Meaning string
+}
+
+// A Table is every setting that the program knows.
+type Table []Setting
+
+// IsKey reports whether the setting is a key of the configuration file.
+func (s Setting) IsKey() bool { return s.File != nil || s.Files != nil }
+
+// check returns what is wrong with the value of a row.
+func (s Setting) check(value string) error {
+	if s.Check == nil {
+		return nil
+	}
+	return s.Check(value)
+}
+
+func (s Setting) checkKey(value string) error {
+	if s.CheckKey != nil {
+		return s.CheckKey(value)
+	}
+	return s.check(value)
+}
+
+// Stored checks a value and returns it as it is stored in a row.
+func (s Setting) Stored(value string) (string, error) {
+	if err := s.check(value); err != nil {
+		return "", err
+	}
+	if s.Canonical == nil {
+		return value, nil
+	}
+	return s.Canonical(value)
+}
+
+// Keys are the settings that are keys of the configuration file.
+func (t Table) Keys() Table {
+	return slices.DeleteFunc(slices.Clone(t), func(s Setting) bool { return !s.IsKey() })
+}
+
+// Rows are the settings that are names in the table `settings`.
+func (t Table) Rows() Table {
+	return slices.DeleteFunc(slices.Clone(t), func(s Setting) bool { return !s.Row })
+}
+
+// Names are the names in order.
+func (t Table) Names() []string {
+	names := make([]string, len(t))
+	for i, s := range t {
+		names[i] = s.Name
+	}
+	return names
+}
+
+// Find returns the setting of a name.
+func (t Table) Find(name string) (s Setting, ok bool) {
+	i := slices.IndexFunc(t, func(s Setting) bool { return s.Name == name })
+	if i < 0 {
+		return s, false
+	}
+	return t[i], true
+}
+
+// FindRow returns the setting that rows of this name belong to.
+func (t Table) FindRow(name string) (Setting, error) {
+	s, ok := t.Rows().Find(name)
+	if !ok {
+		return s, fmt.Errorf("there is no setting %q\nhint: the settings are %s", name, strings.Join(t.Rows().Names(), ", "))
+	}
+	return s, nil
+}
+
+// Values are the values of each setting by its name, defaults filled in and
+// everything checked.
+type Values map[string][]string
+
+// Parse checks the rows of the table `settings` together with what the
+// configuration says. Its error names everything that is wrong.
+func (t Table) Parse(rows []Row, c *Config) (Values, error) {
+	values := make(Values)
+	for _, r := range rows {
+		values[r.Name] = append(values[r.Name], r.Value)
+	}
+	var faults []error
+	for _, s := range t.Rows() {
+		values[s.Name] = append(values[s.Name], s.InFile(c)...)
+		if !s.Many && len(values[s.Name]) > 1 {
+			faults = append(faults, fmt.Errorf("the setting %s has %d rows (%s)\nhint: keep one: mintkeep setting %s VALUE",
+				s.Name, len(values[s.Name]), strings.Join(values[s.Name], ", "), s.Name))
+		}
+		if !s.Many && len(values[s.Name]) == 0 {
+			values[s.Name] = []string{s.Default}
+		}
+		for _, v := range values[s.Name] {
+			if err := s.check(v); err != nil {
+				faults = append(faults, fmt.Errorf("the setting %s: %w", s.Name, err))
+			}
+		}
+	}
+	return values, errors.Join(faults...)
+}
+
+// InFile are the values that the configuration file gives.
+func (s Setting) InFile(c *Config) []string {
+	if s.Files == nil {
+		return nil
+	}
+	return *s.Files(c)
+}

@@ -1,0 +1,116 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"mintkeep/internal/oauth"
+)
+
+func OneOf(words ...string) func(string) error {
+	return func(v string) error {
+		for _, w := range words {
+			if v == w {
+				return nil
+			}
+		}
+		return fmt.Errorf("%q is not one of: %s", v, strings.Join(words, ", "))
+	}
+}
+
+// CheckBase accepts a public URL that clients can append to: https, or http on
+// loopback, without query, fragment or trailing slash.
+func CheckBase(v string) error {
+	u, err := url.Parse(v)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil:
+		return fmt.Errorf("%q is not a full URL", v)
+	case u.RawQuery != "" || u.ForceQuery || strings.Contains(v, "#"):
+		return fmt.Errorf("%q must have neither query nor fragment", v)
+	case strings.HasSuffix(v, "/"):
+		return fmt.Errorf("%q must not end with a slash", v)
+	}
+	return CheckSecure(u)
+}
+
+// CheckSecure accepts https everywhere and http on loopback.
+func CheckSecure(u *url.URL) error {
+	if u.Scheme == "https" && u.Hostname() != "" || u.Scheme == "http" && loopback(u.Hostname()) {
+		return nil
+	}
+	return fmt.Errorf("%q must begin with https:// (http:// only on loopback)", u)
+}
+
+func loopback(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && a.IsLoopback()
+}
+
+func CheckURL(v string) error {
+	u, err := url.Parse(v)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return fmt.Errorf("%q is not a full http or https URL", v)
+	}
+	return nil
+}
+
+func CheckEndpoint(v string) error {
+	if strings.Contains(v, "#") {
+		return fmt.Errorf("%q must not have a fragment", v)
+	}
+	return CheckURL(v)
+}
+
+// ParseDuration reads 90s, 15m, 12h, 30d or never, which is 0.
+func ParseDuration(v string) (time.Duration, error) {
+	if v == "never" {
+		return 0, nil
+	}
+	units := map[byte]time.Duration{'s': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour}
+	if v != "" && units[v[len(v)-1]] != 0 {
+		unit := units[v[len(v)-1]]
+		n, err := strconv.ParseUint(v[:len(v)-1], 10, 31)
+		if err == nil && n > 0 && n <= uint64(100*365*24*time.Hour/unit) {
+			return time.Duration(n) * unit, nil
+		}
+	}
+	return 0, fmt.Errorf("%q is no duration; write 90s, 15m, 12h, 30d or never", v)
+}
+
+// CheckDuration returns what ParseDuration has against a value.
+func CheckDuration(v string) error {
+	_, err := ParseDuration(v)
+	return err
+}
+
+// CheckProfile accepts a profile URL (IndieAuth section 3.2).
+func CheckProfile(v string) error {
+	_, err := oauth.CanonicalURL(v)
+	return err
+}
+
+// CanonicalURLs are the canonical forms of profile URLs, each once. What is no
+// profile URL is left out.
+func CanonicalURLs(urls []string) []string {
+	var all []string
+	for _, u := range urls {
+		if c, err := oauth.CanonicalURL(u); err == nil && !slices.Contains(all, c) {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// Duration is the value of a setting that ParseDuration reads.
+func (v Values) Duration(name string) time.Duration {
+	d, _ := ParseDuration(v[name][0])
+	return d
+}
+
+// Is reports whether a setting with one value has this one.
+func (v Values) Is(name, value string) bool { return v[name][0] == value }

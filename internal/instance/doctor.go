@@ -1,0 +1,94 @@
+package instance
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"mintkeep/internal/config"
+	"mintkeep/internal/doctor"
+	"mintkeep/internal/store"
+	"mintkeep/keeper"
+)
+
+// DoctorTimeout bounds the checks from inside and those from outside.
+const DoctorTimeout = 40 * time.Second
+
+// Doctor describes an installation to the doctor. The function it returns closes
+// the database.
+func (e *Environment) Doctor(c *config.Config) (*doctor.Site, func(), error) {
+	db, err := store.OpenAsIs(c.Database, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	s := &doctor.Site{
+		About:    fmt.Sprintf("mintkeep %s for %s-%s, process %d of user %d", e.Version, runtime.GOOS, runtime.GOARCH, os.Getpid(), os.Geteuid()),
+		Config:   c.File,
+		Database: c.Database,
+		KeyFile:  c.KeyFile,
+		ErrorLog: c.ErrorLog,
+		URL:      c.URL,
+		Journal:  c.Journal,
+		InRoot:   c.DatabaseInDocRoot == "yes",
+		DB:       db,
+		Schema:   store.SchemaVersion,
+		Now:      e.Now,
+		Settings: func(ctx context.Context) (doctor.Settings, error) { return e.settingsToCheck(ctx, db, c) },
+		Shown:    func(root string) error { return c.CheckDocRoot(root) },
+		Key: func(ctx context.Context) error {
+			err := e.Keeper(c, db, nil).CheckKey(ctx)
+			if !errors.Is(err, keeper.ErrKey) {
+				return nil // other checks look at the database
+			}
+			return err
+		},
+		Public: PublicService,
+		TLSRoots: func() (string, error) {
+			_, source, err := tlsRoots(c.CAFile)
+			return source, err
+		},
+		Client: trustedClient(c),
+	}
+	s.System()
+	return s, func() { db.Close() }, nil
+}
+
+// settingsToCheck returns what could be read, and all faults.
+func (e *Environment) settingsToCheck(ctx context.Context, db *sql.DB, c *config.Config) (doctor.Settings, error) {
+	st := doctor.Settings{Endpoints: c.Endpoints, Me: config.CanonicalURLs(c.Me)}
+	var rows []config.Row
+	if _, err := os.Stat(c.Database); err == nil { // else another check says so
+		if rows, err = config.ReadRows(ctx, db); err != nil {
+			return st, err
+		}
+	}
+	var me []string
+	for _, r := range rows {
+		switch r.Name {
+		case "endpoint":
+			st.Endpoints = append(st.Endpoints, r.Value)
+		case "me":
+			me = append(me, r.Value)
+		}
+	}
+	st.Me = append(st.Me, config.CanonicalURLs(me)...)
+	all, err := e.ParseSettings(rows, c)
+	st.Direct = err == nil && all.Direct
+	return st, err
+}
+
+// PublicService reports whether a host is an authorization endpoint that signs
+// anybody in.
+func PublicService(host string) bool {
+	for _, public := range []string{"indieauth.com", "indielogin.com", "indieauth.net", "commentpara.de"} {
+		if host == public || strings.HasSuffix(host, "."+public) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,51 @@
+package instance
+
+import (
+	"context"
+	"database/sql"
+	"io"
+	"os"
+	"time"
+
+	"mintkeep/endpoint"
+	"mintkeep/internal/config"
+	"mintkeep/internal/store"
+)
+
+// An Environment is what the program was started with, and what package main
+// makes it of.
+type Environment struct {
+	Args   []string // without the program's name
+	Env    map[string]string
+	Stdin  *os.File
+	Stdout io.Writer
+	Stderr io.Writer
+	// Now is the only clock.
+	Now func() time.Time
+	// Version is that of the release.
+	Version string
+	// Schema is the SQL of schema.sql.
+	Schema string
+	// Settings are all keys of the configuration file and names of settings.
+	Settings config.Table
+	// EndpointSettings are the checked values as the token endpoint has them.
+	EndpointSettings func(config.Values) *endpoint.Settings
+}
+
+// Getenv returns an environment variable, or "".
+func (e *Environment) Getenv(name string) string { return e.Env[name] }
+
+// OpenDatabase opens the database of an installation and brings it up to date.
+func (e *Environment) OpenDatabase(ctx context.Context, c *config.Config, longRunning bool, create store.Creation) (*sql.DB, error) {
+	return store.Open(ctx, store.Options{Path: c.Database, Schema: e.Schema, Now: e.Now(), LongRunning: longRunning, WAL: c.Journal == "wal",
+		Create: create, RefuseNew: c.RefuseNewDatabase, CanonicalURL: endpoint.CanonicalURL})
+}
+
+// ParseSettings checks the rows of the table `settings` together with the configuration.
+func (e *Environment) ParseSettings(rows []config.Row, c *config.Config) (*endpoint.Settings, error) {
+	values, err := e.Settings.Parse(rows, c)
+	if err != nil {
+		return nil, err
+	}
+	return e.EndpointSettings(values), nil
+}

@@ -1,0 +1,160 @@
+// Package instance is one installation of mintkeep: opened when first needed, and
+// one handler for everything that comes in.
+package instance
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync"
+
+	"mintkeep/internal/config"
+	"mintkeep/internal/store"
+)
+
+// An Instance is one installation, opened when the first request needs it. If that
+// fails, the next request tries again: the owner may have mended it.
+type Instance struct {
+	env         *Environment
+	load        func() (*config.Config, error)
+	longRunning bool
+
+	mu      sync.Mutex
+	log     *slog.Logger
+	config  *config.Config
+	read    *config.Config // what was read last, even if it is not complete
+	db      *sql.DB
+	handler http.Handler
+	checked string // document roots that config was checked against
+}
+
+// New returns an installation whose configuration is loaded when it is first needed.
+func New(e *Environment, load func() (*config.Config, error), longRunning bool) *Instance {
+	return &Instance{env: e, load: load, longRunning: longRunning, log: NewLog(e.Stderr, "")}
+}
+
+// Open returns an installation of a process that stays, opened at once, so that
+// a fault is seen before the first request.
+func Open(ctx context.Context, e *Environment, c *config.Config, create store.Creation) (*Instance, error) {
+	db, err := e.OpenDatabase(ctx, c, true, create)
+	if err != nil {
+		return nil, err
+	}
+	s := New(e, nil, true)
+	s.config, s.log, s.db = c, NewLog(e.Stderr, c.ErrorLog), db
+	s.handler = s.route(db)
+	return s, nil
+}
+
+// Log is where faults go.
+func (s *Instance) Log() *slog.Logger { return s.log }
+
+// ServeHTTP opens the site if need be and answers. A site that cannot be opened
+// is a 503 with one fixed sentence; the cause goes to the log.
+func (s *Instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	defer s.recover(w)
+	if c, err := s.configuration(); c != nil && s.checkAsked(r, c) {
+		s.check(w, r, c, err)
+		return
+	}
+	handler, err := s.open(r)
+	if err != nil {
+		s.faultLog(r).Error("not ready", "error", err)
+		notReady(w, r, err)
+		return
+	}
+	handler.ServeHTTP(w, r)
+}
+
+// configuration is read until the site could be opened with it. With an error
+// comes as much of it as could be read.
+func (s *Instance) configuration() (*config.Config, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, err := s.configured(); err == nil {
+		return c, nil
+	} else {
+		return s.read, err
+	}
+}
+
+func (s *Instance) configured() (*config.Config, error) {
+	if s.config == nil {
+		c, err := s.load()
+		s.read = c
+		if err != nil {
+			return nil, err
+		}
+		s.config = c
+	}
+	return s.config, nil
+}
+
+// faultLog is where the cause goes if the site cannot be opened: to the error log,
+// too, if so much of the configuration is known and nobody else can read it there.
+func (s *Instance) faultLog(r *http.Request) *slog.Logger {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.read == nil || s.read.ErrorLog == "" {
+		return s.log
+	}
+	logOnly := &config.Config{ErrorLog: s.read.ErrorLog, DatabaseInDocRoot: s.read.DatabaseInDocRoot}
+	if logOnly.CheckDocRoot(strings.Split(documentRoots(r), "\n")...) != nil {
+		return s.log
+	}
+	return NewLog(s.env.Stderr, s.read.ErrorLog)
+}
+
+func (s *Instance) open(r *http.Request) (http.Handler, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, err := s.configured()
+	if err != nil {
+		return nil, err
+	}
+	if roots := documentRoots(r); s.checked != roots {
+		err = c.CheckDocRoot(strings.Split(roots, "\n")...)
+		s.checked = roots
+	}
+	if err == nil && s.handler == nil {
+		s.log = NewLog(s.env.Stderr, c.ErrorLog)
+		s.db, err = s.env.OpenDatabase(context.WithoutCancel(r.Context()), c, s.longRunning, store.InNewFolder)
+		if err == nil {
+			s.handler = s.route(s.db)
+		}
+	}
+	if err != nil {
+		s.checked = ""
+		if s.handler == nil {
+			s.config = nil
+		}
+		return nil, err
+	}
+	return s.handler, nil
+}
+
+// Close closes the database of a process that stayed, which in WAL mode brings
+// the file itself up to date.
+func (s *Instance) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db != nil {
+		s.db.Close()
+	}
+}
+
+// recover turns a panic into an answer: net/http/fcgi would let it end the
+// process with all its requests.
+func (s *Instance) recover(w http.ResponseWriter) {
+	if v := recover(); v != nil {
+		s.log.Error("panic", "value", fmt.Sprint(v), "stack", string(debug.Stack()))
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusInternalServerError)
+		io.WriteString(w, `{"error":"server_error","error_description":"something is wrong here; the owner finds the cause in the error log"}`)
+	}
+}

@@ -1,0 +1,101 @@
+package instance
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"net/http"
+	"path"
+	"strings"
+
+	"mintkeep/endpoint"
+	"mintkeep/internal/config"
+	"mintkeep/internal/owner"
+	"mintkeep/internal/store"
+	"mintkeep/keeper"
+	"mintkeep/keeper/keyring"
+)
+
+// route makes the handler of an opened site: the keeper answers its own routes
+// if there is an outbound half, the owner's pages theirs, the token endpoint everything
+// else. What a verification pays for the others is a look at its path.
+func (s *Instance) route(db *sql.DB) http.Handler {
+	in, out := s.env.Endpoint(s.config, db, s.log), s.env.Keeper(s.config, db, s.log)
+	pages := s.pages(in, out)
+	out.Admin, out.Page = pages.Admin, pages.KeeperPage
+	kept := out.Handler(func(r *http.Request) string {
+		route, _ := in.Below(r)
+		return route
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := r.URL.Path
+		if !strings.Contains(p, "/keep/") && !strings.Contains(p, "/v2/users/") && !strings.Contains(p, "/owner") {
+			in.ServeHTTP(w, r)
+			return
+		}
+		switch route, below := in.Below(r); {
+		case below && keeper.Serves(route) && out.On(r.Context()):
+			kept.ServeHTTP(w, r)
+		case below && owner.Serves(route), !below && path.Base(p) == "owner":
+			pages.ServeHTTP(w, r)
+		default:
+			in.ServeHTTP(w, r)
+		}
+	})
+}
+
+// Keeper makes the keeper of an opened site.
+func (e *Environment) Keeper(c *config.Config, db *sql.DB, log *slog.Logger) *keeper.Keeper {
+	return &keeper.Keeper{
+		DB:     db,
+		Keys:   keyring.Source{Value: keeper.Secret(e.Getenv("MINTKEEP_KEY")), Path: c.KeyFile},
+		Now:    e.Now,
+		Client: trustedClient(c),
+		Log:    log,
+		URL:    c.URL,
+	}
+}
+
+// Endpoint makes the token endpoint of an opened site.
+func (e *Environment) Endpoint(c *config.Config, db *sql.DB, log *slog.Logger) *endpoint.Server {
+	return &endpoint.Server{
+		DB:  db,
+		URL: c.URL,
+		Now: e.Now,
+		ReadSettings: config.Memoize(func(rows []config.Row) (*endpoint.Settings, error) {
+			return e.ParseSettings(rows, c)
+		}),
+		Client:      trustedClient(c),
+		Guarded:     guardedClient(c, nil),
+		Record:      recordEvent,
+		Unavailable: store.IsTransient,
+		Stripped:    strippedBy,
+		Log:         log,
+	}
+}
+
+// pages makes the owner's pages of an opened installation.
+func (s *Instance) pages(in *endpoint.Server, out *keeper.Keeper) *owner.Pages {
+	return &owner.Pages{
+		In: in, Out: out,
+		Events: func(ctx context.Context, before int64, n int) ([]owner.Event, error) {
+			events, err := store.Events(ctx, in.DB, before, n)
+			all := make([]owner.Event, len(events))
+			for i, e := range events {
+				all[i] = owner.Event(e)
+			}
+			return all, err
+		},
+		Check: func(r *http.Request) []owner.Finding {
+			var all []owner.Finding
+			for _, f := range s.findings(r, s.config) {
+				all = append(all, owner.Finding{Level: string(f.Level), What: f.What, Do: f.Do})
+			}
+			return all
+		},
+	}
+}
+
+func recordEvent(ctx context.Context, tx *sql.Tx, e endpoint.Event) error {
+	return store.Record(ctx, tx, store.Event{At: e.At, Kind: e.Kind, Me: e.Me, ClientID: e.ClientID, TokenID: e.TokenID, Address: e.Address, Detail: e.Detail})
+}

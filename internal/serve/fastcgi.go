@@ -1,0 +1,96 @@
+package serve
+
+import (
+	"net"
+	"net/http"
+	"net/http/fcgi"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"mintkeep/internal/instance"
+)
+
+const (
+	drainHandlers = 7 * time.Second        // mod_fcgid kills 8 s after its first SIGTERM
+	drainConns    = 250 * time.Millisecond // for the last answers to leave
+)
+
+// FastCGI serves until SIGTERM, SIGINT or SIGUSR1, or, where somebody will
+// start the next process, until the program's file has been replaced; then it stops
+// accepting and lets requests finish. Further signals are swallowed: mod_fcgid
+// repeats its SIGTERM after a second.
+func FastCGI(listeners []net.Listener, in *instance.Instance, restarted bool) error {
+	defer in.Close()
+	stop := make(chan os.Signal, 8)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	var stopping atomic.Bool
+	end := func() {
+		stopping.Store(true)
+		for _, l := range listeners {
+			l.Close()
+		}
+	}
+	go func() {
+		for range stop {
+			end()
+		}
+	}()
+	var conns, handlers atomic.Int64
+	replaced := replacement()
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handlers.Add(1)
+		defer handlers.Add(-1)
+		in.ServeHTTP(w, instance.WithServer(r, fcgi.ProcessEnv(r)))
+		if restarted && replaced() {
+			end()
+		}
+	})
+	failed := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { failed <- fcgi.Serve(&fastCGIListener{Listener: l, open: &conns}, handler) }()
+	}
+	if err := <-failed; !stopping.Load() {
+		return err
+	}
+	waitForZero(&handlers, drainHandlers)
+	waitForZero(&conns, drainConns)
+	return nil
+}
+
+func waitForZero(n *atomic.Int64, atMost time.Duration) {
+	for until := time.Now().Add(atMost); n.Load() > 0 && time.Now().Before(until); {
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// replacement returns a function that says, looking every tenth time, whether
+// the program's file is another one than at the start.
+func replacement() func() bool {
+	name, err := os.Executable()
+	if err != nil {
+		return func() bool { return false }
+	}
+	start, err := os.Stat(name)
+	if err != nil {
+		return func() bool { return false }
+	}
+	var n atomic.Int64
+	return func() bool {
+		if n.Add(1)%10 != 0 {
+			return false
+		}
+		now, err := os.Stat(name)
+		return err == nil && (!os.SameFile(start, now) || !now.ModTime().Equal(start.ModTime()))
+	}
+}
+
+// spendMemory lets garbage wait: net/http/fcgi takes 128 KB of buffers for each
+// connection, and with the runtime's 4 MB heap a fifth of the time would go into
+// collecting them. It costs 4 MB for each 100 percent: little where a web server
+// starts many processes, more for the one process of a server of one's own.
+func spendMemory(percent int) { debug.SetGCPercent(percent) }
