@@ -78,14 +78,6 @@ func (e *Environment) Endpoint(c *config.Config, db *sql.DB, log *slog.Logger) *
 func (s *Instance) pages(in *endpoint.Server, out *keeper.Keeper) *owner.Pages {
 	return &owner.Pages{
 		In: in, Out: out,
-		Events: func(ctx context.Context, before int64, n int) ([]owner.Event, error) {
-			events, err := store.Events(ctx, in.DB, before, n)
-			all := make([]owner.Event, len(events))
-			for i, e := range events {
-				all[i] = owner.Event(e)
-			}
-			return all, err
-		},
 		Check: func(r *http.Request) []owner.Finding {
 			var all []owner.Finding
 			for _, f := range s.findings(r, s.config) {

@@ -100,7 +100,7 @@ func newHouseAt(t testing.TB, door func(http.Handler) *httptest.Server) *house {
 		Client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		Record: record, Unavailable: func(error) bool { return false }, Log: slog.New(slog.NewTextHandler(h, nil))}
 	out := &keeper.Keeper{DB: db, Now: h.clock, Keys: keyring.Source{Path: filepath.Join(dir, "mintkeep.key")}}
-	h.Pages = &owner.Pages{In: in, Out: out, Events: h.events, Check: func(*http.Request) []owner.Finding { return h.findings }}
+	h.Pages = &owner.Pages{In: in, Out: out, Check: func(*http.Request) []owner.Finding { return h.findings }}
 	out.Admin, out.Page = h.Admin, h.KeeperPage
 	kept := out.Handler(func(r *http.Request) string { route, _ := in.Below(r); return route })
 	srv := door(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -150,24 +150,6 @@ func record(ctx context.Context, tx *sql.Tx, e endpoint.Event) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO events (at, event, me, client_id, token_id, address, detail) VALUES (?, ?, ?, ?, ?, ?, ?)`,
 		e.At.UTC().Format(time.DateTime), e.Kind, e.Me, e.ClientID, e.TokenID, e.Address, e.Detail)
 	return err
-}
-
-func (h *house) events(ctx context.Context, before int64, n int) ([]owner.Event, error) {
-	found, err := h.In.DB.QueryContext(ctx, `SELECT event_id, event, coalesce(me, ''), coalesce(client_id, ''), coalesce(detail, '') FROM events
-		WHERE ?1 = 0 OR event_id < ?1 ORDER BY event_id DESC LIMIT ?2`, before, n)
-	if err != nil {
-		return nil, err
-	}
-	defer found.Close()
-	var all []owner.Event
-	for found.Next() {
-		e := owner.Event{At: h.clock()}
-		if err := found.Scan(&e.ID, &e.Kind, &e.Me, &e.ClientID, &e.Detail); err != nil {
-			return nil, err
-		}
-		all = append(all, e)
-	}
-	return all, found.Err()
 }
 
 // keeping makes a sealing key, a site and a connection to it.

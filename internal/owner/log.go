@@ -5,35 +5,41 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"mintkeep/internal/store"
 )
 
-const logPage = 50
+const eventsPerPage = 50
 
-// log is GET BASE/owner/log: what happened, newest first.
+type logPage struct {
+	Events []logEvent
+	Older  string // address of the next page, if there is one
+}
+
+type logEvent struct {
+	store.Event
+	Warning string // what it means, if a person must not overlook it
+	Details string
+}
+
+// log is GET BASE/owner/log: what happened, newest first, from before the event
+// that the parameter before names.
 func (p *Pages) log(q *request) (*reply, error) {
 	before, _ := strconv.ParseInt(q.form["before"], 10, 64)
-	events, err := p.Events(q.ctx(), before, logPage+1)
+	events, err := store.Events(q.ctx(), p.In.DB, before, eventsPerPage+1)
 	if err != nil {
 		return nil, err
 	}
-	content := []*node{}
-	if len(events) == 0 {
-		content = append(content, para(text("Nothing has happened.")))
+	v := logPage{}
+	for _, e := range events[:min(len(events), eventsPerPage)] {
+		v.Events = append(v.Events, logEvent{e, warning(e.Kind), details(e)})
 	}
-	list := el("ol", class("log"))
-	for _, e := range events[:min(len(events), logPage)] {
-		list.AppendChild(entry(e))
+	if len(events) > eventsPerPage {
+		v.Older = p.url("log") + "?before=" + strconv.FormatInt(events[eventsPerPage-1].ID, 10)
 	}
-	if list.FirstChild != nil {
-		content = append(content, list)
-	}
-	if len(events) > logPage {
-		content = append(content, para(link(p.at("log")+"?before="+strconv.FormatInt(events[logPage-1].ID, 10), "Older")))
-	}
-	return &reply{doc: p.document(q, "log", "Log", content...)}, nil
+	return &reply{page: p.newPage(q, "log", "Log", "log.html", v)}, nil
 }
 
-// warning explains the events that a person must not overlook.
 func warning(kind string) string {
 	switch kind {
 	case "replay":
@@ -46,66 +52,35 @@ func warning(kind string) string {
 	return ""
 }
 
-func entry(e Event) *node {
-	head := para(when(e.At), text(" "), el("strong", nil, text(e.Kind)))
-	if e.ClientID != "" {
-		head.AppendChild(text(" "))
-		head.AppendChild(code(e.ClientID))
-	}
-	if e.Connection != "" {
-		head.AppendChild(text(" "))
-		head.AppendChild(code(e.Connection))
-	}
-	li := el("li", nil)
-	why := warning(e.Kind)
-	if why != "" {
-		li = el("li", class("bad"))
-	}
-	li.AppendChild(head)
-	if why != "" {
-		li.AppendChild(para(text(why)))
-	}
-	var more []string
-	for _, part := range []string{e.Detail, labelled("by", e.Actor), labelled("for", e.Me), labelled("token", e.TokenID), labelled("from", e.Address)} {
-		if part != "" {
-			more = append(more, part)
+func details(e store.Event) string {
+	var all []string
+	for _, part := range [][2]string{{"", e.Detail}, {"by ", e.Actor}, {"for ", e.Me}, {"token ", e.TokenID}, {"from ", e.Address}} {
+		if part[1] != "" {
+			all = append(all, part[0]+part[1])
 		}
 	}
-	if len(more) > 0 {
-		li.AppendChild(para(text(strings.Join(more, "; "))))
-	}
-	return li
+	return strings.Join(all, "; ")
 }
 
-func labelled(label, value string) string {
-	if value == "" {
-		return ""
-	}
-	return label + " " + value
+type checkPage struct {
+	Findings []Finding
+	Faults   string // how many, in words; empty if there is none
 }
 
-// check is GET BASE/owner/check: what the doctor finds.
+// check is GET BASE/owner/check: what the doctor finds, the worst first.
 func (p *Pages) check(q *request) (*reply, error) {
-	bad, list := 0, el("ul", class("log"))
-	findings := p.Check(q.http)
-	slices.SortStableFunc(findings, func(a, b Finding) int { return cmp.Compare(urgency(b), urgency(a)) })
-	for _, f := range findings {
-		li := el("li", nil)
+	v := checkPage{Findings: p.Check(q.http)}
+	slices.SortStableFunc(v.Findings, func(a, b Finding) int { return cmp.Compare(urgency(b), urgency(a)) })
+	bad := 0
+	for _, f := range v.Findings {
 		if urgency(f) > 0 {
 			bad++
-			li = el("li", class("bad"))
 		}
-		li.AppendChild(para(el("strong", nil, text(f.Level)), text(" "+f.What)))
-		if f.Do != "" {
-			li.AppendChild(para(text("→ " + f.Do)))
-		}
-		list.AppendChild(li)
 	}
-	said := notice("Everything is as it should be.")
 	if bad > 0 {
-		said = para(text("For your attention: " + many(bad, "thing", "things") + "."))
+		v.Faults = plural(bad, "thing", "things")
 	}
-	return &reply{doc: p.document(q, "check", "Check", said, list)}, nil
+	return &reply{page: p.newPage(q, "check", "Check", "check.html", v)}, nil
 }
 
 // urgency orders findings.

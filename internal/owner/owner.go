@@ -1,12 +1,12 @@
-// Package owner is the owner's pages: who signs in with a profile of this site
-// sees which apps have tokens, and takes them back; an administrator also sees
-// what is kept of other sites, who may ask, and what happened.
+// Package owner is the owner's pages: people who sign in with a profile of this
+// site see which apps have tokens, and revoke them. Administrators also see the
+// tokens kept of other sites, resource servers, API keys, and the log.
 //
-// They have no password. Signing in (signin.go) goes through the front as any
-// other client's does; what the browser has afterwards is a session (session.go).
-// A request is parsed once and finds its page in a table (routes); the page
-// returns a reply or an error, and both are written in one place. Pages need no
-// script.
+// There is no password here. Signing in (signin.go) goes through the authorization
+// endpoint as for any other client; the browser then has a session (session.go).
+// A request is parsed once and finds its handler in a table (routeFor). A handler
+// returns a reply or an error, which write.go sends. Handlers put what a page
+// shows into a plain struct; the markup is in pages/*.html. Pages need no script.
 package owner
 
 import (
@@ -23,6 +23,7 @@ import (
 	"unicode/utf8"
 
 	"mintkeep/endpoint"
+	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
 	"mintkeep/keeper"
 )
@@ -33,17 +34,8 @@ type Pages struct {
 	In *endpoint.Server
 	// Out is the keeper; its pages are shown when there is a sealing key.
 	Out *keeper.Keeper
-	// Events lists what happened before an event, newest first; 0 is the newest.
-	Events func(ctx context.Context, before int64, n int) ([]Event, error)
 	// Check looks for what is wrong with the installation.
 	Check func(*http.Request) []Finding
-}
-
-// Event is something that happened.
-type Event struct {
-	ID                                                              int64
-	At                                                              time.Time
-	Kind, Me, ClientID, TokenID, Connection, Actor, Address, Detail string
 }
 
 // Finding is the outcome of one of the doctor's checks: its level is ok, warn or fail.
@@ -54,11 +46,11 @@ func Serves(route string) bool {
 	return route == "owner" || strings.HasPrefix(route, "owner/")
 }
 
-// A request is what the pages look at.
+// A request is one request, parsed.
 type request struct {
 	http    *http.Request
 	now     time.Time
-	form    map[string]string
+	form    map[string]string // of the body if it is a POST, else of the query
 	st      *endpoint.Settings
 	session *session // nil if nobody is signed in
 }
@@ -68,19 +60,20 @@ func (q *request) ctx() context.Context { return q.http.Context() }
 // admin reports whether the person sees everything.
 func (q *request) admin() bool { return q.session != nil && q.session.admin }
 
-// whose limits what is listed and revoked: "" is everybody's.
-func (q *request) whose() string {
+// filterMe is whose tokens and sessions are listed and revoked: a profile URL, or
+// "" for everybody's.
+func (q *request) filterMe() string {
 	if q.admin() {
 		return ""
 	}
 	return q.session.me
 }
 
-// A reply is a page or a way to one.
+// A reply is a page or a redirect.
 type reply struct {
-	status  int // 200 if 0
-	doc     *page.Page
-	to      string
+	status  int // 200 if 0; a redirect has 303
+	page    *page.Page
+	to      string // where the browser is redirected to, if not empty
 	header  map[string]string
 	cookies []*http.Cookie
 }
@@ -90,7 +83,7 @@ type handler func(*Pages, *request) (*reply, error)
 // Who may see a page.
 const (
 	anybody = iota
-	person
+	person  // who is signed in
 	admin
 )
 
@@ -132,23 +125,23 @@ func routeFor(word string) route {
 // ServeHTTP answers one request.
 func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &request{http: r, now: p.In.Now().UTC()}
-	rep, err := p.answer(q)
+	rep, err := p.handle(q)
 	if err != nil {
-		rep = p.fault(q, err)
+		rep = p.errorReply(q, err)
 	}
 	p.write(w, q, rep)
 }
 
-func (p *Pages) answer(q *request) (*reply, error) {
+func (p *Pages) handle(q *request) (*reply, error) {
 	if p.In.URL == "" {
-		return nil, &endpoint.Error{Status: http.StatusServiceUnavailable, Code: "server_error",
+		return nil, &oauth.Error{Status: http.StatusServiceUnavailable, Code: "server_error",
 			Description: "the configuration does not say at which address this is reached; add a line url: https://…"}
 	}
 	var err error
 	if q.st, err = p.In.Settings(q.ctx()); err != nil {
 		return nil, err
 	}
-	if q.session, err = p.sessionOf(q); err != nil {
+	if q.session, err = p.findSession(q); err != nil {
 		return nil, err
 	}
 	word := p.word(q.http)
@@ -159,11 +152,11 @@ func (p *Pages) answer(q *request) (*reply, error) {
 	}
 	if q.http.Method == http.MethodPost {
 		if err := p.In.SameSite(q.http); err != nil {
-			return nil, &endpoint.Error{Status: http.StatusForbidden, Code: "access_denied", Description: "this was sent by another site", Cause: err}
+			return nil, &oauth.Error{Status: http.StatusForbidden, Code: "access_denied", Description: "this was sent by another site", Cause: err}
 		}
 	}
 	if q.session == nil && rt.who != anybody {
-		return p.stranger(q, word)
+		return p.requireSignIn(q, word)
 	}
 	if rt.who == admin && !q.session.admin {
 		return nil, notFound()
@@ -201,35 +194,37 @@ func (rt route) handler(method string) (handler, error) {
 	case rt.post != nil && method == http.MethodPost:
 		return rt.post, nil
 	}
-	return nil, &endpoint.Error{Status: http.StatusMethodNotAllowed, Code: "invalid_request",
+	return nil, &oauth.Error{Status: http.StatusMethodNotAllowed, Code: "invalid_request",
 		Description: "use " + strings.Join(allow, ", ") + " here", Header: map[string]string{"Allow": strings.Join(allow, ", ")}}
 }
 
 func notFound() error {
-	return &endpoint.Error{Status: http.StatusNotFound, Code: "not_found", Description: "there is no such page"}
+	return &oauth.Error{Status: http.StatusNotFound, Code: "not_found", Description: "there is no such page"}
 }
 
-// stranger sends a browser that is not signed in to where one can be.
-func (p *Pages) stranger(q *request, word string) (*reply, error) {
+// requireSignIn sends a browser that is not signed in to the page where one signs
+// in, from where it comes back to word. A form is refused.
+func (p *Pages) requireSignIn(q *request, word string) (*reply, error) {
 	if q.http.Method == http.MethodPost {
-		return nil, &endpoint.Error{Status: http.StatusForbidden, Code: "access_denied", Description: "you are not signed in, or no longer; nothing was changed"}
+		return nil, &oauth.Error{Status: http.StatusForbidden, Code: "access_denied",
+			Description: "you are not signed in, or no longer; nothing was changed"}
 	}
-	return &reply{to: p.at("") + "?to=" + url.QueryEscape(word)}, nil
+	return &reply{to: p.url("") + "?to=" + url.QueryEscape(word)}, nil
 }
-
-const maxBody = 64 << 10
 
 // parse reads the parameters, of the body if there is one to be had. Only
 // scope may be given more than once: a tick for each.
 func (q *request) parse() error {
 	raw := q.http.URL.RawQuery
 	if q.http.Method == http.MethodPost {
-		if media, _, _ := mime.ParseMediaType(q.http.Header.Get("Content-Type")); media != "application/x-www-form-urlencoded" {
-			return &endpoint.Error{Status: http.StatusUnsupportedMediaType, Code: "invalid_request", Description: "this is not what a form sends"}
+		media, _, _ := mime.ParseMediaType(q.http.Header.Get("Content-Type"))
+		if media != "application/x-www-form-urlencoded" {
+			return &oauth.Error{Status: http.StatusUnsupportedMediaType, Code: "invalid_request", Description: "this is not what a form sends"}
 		}
-		body, err := io.ReadAll(http.MaxBytesReader(nil, q.http.Body, maxBody))
+		body, err := io.ReadAll(http.MaxBytesReader(nil, q.http.Body, oauth.MaxBody))
 		if tooLarge := new(http.MaxBytesError); errors.As(err, &tooLarge) {
-			return &endpoint.Error{Status: http.StatusRequestEntityTooLarge, Code: "invalid_request", Description: "this is more than a form of these pages sends"}
+			return &oauth.Error{Status: http.StatusRequestEntityTooLarge, Code: "invalid_request",
+				Description: "this is more than a form of these pages sends"}
 		}
 		if err != nil {
 			return badRequest("what was sent could not be read to its end")
@@ -246,18 +241,18 @@ func (q *request) parse() error {
 			return badRequest("the field " + strconv.Quote(name) + " was sent more than once")
 		}
 		q.form[name] = strings.TrimSpace(strings.Join(v, " "))
-		if !utf8.ValidString(q.form[name]) || strings.ContainsFunc(q.form[name], func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+		if !utf8.ValidString(q.form[name]) || strings.ContainsFunc(q.form[name], isControl) {
 			return badRequest("a field contains characters that cannot be part of it")
 		}
 	}
 	return nil
 }
 
-func badRequest(why string) error {
-	return &endpoint.Error{Status: http.StatusBadRequest, Code: "invalid_request", Description: why}
-}
+func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
-// at is the address of one of the pages.
-func (p *Pages) at(word string) string {
+func badRequest(why string) error { return oauth.InvalidRequest(why) }
+
+// url is the address of one of the pages; "" is the first one.
+func (p *Pages) url(word string) string {
 	return strings.TrimSuffix(p.In.OwnerClient()+"/"+word, "/")
 }

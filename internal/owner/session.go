@@ -2,11 +2,7 @@ package owner
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,8 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"mintkeep/endpoint"
 	"mintkeep/internal/page"
+	"mintkeep/internal/secret"
+	"mintkeep/internal/store"
 )
 
 const (
@@ -24,63 +21,49 @@ const (
 	sessionNote = time.Hour           // how often its last use is written
 )
 
-// A session is a browser in which somebody has signed in. The id, 256 random
-// bits, is in its cookie alone; the database has its SHA-256.
+// A session is a browser in which somebody has signed in. Its id, 256 random bits,
+// is in the browser's cookie alone; the database has its SHA-256.
 type session struct {
 	hash    string
-	me      string
+	me      string // canonical profile URL
 	admin   bool
-	agent   string
+	agent   string // the browser's User-Agent
 	created time.Time
 	lastUse time.Time
 	expires time.Time
 }
 
-func hashOf(id string) string {
-	sum := sha256.Sum256([]byte(id))
-	return hex.EncodeToString(sum[:])
-}
-
-func randomText() string {
-	b := make([]byte, 32)
-	rand.Read(b)
-	return base64.RawURLEncoding.EncodeToString(b)
-}
+const sessionCookie, signInCookie = "mksession", "mksignin"
 
 func (p *Pages) cookie(kind, value string, life time.Duration) *http.Cookie {
 	return page.Cookie(p.In.URL, page.CookieName(p.In.URL, kind), value, life)
 }
 
-const sessionCookie, signInCookie = "mksession", "mksignin"
-
-// cookieHash is the hash of the session id that a browser sent, or "".
-func (p *Pages) cookieHash(r *http.Request) string {
-	c, err := r.Cookie(page.CookieName(p.In.URL, sessionCookie))
-	if err != nil || len(c.Value) != 43 {
+// readCookie returns the value of a cookie that a browser sent, or "".
+func (p *Pages) readCookie(r *http.Request, kind string) string {
+	c, err := r.Cookie(page.CookieName(p.In.URL, kind))
+	if err != nil {
 		return ""
 	}
-	return hashOf(c.Value)
+	return c.Value
+}
+
+// sessionHash is the hash of the session id that a browser sent.
+func (p *Pages) sessionHash(r *http.Request) string {
+	return secret.Secret(p.readCookie(r, sessionCookie)).Hash()
 }
 
 const sessionColumns = `session_hash, me, user_agent, created, last_use, expires`
 
 func scanSession(scan func(...any) error) (*session, error) {
 	s := &session{}
-	var created, lastUse, expires string
+	var created, lastUse, expires sql.NullString
 	if err := scan(&s.hash, &s.me, &s.agent, &created, &lastUse, &expires); err != nil {
 		return nil, err
 	}
-	s.created, s.lastUse, s.expires = moment(created), moment(lastUse), moment(expires)
+	s.created, s.lastUse, s.expires = store.ParseTime(created), store.ParseTime(lastUse), store.ParseTime(expires)
 	return s, nil
 }
-
-// moment reads a time of the database; what cannot be read is long ago.
-func moment(s string) time.Time {
-	t, _ := time.Parse(time.DateTime, s)
-	return t
-}
-
-func stamp(t time.Time) string { return t.UTC().Format(time.DateTime) }
 
 // ends is when the session ends if nobody uses it before.
 func (s *session) ends() time.Time {
@@ -90,14 +73,13 @@ func (s *session) ends() time.Time {
 	return s.expires
 }
 
-// sessionOf finds the living session of a request; nil if there is none. What the
-// person may see is decided by the settings as they are now.
-func (p *Pages) sessionOf(q *request) (*session, error) {
-	hash := p.cookieHash(q.http)
-	if hash == "" {
+// findSession finds the session of a request; nil if there is none, or if it has
+// ended. What the person may see is decided by the settings as they are now.
+func (p *Pages) findSession(q *request) (*session, error) {
+	if p.readCookie(q.http, sessionCookie) == "" {
 		return nil, nil
 	}
-	s, err := scanSession(p.In.DB.QueryRowContext(q.ctx(), `SELECT `+sessionColumns+` FROM sessions WHERE session_hash = ?`, hash).Scan)
+	s, err := scanSession(p.In.DB.QueryRowContext(q.ctx(), `SELECT `+sessionColumns+` FROM sessions WHERE session_hash = ?`, p.sessionHash(q.http)).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -109,7 +91,7 @@ func (p *Pages) sessionOf(q *request) (*session, error) {
 		return nil, nil
 	}
 	if q.now.Sub(s.lastUse) >= sessionNote {
-		_, err := p.In.DB.ExecContext(q.ctx(), `UPDATE sessions SET last_use = ? WHERE session_hash = ?`, stamp(q.now), s.hash)
+		_, err := p.In.DB.ExecContext(q.ctx(), `UPDATE sessions SET last_use = ? WHERE session_hash = ?`, store.Time(q.now), s.hash)
 		if err != nil { // a disk that is full must not lock the owner out
 			p.In.Log.Warn("last use of a session not written", "error", err)
 		}
@@ -123,7 +105,7 @@ func (p *Pages) Admin(r *http.Request) bool {
 	q := &request{http: r, now: p.In.Now().UTC()}
 	var err error
 	if q.st, err = p.In.Settings(q.ctx()); err == nil && p.In.URL != "" {
-		q.session, err = p.sessionOf(q)
+		q.session, err = p.findSession(q)
 	}
 	if err != nil {
 		p.In.Log.Error("session not read", "error", err)
@@ -131,33 +113,33 @@ func (p *Pages) Admin(r *http.Request) bool {
 	return err == nil && q.admin()
 }
 
-// begin makes a new session with a new id, whatever the browser had before, and
-// sweeps out what has ended.
-func (p *Pages) begin(q *request, me string) (*http.Cookie, error) {
-	id := randomText()
-	err := p.inTx(q.ctx(), func(tx *sql.Tx) error {
+// createSession makes a session with a new id, whatever the browser had before, and
+// deletes those that have ended.
+func (p *Pages) createSession(q *request, me string) (*http.Cookie, error) {
+	id := secret.New("")
+	err := store.Write(q.ctx(), p.In.DB, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(q.ctx(), `DELETE FROM sessions WHERE session_hash = ? OR expires <= ? OR last_use <= ?`,
-			p.cookieHash(q.http), stamp(q.now), stamp(q.now.Add(-sessionIdle)))
+			p.sessionHash(q.http), store.Time(q.now), store.Time(q.now.Add(-sessionIdle)))
 		if err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(q.ctx(), `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?)`,
-			hashOf(id), me, agent(q.http.UserAgent()), stamp(q.now), stamp(q.now), stamp(q.now.Add(sessionLife)))
+			id.Hash(), me, agent(q.http.UserAgent()), store.Time(q.now), store.Time(q.now), store.Time(q.now.Add(sessionLife)))
 		if err != nil {
 			return err
 		}
-		return p.In.Record(q.ctx(), tx, endpoint.Event{At: q.now, Kind: "signed in", Me: me, ClientID: p.In.OwnerClient()})
+		return store.Record(q.ctx(), tx, store.Event{At: q.now, Kind: "signed in", Me: me, ClientID: p.In.OwnerClient()})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("beginning a session: %w", err)
+		return nil, fmt.Errorf("creating a session: %w", err)
 	}
-	return p.cookie(sessionCookie, id, sessionLife), nil
+	return p.cookie(sessionCookie, string(id), sessionLife), nil
 }
 
-// end ends sessions, as far as the condition names them.
-func (p *Pages) end(q *request, condition string, arg ...any) error {
-	err := p.inTx(q.ctx(), func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(q.ctx(), `DELETE FROM sessions WHERE `+condition, arg...)
+// deleteSessions ends the sessions that a condition in SQL names.
+func (p *Pages) deleteSessions(q *request, condition string, args ...any) error {
+	err := store.Write(q.ctx(), p.In.DB, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(q.ctx(), `DELETE FROM sessions WHERE `+condition, args...)
 		if err != nil {
 			return err
 		}
@@ -165,7 +147,8 @@ func (p *Pages) end(q *request, condition string, arg ...any) error {
 		if err != nil || n == 0 {
 			return err
 		}
-		return p.In.Record(q.ctx(), tx, endpoint.Event{At: q.now, Kind: "signed out", Me: q.session.me, ClientID: p.In.OwnerClient(), Detail: many(int(n), "session", "sessions")})
+		return store.Record(q.ctx(), tx, store.Event{At: q.now, Kind: "signed out", Me: q.session.me, ClientID: p.In.OwnerClient(),
+			Detail: plural(int(n), "session", "sessions")})
 	})
 	if err != nil {
 		return fmt.Errorf("ending sessions: %w", err)
@@ -173,20 +156,27 @@ func (p *Pages) end(q *request, condition string, arg ...any) error {
 	return nil
 }
 
-// inTx runs fn in one transaction.
-func (p *Pages) inTx(ctx context.Context, fn func(*sql.Tx) error) error {
-	tx, err := p.In.DB.BeginTx(ctx, nil)
+// listSessions lists the sessions that have not ended; of one person, or of all if
+// me is empty; those used last first.
+func (p *Pages) listSessions(ctx context.Context, me string, now time.Time) ([]*session, error) {
+	rows, err := p.In.DB.QueryContext(ctx, `SELECT `+sessionColumns+` FROM sessions
+		WHERE ? IN ('', me) AND expires > ? AND last_use > ? ORDER BY last_use DESC`, me, store.Time(now), store.Time(now.Add(-sessionIdle)))
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("listing sessions: %w", err)
 	}
-	defer tx.Rollback()
-	if err := fn(tx); err != nil {
-		return err
+	defer rows.Close()
+	var all []*session
+	for rows.Next() {
+		s, err := scanSession(rows.Scan)
+		if err != nil {
+			return nil, fmt.Errorf("listing sessions: %w", err)
+		}
+		all = append(all, s)
 	}
-	return tx.Commit()
+	return all, rows.Err()
 }
 
-// agent is what a browser calls itself, for the list of sessions.
+// agent is what a browser calls itself, cut to 200 characters.
 func agent(s string) string {
 	s = strings.ToValidUTF8(s, "")
 	if r := []rune(s); len(r) > 200 {
@@ -195,19 +185,20 @@ func agent(s string) string {
 	return s
 }
 
-// browser makes a short name of it.
+// browser makes a short name of it, such as Firefox on Linux.
 func browser(agent string) string {
-	name, system := "", ""
-	for _, b := range [][2]string{{"Edg", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}} {
-		if name == "" && strings.Contains(agent, b[0]) {
-			name = b[1]
+	first := func(names ...[2]string) string {
+		for _, n := range names {
+			if strings.Contains(agent, n[0]) {
+				return n[1]
+			}
 		}
+		return ""
 	}
-	for _, s := range [][2]string{{"Android", "Android"}, {"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Windows", "Windows"}, {"Mac OS X", "Mac"}, {"Linux", "Linux"}} {
-		if system == "" && strings.Contains(agent, s[0]) {
-			system = s[1]
-		}
-	}
+	name := first([2]string{"Edg", "Edge"}, [2]string{"OPR/", "Opera"}, [2]string{"Firefox/", "Firefox"},
+		[2]string{"Chrome/", "Chrome"}, [2]string{"Safari/", "Safari"})
+	system := first([2]string{"Android", "Android"}, [2]string{"iPhone", "iPhone"}, [2]string{"iPad", "iPad"},
+		[2]string{"Windows", "Windows"}, [2]string{"Mac OS X", "Mac"}, [2]string{"Linux", "Linux"})
 	switch {
 	case name == "" && system == "":
 		return "A browser"

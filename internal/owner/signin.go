@@ -1,7 +1,6 @@
 package owner
 
 import (
-	"crypto/subtle"
 	"errors"
 	"html/template"
 	"net/http"
@@ -10,62 +9,51 @@ import (
 	"time"
 
 	"mintkeep/endpoint"
+	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
+	"mintkeep/internal/secret"
 )
 
 const signInLife = 10 * time.Minute
 
-// home is BASE/owner: the apps, or where to sign in. It is also what our
-// client_id leads to.
+type signInPage struct {
+	Owner, Notice string
+	NoEndpoint    bool        // no authorization endpoint is trusted
+	Links         []page.Link // one for each person of this site
+	AskAddress    bool        // any address may sign in
+}
+
+// home is GET BASE/owner: the apps, or where one signs in. BASE/owner is also the
+// client_id of these pages, which authorization endpoints may read.
 func (p *Pages) home(q *request) (*reply, error) {
 	if q.session != nil {
 		return p.apps(q)
 	}
-	to := returnTo(q.form["to"])
-	content := []*node{
-		para(text("See which apps have a key to your site, and take keys back. You sign in with your own site, as in any app; there is no other password.")),
-	}
+	v := signInPage{Owner: p.url(""), NoEndpoint: len(q.st.Endpoints) == 0, AskAddress: len(q.st.Me) == 0}
 	switch q.form["said"] {
 	case "out":
-		content = append([]*node{notice("You are signed out.")}, content...)
+		v.Notice = "You are signed out."
 	case "declined":
-		content = append([]*node{notice("You were not signed in.")}, content...)
+		v.Notice = "You were not signed in."
 	}
-	if len(q.st.Endpoints) == 0 {
-		content = append(content, para(text("No authorization endpoint is trusted yet, so nobody can.")))
-		return &reply{doc: p.document(q, "", "Sign in", content...)}, nil
-	}
-	return &reply{doc: p.document(q, "", "Sign in", append(content, p.signInWays(q, to)...)...)}, nil
-}
-
-// signInWays has a link for each person of this site. A link, because browsers
-// hold every redirect after a form against form-action.
-func (p *Pages) signInWays(q *request, to string) []*node {
-	way := func(words string, v url.Values) *node {
-		if to != "" {
-			v.Set("to", to)
+	// Links, because browsers check every redirect after a form against form-action.
+	add := func(text string, params url.Values) {
+		if to := returnTo(q.form["to"]); to != "" {
+			params.Set("to", to)
 		}
-		return para(el("a", []string{"class", "button", "href", p.at("signin") + "?" + v.Encode()}, text(words)))
+		v.Links = append(v.Links, page.Link{URL: p.url("signin") + "?" + params.Encode(), Text: text})
 	}
-	if len(q.st.Me) == 1 {
-		return []*node{way("Sign in as "+q.st.Me[0], url.Values{"me": q.st.Me})}
-	}
-	var ways []*node
 	for _, me := range q.st.Me {
-		ways = append(ways, way("Sign in as "+me, url.Values{"me": {me}}))
+		add("Sign in as "+me, url.Values{"me": {me}})
 	}
-	if len(ways) > 0 {
-		return ways
+	if v.AskAddress {
+		add("Sign in", url.Values{})
 	}
-	return []*node{way("Sign in", url.Values{}),
-		more("With another address of yours", el("form", []string{"method", "get", "action", p.at("signin")},
-			el("input", []string{"type", "hidden", "name", "page", "value", "yes"}),
-			field("me", "Your site", "type", "text", "inputmode", "url", "placeholder", "https://you.example/", "required", ""),
-			el("p", class("buttons"), button("Go on"))))}
+	return &reply{page: p.newPage(q, "", "Sign in", "signin.html", v)}, nil
 }
 
 // returnTo is the page that somebody wanted to see before signing in: one of
-// ours, or none.
+// these, or none.
 func returnTo(word string) string {
 	if rt := routeFor(word); rt.get != nil && rt.who != anybody {
 		return word
@@ -73,30 +61,26 @@ func returnTo(word string) string {
 	return ""
 }
 
-// signIn is GET BASE/owner/signin: the way to the trusted endpoint by the front.
-// State, verifier and where to go afterwards wait in a cookie.
+// signIn is GET BASE/owner/signin: it sends the browser to the authorization
+// endpoint. State, PKCE verifier and the page to return to are kept in a cookie.
 func (p *Pages) signIn(q *request) (*reply, error) {
-	state, verifier := randomText(), randomText()
-	to := p.In.SignInURL(p.at("callback"), state, endpoint.Challenge(verifier), q.form["me"])
-	cookie := p.cookie(signInCookie, state+"."+verifier+"."+returnTo(q.form["to"]), signInLife)
+	state, verifier := string(secret.New("")), string(secret.New(""))
+	to := p.In.SignInURL(p.url("callback"), state, oauth.Challenge(verifier), q.form["me"])
+	cookies := []*http.Cookie{p.cookie(signInCookie, state+"."+verifier+"."+returnTo(q.form["to"]), signInLife)}
 	if q.form["page"] == "" {
-		return &reply{to: to, cookies: []*http.Cookie{cookie}}, nil
+		return &reply{to: to, cookies: cookies}, nil
 	}
-	d := p.document(q, "", "Sign in", para(link(to, "Go on")))
+	d := p.newPage(q, "", "Sign in", "message.html", message{Link: page.Link{URL: to, Text: "Go on"}})
 	d.Refresh = template.URL(to)
-	return &reply{doc: d, cookies: []*http.Cookie{cookie}}, nil
+	return &reply{page: d, cookies: cookies}, nil
 }
 
-// callback is GET BASE/owner/callback: what the front says (RFC 6749 section
-// 4.1.2, RFC 9207).
+// callback is GET BASE/owner/callback: the authorization response (RFC 6749
+// section 4.1.2, RFC 9207). It redeems the code and creates a session.
 func (p *Pages) callback(q *request) (*reply, error) {
 	again := badRequest("this sign-in was not begun in this browser, is too old or is already finished; sign in again")
-	c, err := q.http.Cookie(page.CookieName(p.In.URL, signInCookie))
-	if err != nil {
-		return nil, again
-	}
-	kept := strings.SplitN(c.Value, ".", 3)
-	if len(kept) != 3 || subtle.ConstantTimeCompare([]byte(kept[0]), []byte(q.form["state"])) != 1 {
+	kept := strings.SplitN(p.readCookie(q.http, signInCookie), ".", 3)
+	if len(kept) != 3 || !oauth.EqualText(kept[0], q.form["state"]) {
 		return nil, again
 	}
 	if q.form["iss"] != p.In.URL {
@@ -105,96 +89,76 @@ func (p *Pages) callback(q *request) (*reply, error) {
 	done := p.cookie(signInCookie, "", 0)
 	if q.form["error"] != "" {
 		p.In.Log.Warn("not signed in", "error", q.form["error"], "description", q.form["error_description"])
-		return &reply{to: p.at("") + "?said=declined", cookies: []*http.Cookie{done}}, nil
+		return &reply{to: p.url("") + "?said=declined", cookies: []*http.Cookie{done}}, nil
 	}
-	me, err := p.In.SignedIn(q.ctx(), q.form["code"], p.at("callback"), kept[1])
+	me, err := p.In.SignedIn(q.ctx(), q.form["code"], p.url("callback"), kept[1])
 	if fault := new(endpoint.Error); errors.As(err, &fault) && fault.Status < 500 {
 		return nil, again
 	}
 	if err != nil {
 		return nil, err
 	}
-	cookie, err := p.begin(q, me)
+	cookie, err := p.createSession(q, me)
 	if err != nil {
 		return nil, err
 	}
-	return &reply{to: p.at(returnTo(kept[2])), cookies: []*http.Cookie{done, cookie}}, nil
+	return &reply{to: p.url(returnTo(kept[2])), cookies: []*http.Cookie{done, cookie}}, nil
 }
 
 // signOut is POST BASE/owner/signout.
 func (p *Pages) signOut(q *request) (*reply, error) {
 	if q.session != nil {
-		if err := p.end(q, `session_hash = ?`, q.session.hash); err != nil {
+		if err := p.deleteSessions(q, `session_hash = ?`, q.session.hash); err != nil {
 			return nil, err
 		}
 	}
-	return &reply{to: p.at("") + "?said=out", cookies: []*http.Cookie{p.cookie(sessionCookie, "", 0)}}, nil
+	return &reply{to: p.url("") + "?said=out", cookies: []*http.Cookie{p.cookie(sessionCookie, "", 0)}}, nil
 }
 
-// sessions lists where a person is signed in; for an administrator, everybody.
+type sessionsPage struct {
+	Owner, Me string
+	Admin     bool
+	Sessions  []sessionCard
+	Others    string // how many other browsers the person has signed in with, in words; empty if none
+}
+
+type sessionCard struct {
+	Hash, Me, Browser      string
+	Created, LastUse, Ends time.Time
+	Current                bool
+}
+
+// sessions is GET BASE/owner/sessions: where a person is signed in; for an
+// administrator, where everybody is.
 func (p *Pages) sessions(q *request) (*reply, error) {
-	found, err := p.In.DB.QueryContext(q.ctx(), `SELECT `+sessionColumns+` FROM sessions
-		WHERE ? IN ('', me) AND expires > ? AND last_use > ? ORDER BY last_use DESC`, q.whose(), stamp(q.now), stamp(q.now.Add(-sessionIdle)))
+	all, err := p.listSessions(q.ctx(), q.filterMe(), q.now)
 	if err != nil {
 		return nil, err
 	}
-	defer found.Close()
-	list := el("div", nil)
-	n := 0
-	for found.Next() {
-		s, err := scanSession(found.Scan)
-		if err != nil {
-			return nil, err
-		}
-		list.AppendChild(p.sessionCard(q, s))
+	v := sessionsPage{Owner: p.url(""), Me: q.session.me, Admin: q.admin()}
+	own := 0
+	for _, s := range all {
+		v.Sessions = append(v.Sessions, sessionCard{s.hash, s.me, browser(s.agent), s.created, s.lastUse, s.ends(), s.hash == q.session.hash})
 		if s.me == q.session.me {
-			n++
+			own++
 		}
 	}
-	if err := found.Err(); err != nil {
-		return nil, err
+	if own > 1 {
+		v.Others = plural(own-1, "browser", "browsers")
 	}
-	sees := "You see the apps that you gave keys."
-	if q.admin() {
-		sees = "You are an administrator: you see everything."
-	}
-	content := []*node{
-		para(text("You are signed in as "), el("strong", nil, text(q.session.me)), text(". "+sees)),
-		p.form("signout", nil, el("p", class("buttons"), button("Sign out"))),
-		el("h2", nil, text("Browsers that are signed in")), list,
-	}
-	if n > 1 {
-		content = append(content, p.form("sessions", []string{"which", "others"},
-			el("p", class("buttons"), danger("Sign out everywhere else", many(n-1, "browser", "browsers")))))
-	}
-	return &reply{doc: p.document(q, "sessions", "You", content...)}, nil
-}
-
-func (p *Pages) sessionCard(q *request, s *session) *node {
-	name, whose := browser(s.agent), ""
-	if q.admin() {
-		whose = s.me
-	}
-	card := el("div", class("card"), el("h3", nil, text(name)),
-		rows("Whose", whose, "Since", when(s.created), "Last use", when(s.lastUse), "Ends", when(s.ends())))
-	if s.hash == q.session.hash {
-		card.AppendChild(para(text("This is the one that you are using.")))
-		return card
-	}
-	card.AppendChild(p.form("sessions", []string{"which", s.hash}, el("p", class("buttons"), danger("Sign out", name))))
-	return card
+	return &reply{page: p.newPage(q, "sessions", "You", "sessions.html", v)}, nil
 }
 
 // endSessions is POST BASE/owner/sessions.
 func (p *Pages) endSessions(q *request) (*reply, error) {
 	var err error
 	if q.form["which"] == "others" {
-		err = p.end(q, `me = ? AND session_hash <> ?`, q.session.me, q.session.hash)
+		err = p.deleteSessions(q, `me = ? AND session_hash <> ?`, q.session.me, q.session.hash)
 	} else {
-		err = p.end(q, `? IN ('', me) AND session_hash = ?`, q.whose(), q.form["which"])
+		err = p.deleteSessions(q, `? IN ('', me) AND session_hash = ?`, q.filterMe(), q.form["which"])
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &reply{to: p.at("sessions")}, nil
+	return &reply{to: p.url("sessions")}, nil
 }
