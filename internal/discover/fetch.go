@@ -1,0 +1,99 @@
+package discover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"mintkeep/internal/oauth"
+)
+
+const (
+	fetchTimeout = 5 * time.Second // for one page with all its redirects
+	maxRedirects = 5
+	maxPage      = 1 << 20 // bytes; what follows is not read
+)
+
+var errTooManyRedirects = errors.New("it redirects too often")
+
+// A Client fetches pages.
+type Client struct {
+	Public  *http.Client // for addresses that strangers name: PublicOnlyClient
+	Trusted *http.Client // for the hosts that the owner named
+}
+
+// A Page is a page of somebody else's as it was fetched.
+type Page struct {
+	URL    *url.URL // after redirects
+	Header http.Header
+	Body   []byte // at most 1 MB
+
+	parsed *document // see document
+}
+
+// Fetch gets a page with all its redirects in at most 5 seconds. Hosts of the given
+// trusted URLs are asked with the Trusted client, all others, also those that a
+// trusted one redirects to, with the Public one. It fails unless the last status is 200.
+func (c *Client) Fetch(ctx context.Context, address, accept string, trusted []string) (*Page, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	at, err := url.Parse(address)
+	if err != nil {
+		return nil, err
+	}
+	for range maxRedirects + 1 {
+		client := c.Public
+		if slices.ContainsFunc(trusted, func(t string) bool { return strings.EqualFold(oauth.HostOf(t), at.Host) }) {
+			client = c.Trusted
+		}
+		page, next, err := fetchOne(ctx, client, at, accept)
+		if err != nil || next == nil {
+			return page, err
+		}
+		at = next
+	}
+	return nil, errTooManyRedirects
+}
+
+// fetchOne returns either the page or the address that it redirects to.
+func fetchOne(ctx context.Context, client *http.Client, at *url.URL, accept string) (page *Page, next *url.URL, err error) {
+	if client == nil {
+		return nil, nil, errors.New("there is no client for strangers' pages")
+	}
+	if at.Scheme != "http" && at.Scheme != "https" || at.User != nil {
+		return nil, nil, fmt.Errorf("%q is not an address of the web", at.Redacted())
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	req.Header.Set("Accept", accept)
+	req.Header.Set("User-Agent", "mintkeep (IndieAuth)")
+	once := *client
+	once.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	resp, err := once.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		if next, err = resp.Location(); err == nil && len(next.String()) > oauth.MaxURL {
+			err = errors.New("it redirects to an address that is too long")
+		}
+		return nil, next, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, nil, fmt.Errorf("it answered with status %d", resp.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading it: %w", err)
+	}
+	return &Page{URL: at, Header: resp.Header, Body: body}, nil, nil
+}
