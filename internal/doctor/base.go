@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"mintkeep/internal/oauth"
 )
 
 // How the token endpoint answers when it is asked from outside.
@@ -21,7 +23,7 @@ func (s *Site) baseSecure(context.Context) Finding {
 	switch {
 	case err == nil && u.Scheme == "https":
 		return ok("the token endpoint is https")
-	case err == nil && loopback(u.Hostname()):
+	case err == nil && oauth.IsLoopback(u.Hostname()):
 		return ok("the token endpoint is on this machine only")
 	}
 	return fail("change the line `url:` to https://…", "the token endpoint is not https, so tokens can be read on the way")
@@ -75,8 +77,8 @@ func (s *Site) baseBelow(ctx context.Context) Finding {
 	return fail("let the web server hand everything below to the program (nginx: location ~ ^/token(/|$); a rewrite rule: ^token(/.*)?$)", "%s/revoke does not lead to the program (status %d), so tokens cannot be revoked or introspected there", s.URL, a.status)
 }
 
-// authorization sends a bearer that no one ever got. If the program says that
-// the token is wrong, the header arrived.
+// authorization sends a token that was never issued. If the program says that it
+// is wrong, the header arrived.
 func (s *Site) authorization(ctx context.Context) Finding {
 	a := s.get(ctx, s.URL, map[string]string{"Authorization": "Bearer doctor", "Accept": "application/json"})
 	said, isJSON := a.members()

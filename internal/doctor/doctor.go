@@ -100,13 +100,14 @@ func (s *Site) Inside(ctx context.Context) []Finding {
 // Outside makes the checks of the live site that a profile URL belongs to.
 func (s *Site) Outside(ctx context.Context, profile string) []Finding {
 	st, _ := s.Settings(ctx) // its faults are Inside's
-	p := s.visit(ctx, profile)
-	checks := []check{p.answers, p.secure, p.known(st)}
+	p := s.profile(ctx, profile)
 	base, works := s.Base(ctx)
-	if p.page != nil {
-		checks = append(checks, p.tokenEndpoint, p.authorizationEndpoint(st), p.metadata(st, works))
+	p.settings, p.baseWorks = st, works
+	checks := []check{p.answers, p.secure, p.known}
+	if p.found {
+		checks = append(checks, p.tokenEndpoint, p.authorizationEndpoint, p.metadata)
 	}
-	return append(append(run(ctx, checks), base...), run(ctx, []check{s.downloads(profile)})...)
+	return append(append(run(ctx, checks), base...), s.downloads(ctx, profile))
 }
 
 // Base asks the token endpoint at its public address, and says whether it works

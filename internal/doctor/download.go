@@ -17,22 +17,19 @@ import (
 const magic = "SQLite format 3\x00"
 
 // downloads tries likely addresses at the profile's host and the endpoint's.
-func (s *Site) downloads(profile string) check {
-	return func(ctx context.Context) Finding {
-		addresses := s.likely(profile)
-		for _, address := range addresses {
-			if s.leaks(ctx, address) {
-				return fail(beside, "anybody can download a database at %s", address)
-			}
+func (s *Site) downloads(ctx context.Context, profile string) Finding {
+	addresses := s.likely(profile)
+	for _, address := range addresses {
+		if a := s.beginning(ctx, address); a.err == nil && bytes.HasPrefix(a.body, []byte(magic)) {
+			return fail(beside, "anybody can download a database at %s", address)
 		}
-		return ok("no database can be downloaded at %d likely addresses", len(addresses))
 	}
+	return ok("no database can be downloaded at %d likely addresses", len(addresses))
 }
 
-// leaks fetches the beginning of a file and looks whether it is a database's.
-func (s *Site) leaks(ctx context.Context, address string) bool {
-	a := s.get(ctx, address, map[string]string{"Range": "bytes=0-15", "Accept": "*/*"})
-	return a.err == nil && bytes.HasPrefix(a.body, []byte(magic))
+// beginning fetches the first bytes of a file.
+func (s *Site) beginning(ctx context.Context, address string) *answer {
+	return s.get(ctx, address, map[string]string{"Range": "bytes=0-15", "Accept": "*/*"})
 }
 
 // likely lists where a database may have been uploaded: under usual names in
@@ -93,8 +90,7 @@ func (s *Site) publicDatabase(ctx context.Context) Finding {
 			"database_in_docroot is yes, and it is not known at which address to try a download")
 	}
 	for _, address := range addresses {
-		a := s.get(ctx, address, map[string]string{"Range": "bytes=0-15", "Accept": "*/*"})
-		if a.err != nil || a.status < 400 || a.status >= 500 || a.status == http.StatusMethodNotAllowed {
+		if a := s.beginning(ctx, address); a.err != nil || a.status < 400 || a.status >= 500 || a.status == http.StatusMethodNotAllowed {
 			return fail(`deny it: in .htaccess beside the database "Require all denied"; nginx: location ~ \.(db|key)$ { deny all; }`,
 				"database_in_docroot is yes, and the web server does not refuse %s (status %d)", address, a.status)
 		}

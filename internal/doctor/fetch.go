@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -14,12 +15,14 @@ import (
 	"time"
 )
 
-// maxBody is how much of an answer is read.
-const maxBody = 1 << 20
+const (
+	maxBody      = 1 << 20 // bytes read of an answer
+	maxRedirects = 5       // as many as a client follows at least (IndieAuth section 4.1)
+)
 
 // An answer is what came back, or why nothing did.
 type answer struct {
-	url    string
+	url    *url.URL // whose answer it is: the last of a chain of redirects
 	status int
 	header http.Header
 	body   []byte
@@ -29,44 +32,59 @@ type answer struct {
 
 // get fetches an address and follows no redirect.
 func (s *Site) get(ctx context.Context, address string, header map[string]string) *answer {
-	return s.exchange(ctx, http.MethodGet, address, "", header)
+	return s.exchange(ctx, s.Client, http.MethodGet, address, "", header)
 }
 
+// post sends a form and follows no redirect.
 func (s *Site) post(ctx context.Context, address string, form url.Values) *answer {
-	return s.exchange(ctx, http.MethodPost, address, form.Encode(), map[string]string{
+	return s.exchange(ctx, s.Client, http.MethodPost, address, form.Encode(), map[string]string{
 		"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"})
 }
 
-func (s *Site) exchange(ctx context.Context, method, address, body string, header map[string]string) *answer {
-	a := &answer{url: address}
+// page fetches a page as a client does, with up to 5 redirects.
+func (s *Site) page(ctx context.Context, address string) *answer {
+	following := *s.Client
+	following.CheckRedirect = func(_ *http.Request, via []*http.Request) error {
+		if len(via) > maxRedirects {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}
+	return s.exchange(ctx, &following, http.MethodGet, address, "", map[string]string{"Accept": "text/html"})
+}
+
+func (s *Site) exchange(ctx context.Context, client *http.Client, method, address, body string, header map[string]string) *answer {
 	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
 	if err != nil {
-		a.err = err
-		return a
+		return &answer{err: err}
 	}
 	req.Header.Set("User-Agent", "mintkeep doctor")
 	for name, value := range header {
 		req.Header.Set(name, value)
 	}
 	start := s.Now()
-	resp, err := s.Client.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
-		a.err = err
-		return a
+		return &answer{err: err}
 	}
 	defer resp.Body.Close()
-	end := s.Now()
-	a.at = start.Add(end.Sub(start) / 2)
-	a.status, a.header = resp.StatusCode, resp.Header
+	a := &answer{url: resp.Request.URL, status: resp.StatusCode, header: resp.Header, at: start.Add(s.Now().Sub(start) / 2)}
 	a.body, a.err = io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	return a
+}
+
+// members are those of a JSON object, and whether the answer is one.
+func (a *answer) members() (map[string]any, bool) {
+	var m map[string]any
+	err := json.Unmarshal(a.body, &m)
+	return m, err == nil && m != nil
 }
 
 func (a *answer) redirects() bool {
 	return a.err == nil && a.status >= 300 && a.status < 400 && a.header.Get("Location") != ""
 }
 
-// explain says what went wrong on the way and what to do about it.
+// explain returns what kept an answer from coming and what to do about it.
 func explain(err error) (what, do string) {
 	if outer := (*url.Error)(nil); errors.As(err, &outer) {
 		err = outer.Err
@@ -90,10 +108,4 @@ func explain(err error) (what, do string) {
 		do = "look whether the address works in a browser"
 	}
 	return err.Error(), do
-}
-
-// loopback reports whether plain http is fit for a host: no cable is between.
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

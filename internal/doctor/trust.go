@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,8 +10,8 @@ import (
 
 // What the settings say, and whether the endpoints they name do their work.
 
-// trust checks the settings and asks each trusted endpoint about a code that
-// nobody ever got.
+// trust checks the settings and has each trusted endpoint verify a code that was
+// never issued.
 func (s *Site) trust(ctx context.Context) []Finding {
 	st, err := s.Settings(ctx)
 	out := Faults(err)
@@ -23,21 +22,18 @@ func (s *Site) trust(ctx context.Context) []Finding {
 		return append(out, fail("mintkeep endpoint add URL, or a line `endpoint: URL` in the configuration", "no authorization endpoint is trusted, so no code can be redeemed"))
 	}
 	out = append(out, s.publicEndpoint(st))
-	clock := warn("", "")
+	var clocks []Finding
 	for _, endpoint := range st.Endpoints {
 		a := s.madeUpCode(ctx, endpoint)
 		out = append(out, a.verdict(endpoint))
-		if f := s.clock(a); f.Level != "" && clock.What == "" {
-			clock = f
+		if f := a.clock(endpoint); f.Level != "" {
+			clocks = append(clocks, f)
 		}
 	}
-	if clock.What != "" {
-		out = append(out, clock)
-	}
-	return out
+	return append(out, clocks[:min(1, len(clocks))]...)
 }
 
-// publicEndpoint: an endpoint's word about `me` is believed.
+// publicEndpoint fails if an endpoint that anybody can sign in with may name any `me`.
 func (s *Site) publicEndpoint(st Settings) Finding {
 	for _, endpoint := range st.Endpoints {
 		u, err := url.Parse(endpoint)
@@ -51,7 +47,7 @@ func (s *Site) publicEndpoint(st Settings) Finding {
 	return ok("tokens are for %s only", strings.Join(st.Me, ", "))
 }
 
-// madeUpCode has an endpoint verify a code of Selfauth's shape that it cannot know.
+// madeUpCode has an endpoint verify a code in Selfauth's form that it never issued.
 func (s *Site) madeUpCode(ctx context.Context, endpoint string) *answer {
 	form := url.Values{
 		"grant_type":   {"authorization_code"},
@@ -67,7 +63,7 @@ func (a *answer) selfauth() bool {
 	return a.err == nil && strings.Contains(string(a.body), "Error: Verification Failed")
 }
 
-// verdict judges how an endpoint answered to a made-up code.
+// verdict is the finding on an endpoint, from its answer to a made-up code.
 func (a *answer) verdict(endpoint string) Finding {
 	said, isJSON := a.members()
 	switch {
@@ -94,9 +90,9 @@ func (a *answer) verdict(endpoint string) Finding {
 	return warn("look whether signing in works", "%s refuses a made-up code in an unusual way (status %d, %s)", endpoint, a.status, a.header.Get("Content-Type"))
 }
 
-// clock compares ours with that of a trusted endpoint's machine. Codes live for
-// minutes, so clocks that differ by as much make them expire, or never.
-func (s *Site) clock(a *answer) Finding {
+// clock compares our clock with that of a trusted endpoint's machine. Codes are valid
+// for minutes: with clocks that differ by as much they expire at once, or never.
+func (a *answer) clock(endpoint string) Finding {
 	if a.err != nil {
 		return Finding{}
 	}
@@ -111,16 +107,9 @@ func (s *Site) clock(a *answer) Finding {
 	}
 	switch {
 	case off.Abs() > 5*time.Minute:
-		return fail(do, "the clock is %v %s, compared with that of %s", off.Abs(), way, a.url)
+		return fail(do, "the clock is %v %s, compared with that of %s", off.Abs(), way, endpoint)
 	case off.Abs() > time.Minute:
-		return warn(do, "the clock is %v %s, compared with that of %s", off.Abs(), way, a.url)
+		return warn(do, "the clock is %v %s, compared with that of %s", off.Abs(), way, endpoint)
 	}
 	return ok("the clock is right")
-}
-
-// members are those of a JSON object, and whether the answer is one.
-func (a *answer) members() (map[string]any, bool) {
-	var m map[string]any
-	err := json.Unmarshal(a.body, &m)
-	return m, err == nil && m != nil
 }

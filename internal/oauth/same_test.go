@@ -1,4 +1,4 @@
-package doctor
+package oauth
 
 import "testing"
 
@@ -11,7 +11,7 @@ func TestSameURL(t *testing.T) {
 		{"https://you.example:1/", "https://you.example:2/"}: false,
 		{"https://you.example/A", "https://you.example/a"}:   false,
 	} {
-		if got := sameURL(pair[0], pair[1]); got != want {
+		if got := SameURL(pair[0], pair[1]); got != want {
 			t.Errorf("%v: %v", pair, got)
 		}
 	}
