@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mintkeep/internal/config"
+	"mintkeep/internal/discover"
 	"mintkeep/internal/doctor"
 	"mintkeep/internal/store"
 	"mintkeep/keeper"
@@ -49,10 +50,10 @@ func (e *Environment) Doctor(c *config.Config) (*doctor.Site, func(), error) {
 		},
 		Public: PublicService,
 		TLSRoots: func() (string, error) {
-			_, source, err := tlsRoots(c.CAFile)
+			_, source, err := discover.Roots(c.CAFile)
 			return source, err
 		},
-		Client: trustedClient(c),
+		Client: discover.TrustedClient(c.CAFile),
 	}
 	s.System()
 	return s, func() { db.Close() }, nil

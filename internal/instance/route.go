@@ -10,6 +10,7 @@ import (
 
 	"mintkeep/endpoint"
 	"mintkeep/internal/config"
+	"mintkeep/internal/discover"
 	"mintkeep/internal/owner"
 	"mintkeep/internal/store"
 	"mintkeep/keeper"
@@ -50,7 +51,7 @@ func (e *Environment) Keeper(c *config.Config, db *sql.DB, log *slog.Logger) *ke
 		DB:     db,
 		Keys:   keyring.Source{Value: keeper.Secret(e.Getenv("MINTKEEP_KEY")), Path: c.KeyFile},
 		Now:    e.Now,
-		Client: trustedClient(c),
+		Client: discover.TrustedClient(c.CAFile),
 		Log:    log,
 		URL:    c.URL,
 	}
@@ -65,8 +66,8 @@ func (e *Environment) Endpoint(c *config.Config, db *sql.DB, log *slog.Logger) *
 		ReadSettings: config.Memoize(func(rows []config.Row) (*endpoint.Settings, error) {
 			return e.ParseSettings(rows, c)
 		}),
-		Client:      trustedClient(c),
-		Guarded:     guardedClient(c, nil),
+		Client:      discover.TrustedClient(c.CAFile),
+		Guarded:     discover.PublicOnlyClient(c.CAFile, nil),
 		Record:      recordEvent,
 		Unavailable: store.IsTransient,
 		Stripped:    strippedBy,
