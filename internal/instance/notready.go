@@ -1,15 +1,20 @@
 package instance
 
 import (
+	"embed"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"html"
-	"io"
 	"net/http"
 	"path/filepath"
 	"strings"
+
+	"mintkeep/internal/page"
 )
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+var templates = page.Templates(pageFiles)
 
 // NoConfigError means that nothing says where the database is.
 type NoConfigError struct{ Where string }
@@ -38,21 +43,17 @@ func notReady(w http.ResponseWriter, r *http.Request, cause error) {
 		return
 	}
 	missing := new(NoConfigError)
-	page := ""
+	d := page.Page{Title: "Not ready"}
 	switch {
 	case errors.As(cause, &missing) && missing.Where != "":
-		page = setUpPage(missing.Where, server(r)["SCRIPT_NAME"])
+		d.Heading, d.Template = "mintkeep runs, but is not set up", "set-up.html"
+		d.Data = struct{ Folder, File, Script string }{filepath.Join(filepath.Dir(missing.Where), "mintkeep"), missing.Where, server(r)["SCRIPT_NAME"]}
 	case strings.Contains(r.Header.Get("Accept"), "text/html"):
-		page = "<p>" + notReadySentence + "</p>\n"
+		d.Template, d.Data = "not-ready.html", notReadySentence
 	}
-	if page == "" {
+	if d.Template == "" || d.Write(w, http.StatusServiceUnavailable, false, templates()) != nil {
 		WriteError(w, http.StatusServiceUnavailable, "temporarily_unavailable", notReadySentence)
-		return
 	}
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	w.WriteHeader(http.StatusServiceUnavailable)
-	io.WriteString(w, "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Not ready</title>\n"+page+"</html>\n")
 }
 
 // WriteError answers before there is a token endpoint that could.
@@ -65,13 +66,4 @@ func WriteError(w http.ResponseWriter, status int, code, description string) {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	e.Encode(map[string]string{"error": code, "error_description": description})
-}
-
-func setUpPage(where, script string) string {
-	config := fmt.Sprintf("database: mintkeep/tokens.db\nurl: https://example.com%s\nendpoint: https://example.com/auth/\nme: https://example.com/\n", script)
-	return "<h1>mintkeep runs, but is not set up</h1>\n" +
-		"<p>Create an empty folder <code>" + html.EscapeString(filepath.Join(filepath.Dir(where), "mintkeep")) +
-		"</code> and, beside it, the text file <code>" + html.EscapeString(where) + "</code> with these lines, " +
-		"your own addresses in place of example.com:</p>\n<pre>" + html.EscapeString(config) + "</pre>\n" +
-		"<p>Then reload this page.</p>\n"
 }

@@ -42,7 +42,7 @@ func moment(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04") + "
 // A Page is an HTML page without scripts.
 type Page struct {
 	Title    string       // in the browser's title bar
-	Heading  string       // the page's h1
+	Heading  string       // the page's h1; none if empty
 	Form     bool         // it has forms, which are sent to this site
 	Refresh  template.URL // where the browser goes on by itself; its scheme has been checked
 	Home     string       // address of the owner's pages, if they are to be linked above
