@@ -59,7 +59,8 @@ var rooms = [][]string{
 	{"endpoint/grant", "keeper/provider", "keeper/keyring"},
 	{"internal/config"},
 	{"internal/store", "internal/demo"},
-	{"internal/oauth", "internal/discover", "internal/page"},
+	{"internal/discover"},
+	{"internal/oauth", "internal/page"},
 	{"internal/secret"},
 	{"keeper/keepertest"},
 }

@@ -82,7 +82,8 @@ func cardProfile(c *item, me string) *Profile {
 	}
 	if u, err := url.Parse(first(c, "email")); err == nil && u.Scheme == "mailto" {
 		address, err := url.PathUnescape(u.Opaque)
-		if err == nil && strings.Contains(address, "@") && len(address) <= 254 && oauth.IsPrintable(address) && !strings.ContainsAny(address, " <>") {
+		plain := oauth.IsPrintable(address) && !strings.ContainsAny(address, " <>")
+		if err == nil && plain && strings.Contains(address, "@") && len(address) <= 254 {
 			p.Email = address
 		}
 	}

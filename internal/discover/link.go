@@ -27,56 +27,42 @@ func parseLinks(field string) []link {
 			continue
 		}
 		l := link{target: target[1:]}
-		var params []param
-		params, rest = parseParams(after)
-		l.fill(params)
+		rest = l.parseParams(after)
 		links = append(links, l)
 	}
 }
 
-// fill takes the parameters we look at; of each the first counts (section 3.3).
-func (l *link) fill(params []param) {
+// parseParams reads ;name=value pairs up to the comma that ends the link. Of each
+// name the first counts (section 3.3).
+func (l *link) parseParams(s string) (rest string) {
 	seen := make(map[string]bool)
-	for _, p := range params {
-		if seen[p.name] {
-			continue
-		}
-		seen[p.name] = true
-		switch p.name {
-		case "rel":
-			l.rels = strings.Fields(strings.ToLower(p.value))
-		case "anchor":
-			l.anchor = p.value
-		}
-	}
-}
-
-type param struct{ name, value string }
-
-// parseParams reads ;name=value pairs up to the comma that ends the link.
-func parseParams(s string) (params []param, rest string) {
 	for {
 		s = strings.TrimLeft(s, " \t")
 		if s == "" || s[0] == ',' {
-			return params, s
+			return s
 		}
 		if s[0] != ';' {
 			_, s = cutUnquoted(s) // junk after the target or a value
-			return params, s
+			return s
 		}
 		s = strings.TrimLeft(s[1:], " \t")
 		n := strings.IndexAny(s, "=;, \t")
 		if n < 0 {
 			n = len(s)
 		}
-		p := param{name: strings.ToLower(s[:n])}
+		name, value := strings.ToLower(s[:n]), ""
 		s = strings.TrimLeft(s[n:], " \t")
-		if value, has := strings.CutPrefix(s, "="); has {
-			p.value, s = parseValue(strings.TrimLeft(value, " \t"))
+		if after, has := strings.CutPrefix(s, "="); has {
+			value, s = parseValue(strings.TrimLeft(after, " \t"))
 		}
-		if p.name != "" {
-			params = append(params, p)
+		switch {
+		case seen[name]:
+		case name == "rel":
+			l.rels = strings.Fields(strings.ToLower(value))
+		case name == "anchor":
+			l.anchor = value
 		}
+		seen[name] = true
 	}
 }
 
