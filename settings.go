@@ -3,7 +3,7 @@ package main
 import (
 	"slices"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/config"
 	"mintkeep/internal/oauth"
 )
@@ -53,8 +53,8 @@ func settings() config.Table {
 
 // endpointSettings are the checked values as the token endpoint has them. The
 // only `me` is the administrator, if none is named.
-func endpointSettings(v config.Values) *endpoint.Settings {
-	st := &endpoint.Settings{
+func endpointSettings(v config.Values) *grant.Settings {
+	st := &grant.Settings{
 		Endpoints:       slices.Compact(v["endpoint"]),
 		Me:              config.CanonicalURLs(v["me"]),
 		Admins:          config.CanonicalURLs(v["admin"]),

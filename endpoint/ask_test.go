@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/demo"
 )
 
@@ -115,9 +115,9 @@ func TestUnreachable(t *testing.T) {
 	h := newHouse(t)
 	h.selfauth.Fault = func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }
 	h.redeem(h.code()).want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
-	h.set(func(st *endpoint.Settings) { st.Endpoints = nil })
+	h.set(func(st *grant.Settings) { st.Endpoints = nil })
 	h.redeem(h.code()).want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
-	h.set(func(st *endpoint.Settings) { st.Endpoints = []string{"http://127.0.0.1:1/"} })
+	h.set(func(st *grant.Settings) { st.Endpoints = []string{"http://127.0.0.1:1/"} })
 	h.redeem(h.code()).want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
 }
 
@@ -128,7 +128,7 @@ func TestSeveralEndpoints(t *testing.T) {
 	other := &demo.Selfauth{Me: "https://jane.example/", Key: "another", Now: h.clock.now}
 	next := httptest.NewServer(other)
 	defer next.Close()
-	h.set(func(st *endpoint.Settings) { st.Endpoints = append(st.Endpoints, next.URL+"/") })
+	h.set(func(st *grant.Settings) { st.Endpoints = append(st.Endpoints, next.URL+"/") })
 	asked := func() (int64, int64) { return h.selfauth.Checks.Swap(0), other.Checks.Swap(0) }
 	check := func(what string, first, second int64) {
 		t.Helper()
@@ -157,7 +157,7 @@ func TestSeveralEndpoints(t *testing.T) {
 
 	// An endpoint that is trusted no more is not asked, whatever it once confirmed.
 	asked()
-	h.set(func(st *endpoint.Settings) { st.Endpoints = st.Endpoints[:1] })
+	h.set(func(st *grant.Settings) { st.Endpoints = st.Endpoints[:1] })
 	h.redeem(code()).want(t, http.StatusBadRequest, "invalid_grant")
 	check("the removed one's code", 1, 0)
 }
@@ -195,7 +195,7 @@ func TestTimeouts(t *testing.T) {
 					t.Fatal(err)
 				}
 				s := h.serverOn(db)
-				s.Client = &http.Client{Transport: roundTrip(endpointOfName)}
+				s.Authorize.Upstreams = &http.Client{Transport: roundTrip(endpointOfName)}
 				start := time.Now()
 				a := direct(s, "POST", "grant_type=authorization_code&code=x&client_id=https%3A%2F%2Fapp.example%2F&redirect_uri=x")
 				if a.status != c.want || time.Since(start) != c.after {
@@ -235,9 +235,9 @@ func (b hangingBody) Close() error { return nil }
 // TestDirectOff: codes of the authorization endpoint are not even asked about.
 func TestDirectOff(t *testing.T) {
 	h := newHouse(t)
-	h.set(func(st *endpoint.Settings) { st.Direct = false })
+	h.set(func(st *grant.Settings) { st.Direct = false })
 	h.redeem(h.code()).want(t, http.StatusBadRequest, "invalid_grant")
-	h.set(func(st *endpoint.Settings) { st.Direct = true })
+	h.set(func(st *grant.Settings) { st.Direct = true })
 	v := values(h.code())
 	for _, below := range []string{"", "/", "/callback", "/callback?x=1"} {
 		v["redirect_uri"] = h.URL + below
@@ -256,8 +256,8 @@ func TestMe(t *testing.T) {
 	if log := h.logged(); !strings.Contains(log, "another host") {
 		t.Error("no warning:", log)
 	}
-	h.set(func(st *endpoint.Settings) { st.Me = []string{"https://joan.example/"} })
+	h.set(func(st *grant.Settings) { st.Me = []string{"https://joan.example/"} })
 	h.redeem(h.code()).want(t, http.StatusBadRequest, "invalid_grant")
-	h.set(func(st *endpoint.Settings) { st.Me = append(st.Me, jane) })
+	h.set(func(st *grant.Settings) { st.Me = append(st.Me, jane) })
 	h.redeem(h.code()).want(t, http.StatusOK, "")
 }

@@ -207,7 +207,7 @@ func (a answer) want(t testing.TB, status int, code string) answer {
 }
 
 // direct asks a server without a socket, as another process would be asked.
-func direct(s *endpoint.Server, method, body string, header ...string) answer {
+func direct(s *endpoint.Handler, method, body string, header ...string) answer {
 	r := httptest.NewRequest(method, "/token", strings.NewReader(body))
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 )
 
 // An outside is the web beyond the house: every name leads to one server.
@@ -29,7 +29,7 @@ func (h *house) outside() *outside {
 		o.ServeHTTP(w, r)
 	}))
 	h.t.Cleanup(server.Close)
-	h.Guarded = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	h.Authorize.Discover.Public = &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
 	}}}
 	return o
@@ -131,7 +131,7 @@ func TestClientName(t *testing.T) {
 	o.HandleFunc("json.example/", serve("application/json", `{"client_id":"http://json.example/","client_name":"  The\n App "}`))
 	o.HandleFunc("html.example/", serve("text/html", `<div class=h-app><a class="u-url p-name" href=/>An App</a></div>`))
 	o.HandleFunc("evil.example/", serve("application/json", fmt.Sprintf(`{"client_id":"http://evil.example/","client_name":%q}`, "\u202e\"><script>alert(1)</script>"+strings.Repeat("x", 200))))
-	ask := func(host string) string { return h.ClientName(t.Context(), "http://"+host+"/") }
+	ask := func(host string) string { return h.Authorize.ClientName(t.Context(), "http://"+host+"/") }
 	if got := ask("json.example"); got != "The App" {
 		t.Errorf("%q", got)
 	}
@@ -154,7 +154,7 @@ func TestClientName(t *testing.T) {
 		t.Errorf("%d fetches", o.fetches.Load())
 	}
 	h.clock.pass(24 * time.Hour)
-	h.Guarded = nil // the page is gone
+	h.Authorize.Discover.Public = nil // the page is gone
 	if got := ask("json.example"); got != "The App" {
 		t.Errorf("an old name is better than none: %q", got)
 	}
@@ -162,7 +162,7 @@ func TestClientName(t *testing.T) {
 	k := &indiekit{me: jane}
 	next := httptest.NewServer(k)
 	defer next.Close()
-	h.set(func(st *endpoint.Settings) { st.Endpoints = []string{next.URL} })
+	h.set(func(st *grant.Settings) { st.Endpoints = []string{next.URL} })
 	v := h.visitor()
 	page := v.consentPage(modern("client_id", "http://evil.example/", "redirect_uri", "http://evil.example/cb", "scope", `create <script>alert(1)</script> "`))
 	if !strings.Contains(page.text, "&lt;script&gt;") {
@@ -224,7 +224,7 @@ func TestProfile(t *testing.T) {
 	}
 	h.clock.pass(time.Hour)
 	card = "moved away"
-	h.Guarded = nil
+	h.Authorize.Discover.Public = nil
 	if a := turn("profile create", ""); !strings.Contains(a.body, mail) {
 		t.Errorf("an old profile is better than none: %s", a.body)
 	}
@@ -267,15 +267,15 @@ func TestProfileOfTheOwner(t *testing.T) {
 	}))
 	defer home.Close()
 	me := home.URL + "/"
-	h.Guarded = &http.Client{Transport: noFetch{t}}
-	if p := h.Profile(t.Context(), &endpoint.Settings{Me: []string{me}}, me); p == nil || p.Name != "Jane Doe" {
+	h.Authorize.Discover.Public = &http.Client{Transport: noFetch{t}}
+	if p := h.Authorize.Profile(t.Context(), &grant.Settings{Me: []string{me}}, me); p == nil || p.Name != "Jane Doe" {
 		t.Errorf("%+v", p)
 	}
 	o := h.outside()
-	if p := h.Profile(t.Context(), &endpoint.Settings{Me: []string{me}}, me+"away"); p != nil || o.fetches.Load() != 1 {
+	if p := h.Authorize.Profile(t.Context(), &grant.Settings{Me: []string{me}}, me+"away"); p != nil || o.fetches.Load() != 1 {
 		t.Errorf("%+v after %d guarded fetches", p, o.fetches.Load())
 	}
-	if p := h.Profile(t.Context(), &endpoint.Settings{}, me+"other"); p != nil || o.fetches.Load() != 2 {
+	if p := h.Authorize.Profile(t.Context(), &grant.Settings{}, me+"other"); p != nil || o.fetches.Load() != 2 {
 		t.Errorf("%+v after %d guarded fetches", p, o.fetches.Load())
 	}
 }
@@ -297,7 +297,7 @@ func TestRepresentative(t *testing.T) {
 	} {
 		page = tt.page
 		name := ""
-		if p := h.Profile(t.Context(), &endpoint.Settings{}, fmt.Sprintf("http://jane%d.example/", i)); p != nil {
+		if p := h.Authorize.Profile(t.Context(), &grant.Settings{}, fmt.Sprintf("http://jane%d.example/", i)); p != nil {
 			name = p.Name
 		}
 		if name != tt.name {

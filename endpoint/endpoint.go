@@ -1,130 +1,89 @@
-// Package endpoint is the inbound half of mintkeep: the IndieAuth token endpoint.
+// Package endpoint is the inbound half of mintkeep on the wire: the IndieAuth token
+// endpoint with verification, introspection, revocation, userinfo and metadata.
 //
-// It turns an authorization code into tokens after a trusted authorization
-// endpoint has confirmed the code, and verifies, introspects, refreshes and
-// revokes what it issued. A request comes in at ServeHTTP, is parsed once
-// (request.go), is answered by one handler (redeem.go, refresh.go, verify.go)
-// that returns a reply or an error, and is written in one place (reply.go).
-// All SQL about tokens is in token.go and the file of the function that uses it.
-//
-// Before an authorization endpoint that knows neither PKCE nor iss nor codes
-// for single use stands the front: authorize.go takes the client's request and
-// sends the browser on, callback.go takes what the endpoint says, consent.go asks
-// the owner where the endpoint did not, code.go makes and redeems the front's own
-// codes. discover.go reads the pages of apps and people, profile.go keeps profiles.
+// A request comes in at ServeHTTP, is parsed once (request.go) and is answered by
+// the handler of its route, which returns a reply or an error; both are written in
+// one place. What was granted is in package grant, the authorization endpoint in
+// package authorize.
 //
 // The package implements IndieAuth (https://indieauth.spec.indieweb.org/),
-// RFC 6749, RFC 6750, RFC 7009, RFC 7636, RFC 7662, RFC 8414 and RFC 9207.
+// RFC 6749, RFC 6750, RFC 7009, RFC 7662 and RFC 8414.
 package endpoint
 
 import (
-	"context"
-	"database/sql"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
-	"time"
 
+	"mintkeep/endpoint/authorize"
+	"mintkeep/endpoint/grant"
+	"mintkeep/internal/oauth"
 	"mintkeep/internal/store"
 )
 
-// Server answers every request below the token endpoint's URL. All fields but
-// Guarded and Stripped are required. It keeps no state between requests except what is
-// in the database, and may be used by many goroutines.
-type Server struct {
-	// DB is mintkeep's database. Every transaction begun on it is immediate.
-	DB *sql.DB
+// Handler answers every request below the token endpoint's URL. All fields but
+// HeaderHint are required. It keeps no state between requests except what is in the
+// database, and may be used by many goroutines.
+type Handler struct {
 	// URL is the public URL of the token endpoint (BASE); empty if the owner set none.
 	URL string
-	// Now is the clock, read once a request.
-	Now func() time.Time
-	// ReadSettings reads the settings as they are at this moment; each request does so.
-	ReadSettings func(context.Context, store.Querier) (*Settings, error)
-	// Client asks the trusted endpoints. It follows no redirects.
-	Client *http.Client
-	// Guarded reads pages that strangers name; it dials public addresses only.
-	// Without it such pages count as unreachable.
-	Guarded *http.Client
-	// Record writes an event within the transaction it belongs to.
-	Record func(context.Context, *sql.Tx, Event) error
-	// Unavailable tells a database that is busy, full or not writable from a bug.
-	Unavailable func(error) bool
-	// Stripped returns what to tell a caller whose Authorization header did not
+	// Grants is what was granted.
+	Grants *grant.Store
+	// Authorize is the authorization endpoint.
+	Authorize *authorize.Handler
+	// HeaderHint returns what to tell a caller whose Authorization header did not
 	// arrive, if the web server in between is one that removes it. May be nil.
-	Stripped func(*http.Request) string
-	// Log receives warnings; it never sees a secret.
+	HeaderHint func(*http.Request) string
+	// Log receives errors; it never sees a secret.
 	Log *slog.Logger
 }
 
-// Settings are the rows of the settings table, parsed. A duration of 0 means never.
-type Settings struct {
-	Endpoints       []string      // trusted authorization endpoints
-	Me              []string      // canonical profile URLs that get tokens; any if empty
-	Admins          []string      // canonical profile URLs that see everything
-	IdleLifetime    time.Duration // an access token dies after this long without use
-	MaxLifetime     time.Duration // and in any case after this long
-	RefreshLifetime time.Duration // a refresh token dies after this long without use
-	IntrospectSelf  bool          // the introspected token authorizes its own introspection
-	Direct          bool          // codes of trusted endpoints redeem directly
-	RequirePKCE     bool          // the front refuses requests without a challenge
-	DefaultForm     bool          // GET verification answers form when no format is named
-}
+type handler func(*Handler, *request) (*oauth.Reply, error)
 
-// Event is something worth remembering, shown by `mintkeep log`. It holds no secret.
-type Event struct {
-	At       time.Time
-	Kind     string // issued, refreshed, revoked, replay, reuse, refused, made
-	Me       string
-	ClientID string
-	TokenID  string
-	Address  string
-	Detail   string
-}
-
-type handler func(*Server, *request) (*reply, error)
-
-// A route is one word below BASE; the empty word is BASE itself.
+// A route is what lies at one path below BASE.
 type route struct {
-	cors bool
-	page string // the method whose answers are for a person in a browser
-	get  handler
-	post handler
+	cors       bool
+	page       string // the method whose replies are for a person in a browser
+	params     oauth.Fields
+	noSettings bool // works without settings
+	get        handler
+	post       handler
 }
 
-func routeFor(word string) (route, bool) {
-	switch word {
+func routeFor(name string) (route, bool) {
+	switch name {
 	case "":
-		return route{cors: true, get: (*Server).verify, post: (*Server).token}, true
+		return route{cors: true, get: (*Handler).verify, post: (*Handler).token}, true
 	case "introspect":
-		return route{cors: true, post: (*Server).introspect}, true
+		return route{cors: true, post: (*Handler).introspect}, true
 	case "revoke":
-		return route{cors: true, post: (*Server).revoke}, true
+		return route{cors: true, noSettings: true, post: (*Handler).revoke}, true
 	case "metadata":
-		return route{cors: true, get: (*Server).metadata}, true
+		return route{cors: true, get: (*Handler).metadata}, true
 	case "userinfo":
-		return route{cors: true, get: (*Server).userinfo}, true
+		return route{cors: true, get: (*Handler).userinfo}, true
 	case "authorize":
-		return route{cors: true, page: http.MethodGet, get: (*Server).authorize, post: (*Server).identify}, true
+		return route{cors: true, page: http.MethodGet, get: (*Handler).authorize, post: (*Handler).identify,
+			params: oauth.Fields{Names: []string{"response_type", "client_id", "redirect_uri", "state", "scope", "me",
+				"code_challenge", "code_challenge_method"}}}, true
 	case "callback":
-		return route{page: http.MethodGet, get: (*Server).callback}, true
+		return route{page: http.MethodGet, get: (*Handler).callback,
+			params: oauth.Fields{Names: []string{"flow", "state", "code", "error"}}}, true
 	case "consent":
-		return route{page: http.MethodPost, post: (*Server).consent}, true
+		return route{page: http.MethodPost, post: (*Handler).consent,
+			params: oauth.Fields{Names: []string{"flow", "scope", "answer"}, Repeated: "scope"}}, true
 	case "client":
-		return route{cors: true, get: (*Server).client}, true
+		return route{cors: true, noSettings: true, get: (*Handler).client}, true
 	}
 	return route{}, false
 }
 
 // ServeHTTP answers one request; see the table in the README.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	word, ok := s.word(r)
-	rt, known := routeFor(word)
-	if !ok || !known {
-		s.fail(w, &request{http: r}, &Error{Status: http.StatusNotFound, Code: "invalid_request",
-			Description: "there is nothing at this address; the token endpoint answers one level up"})
-		return
-	}
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name := h.route(r)
+	rt, known := routeFor(name)
 	page := rt.page != "" && (r.Method == rt.page || r.Method == http.MethodHead || !rt.cors)
 	if rt.cors && !page {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -136,23 +95,52 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	q, err := s.parse(r, word, page)
-	if err != nil {
-		s.fail(w, q, err)
-		return
+	q, err := h.parse(r, name, page, rt.params)
+	if !known {
+		err = &oauth.Error{Status: http.StatusNotFound, Code: "invalid_request",
+			Description: "there is nothing at this address; the token endpoint answers one level up"}
 	}
-	handle := rt.handler(r.Method)
+	var reply *oauth.Reply
+	if err == nil {
+		reply, err = h.answer(q, rt)
+	}
+	if err != nil {
+		reply = h.errorReply(q, err)
+	}
+	reply.Write(w, r.Method == http.MethodHead)
+}
+
+// answer calls the handler of the route, with the settings as they are now.
+func (h *Handler) answer(q *request, rt route) (*oauth.Reply, error) {
+	handle := rt.handler(q.http.Method)
 	if handle == nil {
-		s.fail(w, q, &Error{Status: http.StatusMethodNotAllowed, Code: "invalid_request",
-			Description: "use " + rt.allow() + " here", Header: map[string]string{"Allow": rt.allow()}})
-		return
+		return nil, &oauth.Error{Status: http.StatusMethodNotAllowed, Code: "invalid_request",
+			Description: "use " + rt.allow() + " here", Header: map[string]string{"Allow": rt.allow()}}
 	}
-	rep, err := handle(s, q)
-	if err != nil {
-		s.fail(w, q, err)
-		return
+	if !rt.noSettings {
+		var err error
+		if q.Settings, err = h.Grants.Settings(q.ctx()); err != nil {
+			return nil, err
+		}
+		if q.verifies() {
+			q.asForm = wantsForm(q.http.Header, q.Settings.DefaultForm)
+		}
 	}
-	rep.write(w, r.Method == http.MethodHead)
+	return handle(h, q)
+}
+
+// errorReply is the one place that makes replies of errors, and logs them.
+func (h *Handler) errorReply(q *request, err error) *oauth.Reply {
+	e := oauth.ToError(err, store.IsTransient(err))
+	if e.Status >= 500 {
+		h.Log.Error("request failed", "method", q.http.Method, "route", q.route, "error", e.Error())
+	}
+	if q.page {
+		if reply, err := errorPage(e); err == nil {
+			return reply
+		}
+	}
+	return e.Reply(q.asForm)
 }
 
 func (rt route) handler(method string) handler {
@@ -182,22 +170,42 @@ func (rt route) allow() string {
 	return strings.Join(methods, ", ")
 }
 
-// preflight opens an address to scripts of other origins (R30): bearer tokens
-// are sent on purpose, there are no cookies to be abused.
+// preflight opens an address to scripts of other origins (R30): bearer tokens are
+// sent on purpose, and there are no cookies that could be abused.
 func preflight(h http.Header) {
 	h.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
 	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept")
 	h.Set("Access-Control-Max-Age", "86400")
 }
 
-// Settings reads the settings as they are at this moment.
-func (s *Server) Settings(ctx context.Context) (*Settings, error) {
-	return s.ReadSettings(context.WithoutCancel(ctx), s.DB) // watching for cancellation would cost more than the statement
+// route is the name of the request's route: the path below BASE if it begins with
+// BASE's, else the last segment if it is a route's name. Web servers disagree on
+// SCRIPT_NAME, so that is not looked at.
+func (h *Handler) route(r *http.Request) string {
+	if path.Clean("/"+r.URL.Path) == wellKnown+h.basePath() {
+		return "metadata"
+	}
+	if name, below := h.Route(r); below && h.URL != "" {
+		return name
+	}
+	switch last := path.Base(path.Clean("/" + r.URL.Path)); last {
+	case "introspect", "revoke", "userinfo", "metadata", "authorize", "callback", "consent", "check", "owner", "client":
+		return last
+	}
+	return ""
+}
+
+// Route is the cleaned path of a request without BASE's path and slashes at the
+// ends; false if it does not begin with BASE's. Without a URL, BASE is the root.
+func (h *Handler) Route(r *http.Request) (string, bool) {
+	p := strings.TrimSuffix(path.Clean("/"+r.URL.Path), "/")
+	rest, below := strings.CutPrefix(p, h.basePath())
+	return strings.TrimPrefix(rest, "/"), below && (rest == "" || rest[0] == '/')
 }
 
 // basePath is the path of BASE without a trailing slash, empty for the root.
-func (s *Server) basePath() string {
-	u, err := url.Parse(s.URL)
+func (h *Handler) basePath() string {
+	u, err := url.Parse(h.URL)
 	if err != nil {
 		return ""
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 )
 
 // A client that does not wait for the answer has its token revoked all the same,
@@ -51,11 +51,11 @@ func TestWhoGetsNoTokensHasNone(t *testing.T) {
 	h := newHouse(t)
 	access, _ := h.login()
 	h.live(access)
-	h.set(func(st *endpoint.Settings) { st.Me = []string{"https://joe.example/"} })
+	h.set(func(st *grant.Settings) { st.Me = []string{"https://joe.example/"} })
 	h.verify(access).want(t, http.StatusUnauthorized, "invalid_token")
-	h.set(func(st *endpoint.Settings) { st.Me = []string{jane} })
+	h.set(func(st *grant.Settings) { st.Me = []string{jane} })
 	h.live(access)
-	if _, err := h.DB.Exec(`UPDATE tokens SET auth_me = rtrim(auth_me, '/')`); err != nil { // as php-mintoken writes it
+	if _, err := h.Grants.DB.Exec(`UPDATE tokens SET auth_me = rtrim(auth_me, '/')`); err != nil { // as php-mintoken writes it
 		t.Fatal(err)
 	}
 	h.live(access)
@@ -69,7 +69,7 @@ func TestOldTokenManyFirstChecks(t *testing.T) {
 		h.withOldToken(t, h.ago(day), "")
 		var all sync.WaitGroup
 		for i := range 6 {
-			s := h.serverOn(h.DB)
+			s := h.serverOn(h.Grants.DB)
 			all.Go(func() {
 				time.Sleep(time.Duration(i) * 400 * time.Microsecond)
 				if a := direct(s, "GET", "", "Authorization", "Bearer "+oldToken); a.status != http.StatusOK {

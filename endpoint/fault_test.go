@@ -8,8 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"mintkeep/endpoint"
-	"mintkeep/internal/store"
+	"mintkeep/endpoint/grant"
 )
 
 // Faults of ours are never told as the client's.
@@ -24,8 +23,8 @@ func (h *house) logged() string {
 func TestFaultsOfOurs(t *testing.T) {
 	h := newHouse(t)
 	access, refresh := h.login()
-	good := h.ReadSettings
-	h.ReadSettings = func(context.Context, store.Querier) (*endpoint.Settings, error) {
+	good := h.Grants.Settings
+	h.Grants.Settings = func(context.Context) (*grant.Settings, error) {
 		return nil, errors.New("two rows of idle_lifetime: 1d, 2d")
 	}
 	for _, a := range []answer{h.verify(access), h.redeem(h.code()), h.refresh(refresh)} {
@@ -36,7 +35,7 @@ func TestFaultsOfOurs(t *testing.T) {
 	if !strings.Contains(h.logged(), "idle_lifetime") {
 		t.Error("the cause is not in the log")
 	}
-	h.ReadSettings = good
+	h.Grants.Settings = good
 	h.live(access)
 }
 
@@ -63,7 +62,7 @@ func TestBusy(t *testing.T) {
 	h := newHouse(t)
 	access, _ := h.login()
 	s := h.serverOn(openFile(t, h.file, "_busy_timeout=200"))
-	tx, err := h.DB.Begin()
+	tx, err := h.Grants.DB.Begin()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +90,7 @@ func TestPatience(t *testing.T) {
 	db.SetMaxOpenConns(1)
 	s := h.serverOn(db)
 	direct(s, "GET", "", "Authorization", "Bearer "+access).want(t, http.StatusOK, "")
-	tx, err := h.DB.Begin()
+	tx, err := h.Grants.DB.Begin()
 	if err != nil {
 		t.Fatal(err)
 	}

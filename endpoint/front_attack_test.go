@@ -9,14 +9,14 @@ import (
 
 	"golang.org/x/net/html"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 )
 
 // TestAttackOpenRedirect: what is not known to belong together stays on a page,
 // and nothing is stored or fetched.
 func TestAttackOpenRedirect(t *testing.T) {
 	h := newHouse(t)
-	h.Guarded = &http.Client{Transport: noFetch{t}}
+	h.Authorize.Discover.Public = &http.Client{Transport: noFetch{t}}
 	v := h.visitor()
 	for _, tt := range []struct{ client, redirect string }{
 		{"", redirectURI},
@@ -65,7 +65,7 @@ func TestAttackOpenRedirect(t *testing.T) {
 	v.get(h.URL+"/callback").page(t, 400, "not begun in this browser")
 	v.get(h.URL+"/callback?state=x&code=y&flow=z&redirect_uri=https://evil.example/").page(t, 400, "not begun in this browser")
 	var n int
-	if err := h.DB.QueryRow(`SELECT count(*) FROM authorizations`).Scan(&n); err != nil || n != 0 {
+	if err := h.Grants.DB.QueryRow(`SELECT count(*) FROM authorizations`).Scan(&n); err != nil || n != 0 {
 		t.Errorf("%d flows stored, %v", n, err)
 	}
 	for client, redirect := range map[string]string{
@@ -226,7 +226,7 @@ func TestAttackMarkup(t *testing.T) {
 		v.see(v.Head(h.URL + "/authorize")),
 		v.see(v.Head(h.URL + "/callback")),
 	}
-	h.set(func(st *endpoint.Settings) { st.Endpoints = nil })
+	h.set(func(st *grant.Settings) { st.Endpoints = nil })
 	pages = append(pages, v.begin(modern()))
 	for _, s := range pages {
 		s.sober(t)

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 )
 
 // An indiekit is an authorization endpoint of the modern kind: it wants PKCE, a
@@ -86,7 +86,7 @@ func kitHouse(t *testing.T, k *indiekit) *house {
 	next := httptest.NewServer(k)
 	t.Cleanup(next.Close)
 	h.auth = next.URL + "/auth"
-	h.set(func(st *endpoint.Settings) { st.Endpoints = []string{h.auth} })
+	h.set(func(st *grant.Settings) { st.Endpoints = []string{h.auth} })
 	return h
 }
 
@@ -191,7 +191,7 @@ func TestConsentRefused(t *testing.T) {
 		v.fails(v.answer(v.consentPage(modern()), change).to(), "access_denied")
 	}
 	var open int
-	if err := h.DB.QueryRow(`SELECT (SELECT count(*) FROM grants WHERE ended IS NULL) + (SELECT count(*) FROM codes)`).Scan(&open); err != nil || open != 0 {
+	if err := h.Grants.DB.QueryRow(`SELECT (SELECT count(*) FROM grants WHERE ended IS NULL) + (SELECT count(*) FROM codes)`).Scan(&open); err != nil || open != 0 {
 		t.Errorf("%d grants or codes are left, %v", open, err)
 	}
 	// Who it is, is asked as well; there is nothing to tick.
@@ -319,8 +319,8 @@ func TestKinds(t *testing.T) {
 	t.Run("the owner's pages ask for no consent", func(t *testing.T) {
 		h := kitHouse(t, &indiekit{me: jane})
 		v := h.visitor()
-		to := v.get(v.get(v.get(h.SignInURL(h.URL+"/owner/in", "s", s256(proof), "")).to().String()).to().String()).to()
-		if me, err := h.SignedIn(t.Context(), to.Query().Get("code"), h.URL+"/owner/in", proof); err != nil || me != jane {
+		to := v.get(v.get(v.get(h.Authorize.SignInURL(h.URL+"/owner/in", "s", s256(proof), "")).to().String()).to().String()).to()
+		if me, err := h.Authorize.SignedIn(t.Context(), to.Query().Get("code"), h.URL+"/owner/in", proof); err != nil || me != jane {
 			t.Errorf("%q, %v from %s", me, err, to)
 		}
 	})

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 )
 
 // Where the front says no: time, number, a second use.
@@ -22,13 +22,13 @@ func TestFrontDenied(t *testing.T) {
 		v.fails(v.get(to).to(), code)
 		v.get(to).page(t, http.StatusBadRequest, "already finished")
 	}
-	h.set(func(st *endpoint.Settings) { st.Me = []string{"https://other.example/"} })
+	h.set(func(st *grant.Settings) { st.Me = []string{"https://other.example/"} })
 	v.fails(v.goThrough(modern()), "access_denied")
-	h.set(func(st *endpoint.Settings) { st.Me = nil })
+	h.set(func(st *grant.Settings) { st.Me = nil })
 	at := v.begin(modern()).to()
-	h.set(func(st *endpoint.Settings) { st.Endpoints = []string{"https://new.example/"} })
+	h.set(func(st *grant.Settings) { st.Endpoints = []string{"https://new.example/"} })
 	v.fails(v.get(v.signIn(at).String()).to(), "access_denied")
-	h.set(func(st *endpoint.Settings) { st.Endpoints = []string{h.auth} })
+	h.set(func(st *grant.Settings) { st.Endpoints = []string{h.auth} })
 	for fault, code := range map[int]string{500: "temporarily_unavailable", 400: "server_error"} {
 		to := v.signIn(v.begin(modern()).to())
 		h.selfauth.Fault = says(fault, "text/plain", "no")
@@ -66,14 +66,14 @@ func TestFrontPending(t *testing.T) {
 	h := newHouse(t)
 	v := h.visitor()
 	v.begin(modern())
-	_, err := h.DB.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
+	_, err := h.Grants.DB.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
 		INSERT INTO authorizations SELECT 'x' || i, '', '', 0, '', '', '', '', '', '', ?, 0, '' FROM n`, h.clock.now().UTC().Format(time.DateTime))
 	if err != nil {
 		t.Fatal(err)
 	}
 	to := v.signIn(v.begin(modern()).to())
 	var n int
-	if err := h.DB.QueryRow(`SELECT count(*) FROM authorizations`).Scan(&n); err != nil || n != 1000 {
+	if err := h.Grants.DB.QueryRow(`SELECT count(*) FROM authorizations`).Scan(&n); err != nil || n != 1000 {
 		t.Errorf("%d pending, %v", n, err)
 	}
 	if q := v.get(to.String()).to().Query(); q.Get("code") == "" {
@@ -105,7 +105,7 @@ func TestFrontDirect(t *testing.T) {
 	h := newHouse(t)
 	v := h.visitor()
 	h.redeem(h.code()).want(t, http.StatusOK, "")
-	h.set(func(st *endpoint.Settings) { st.Direct = false })
+	h.set(func(st *grant.Settings) { st.Direct = false })
 	h.redeem(h.code()).want(t, http.StatusBadRequest, "invalid_grant")
 	v.redeemAt("", v.goThrough(modern()).Query().Get("code")).want(t, http.StatusOK, "")
 }
@@ -145,7 +145,7 @@ func TestFrontRace(t *testing.T) {
 	}
 	all.Wait()
 	var alive int
-	err := h.DB.QueryRow(`SELECT count(*) FROM tokens WHERE revoked IS NULL`).Scan(&alive)
+	err := h.Grants.DB.QueryRow(`SELECT count(*) FROM tokens WHERE revoked IS NULL`).Scan(&alive)
 	if good != 1 || alive != 0 || err != nil {
 		t.Errorf("%d redeemed, %d tokens alive, %v", good, alive, err)
 	}
@@ -158,7 +158,7 @@ func TestRevokeTakesCodesBack(t *testing.T) {
 	h := newHouse(t)
 	v := h.visitor()
 	code := v.goThrough(modern()).Query().Get("code")
-	if _, err := h.RevokeClient(t.Context(), "", clientID); err != nil {
+	if _, err := h.Grants.RevokeClient(t.Context(), "", clientID); err != nil {
 		t.Fatal(err)
 	}
 	v.redeemAt("", code).want(t, http.StatusBadRequest, "invalid_grant")

@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
+	"mintkeep/internal/oauth"
 )
 
 func TestFront(t *testing.T) {
@@ -66,13 +67,13 @@ func TestFrontCookie(t *testing.T) {
 	if again := v.begin(modern()).Cookies(); again[0].Name == c[0].Name || again[0].Value == c[0].Value {
 		t.Error("two flows share a cookie")
 	}
-	h.URL = strings.Replace(h.URL, "http:", "https:", 1)
+	h.setURL(strings.Replace(h.URL, "http:", "https:", 1))
 	r, _ := http.NewRequest("GET", "http://"+h.host+"/token/authorize?client_id="+clientID+"&redirect_uri="+redirectURI, nil)
 	c = v.see(h.visitor().Do(r)).Cookies()
 	if len(c) != 1 || !strings.HasPrefix(c[0].Name, "__Host-mkflow_") || !c[0].Secure {
 		t.Errorf("%+v", c)
 	}
-	h.URL = strings.Replace(h.URL, "https:", "http:", 1)
+	h.setURL(strings.Replace(h.URL, "https:", "http:", 1))
 	for range 30 {
 		v.begin(modern())
 	}
@@ -124,7 +125,7 @@ func TestFrontRequests(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h.t = t
-			h.set(func(st *endpoint.Settings) { st.RequirePKCE, st.Me = tt.pkce, []string{jane} })
+			h.set(func(st *grant.Settings) { st.RequirePKCE, st.Me = tt.pkce, []string{jane} })
 			v := h.visitor()
 			s := v.begin(tt.wish)
 			if tt.code != "" {
@@ -146,14 +147,14 @@ func TestFrontMe(t *testing.T) {
 	if got := me(modern("me", "")); got != strings.TrimSuffix(h.auth, "auth/") {
 		t.Errorf("with nothing to go by: %q", got)
 	}
-	h.set(func(st *endpoint.Settings) { st.Me = []string{jane, "https://other.example/"} })
+	h.set(func(st *grant.Settings) { st.Me = []string{jane, "https://other.example/"} })
 	if got := me(modern("me", "")); got != jane {
 		t.Errorf("without me: %q", got)
 	}
 	if got := me(modern("me", "HTTP://Jane.example/~x?y")); got != "HTTP://Jane.example/~x?y" {
 		t.Errorf("me was changed to %q", got)
 	}
-	h.set(func(st *endpoint.Settings) {
+	h.set(func(st *grant.Settings) {
 		st.Endpoints = []string{h.auth, "https://auth.other.example/x", "https://third.example/?a=b"}
 	})
 	for me, want := range map[string]string{"https://other.example/": "https://auth.other.example/x?", "third.example": "https://third.example/?a=b&", jane: h.auth + "?", "": h.auth + "?"} {
@@ -166,33 +167,33 @@ func TestFrontMe(t *testing.T) {
 // TestSignIn is the way of the owner's pages.
 func TestSignIn(t *testing.T) {
 	h := newHouse(t)
-	h.set(func(st *endpoint.Settings) { st.RequirePKCE, st.Me = true, []string{jane} })
+	h.set(func(st *grant.Settings) { st.RequirePKCE, st.Me = true, []string{jane} })
 	v := h.visitor()
 	back := h.URL + "/owner/signin"
 	signIn := func(me string) string {
 		h.clock.pass(time.Second)
-		to := v.get(v.signIn(v.get(h.SignInURL(back, "s", endpoint.Challenge(proof), me)).to()).String()).to()
+		to := v.get(v.signIn(v.get(h.Authorize.SignInURL(back, "s", oauth.Challenge(proof), me)).to()).String()).to()
 		if !strings.HasPrefix(to.String(), back+"?") || to.Query().Get("state") != "s" || to.Query().Get("iss") != h.URL {
 			t.Errorf("back to %s", to)
 		}
 		return h.secretCode(to.Query().Get("code"))
 	}
 	code := signIn("")
-	if me, err := h.SignedIn(t.Context(), code, back, "wrong"); err == nil {
+	if me, err := h.Authorize.SignedIn(t.Context(), code, back, "wrong"); err == nil {
 		t.Errorf("signed in as %s with the wrong verifier", me)
 	}
-	if me, err := h.SignedIn(t.Context(), code, back, proof); err != nil || me != jane {
+	if me, err := h.Authorize.SignedIn(t.Context(), code, back, proof); err != nil || me != jane {
 		t.Errorf("%q, %v", me, err)
 	}
-	if _, err := h.SignedIn(t.Context(), code, back, proof); err == nil {
+	if _, err := h.Authorize.SignedIn(t.Context(), code, back, proof); err == nil {
 		t.Error("signed in twice with one code")
 	}
-	h.set(func(st *endpoint.Settings) { st.Me, st.Admins = []string{"https://other.example/"}, []string{jane} })
-	if me, err := h.SignedIn(t.Context(), signIn(jane), back, proof); err != nil || me != jane {
+	h.set(func(st *grant.Settings) { st.Me, st.Admins = []string{"https://other.example/"}, []string{jane} })
+	if me, err := h.Authorize.SignedIn(t.Context(), signIn(jane), back, proof); err != nil || me != jane {
 		t.Errorf("an admin who gets no tokens: %q, %v", me, err)
 	}
 	v.begin(modern("redirect_uri", h.URL+"/owner/signin")).page(t, http.StatusBadRequest, "an address of this endpoint")
-	v.begin(modern("client_id", h.OwnerClient())).page(t, http.StatusBadRequest, "an address of this endpoint")
+	v.begin(modern("client_id", h.Authorize.OwnerClient())).page(t, http.StatusBadRequest, "an address of this endpoint")
 }
 
 // TestMetadata: every address in it answers, and both places have it.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -17,11 +16,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/mattn/go-sqlite3"
-
 	"mintkeep/endpoint"
+	"mintkeep/endpoint/authorize"
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/demo"
-	"mintkeep/internal/store"
+	"mintkeep/internal/discover"
 )
 
 // What the clients and resource servers of these tests have in common.
@@ -36,7 +35,7 @@ const (
 // A house is a token endpoint on a socket, with a real database file, and a
 // Selfauth next door.
 type house struct {
-	*endpoint.Server
+	*endpoint.Handler
 	t        testing.TB
 	clock    *clock
 	selfauth *demo.Selfauth
@@ -45,7 +44,7 @@ type house struct {
 	file     string // the database
 
 	mu       sync.Mutex
-	settings endpoint.Settings
+	settings grant.Settings
 	remote   string // what the server takes for the client's address, if set
 	log      bytes.Buffer
 	secrets  []string // must be neither in the log nor in the database
@@ -86,25 +85,25 @@ func newHouse(t testing.TB) *house {
 	if _, err := db.Exec(string(schema)); err != nil {
 		t.Fatal(err)
 	}
-	h.Server = h.serverOn(db)
+	h.Handler = h.serverOn(db)
 	door := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.mu.Lock()
 		if h.remote != "" {
 			r.RemoteAddr = h.remote
 		}
 		h.mu.Unlock()
-		h.Server.ServeHTTP(w, r)
+		h.Handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(door.Close)
 	h.host = door.Listener.Addr().String()
-	h.URL = door.URL + "/token"
+	h.setURL(door.URL + "/token")
 	t.Cleanup(h.searchSecrets)
 	return h
 }
 
 // standard is what the settings are without rows, with one trusted endpoint.
-func standard(endpoints ...string) endpoint.Settings {
-	return endpoint.Settings{Endpoints: endpoints, IdleLifetime: 90 * 24 * time.Hour, RefreshLifetime: 365 * 24 * time.Hour,
+func standard(endpoints ...string) grant.Settings {
+	return grant.Settings{Endpoints: endpoints, IdleLifetime: 90 * 24 * time.Hour, RefreshLifetime: 365 * 24 * time.Hour,
 		IntrospectSelf: true, Direct: true}
 }
 
@@ -120,18 +119,20 @@ func openFile(t testing.TB, file, options string) *sql.DB {
 
 // serverOn makes a server with the house's clock and settings, as another
 // process on the same file would be.
-func (h *house) serverOn(db *sql.DB) *endpoint.Server {
-	return &endpoint.Server{DB: db, Now: h.clock.now, URL: "",
-		ReadSettings: func(context.Context, store.Querier) (*endpoint.Settings, error) {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			st := h.settings
-			return &st, nil
-		},
-		Client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
-		Record: record, Unavailable: unavailable,
-		Log: slog.New(slog.NewTextHandler(&lockedWriter{h: h}, nil))}
+func (h *house) serverOn(db *sql.DB) *endpoint.Handler {
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	log := slog.New(slog.NewTextHandler(&lockedWriter{h: h}, nil))
+	grants := &grant.Store{DB: db, Now: h.clock.now, Log: log, Settings: func(context.Context) (*grant.Settings, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		st := h.settings
+		return &st, nil
+	}}
+	return &endpoint.Handler{Grants: grants, Log: log,
+		Authorize: &authorize.Handler{Grants: grants, Upstreams: client, Discover: &discover.Client{Trusted: client}, Log: log}}
 }
+
+func (h *house) setURL(url string) { h.URL, h.Authorize.URL = url, url }
 
 type lockedWriter struct{ h *house }
 
@@ -141,20 +142,8 @@ func (w *lockedWriter) Write(p []byte) (int, error) {
 	return w.h.log.Write(p)
 }
 
-// record writes an event as the program does.
-func record(ctx context.Context, tx *sql.Tx, e endpoint.Event) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO events (at, event, me, client_id, token_id, address, detail) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		e.At.UTC().Format(time.DateTime), e.Kind, e.Me, e.ClientID, e.TokenID, e.Address, e.Detail)
-	return err
-}
-
-func unavailable(err error) bool {
-	var e sqlite3.Error
-	return errors.As(err, &e) && (e.Code == sqlite3.ErrBusy || e.Code == sqlite3.ErrReadonly || e.Code == sqlite3.ErrFull)
-}
-
 // set changes the settings, as a row written by another process would.
-func (h *house) set(change func(*endpoint.Settings)) {
+func (h *house) set(change func(*grant.Settings)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	change(&h.settings)
@@ -273,7 +262,7 @@ func (h *house) revoke(token string) answer {
 // events counts the events of a kind.
 func (h *house) events(kind string) (n int) {
 	h.t.Helper()
-	if err := h.DB.QueryRow(`SELECT count(*) FROM events WHERE event = ?`, kind).Scan(&n); err != nil {
+	if err := h.Grants.DB.QueryRow(`SELECT count(*) FROM events WHERE event = ?`, kind).Scan(&n); err != nil {
 		h.t.Fatal(err)
 	}
 	return n

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 )
 
 const day = 24 * time.Hour
@@ -31,7 +31,7 @@ func TestIdleLifetime(t *testing.T) {
 // TestMaxLifetime counts from the making, whatever the use.
 func TestMaxLifetime(t *testing.T) {
 	h := newHouse(t)
-	h.set(func(st *endpoint.Settings) { st.MaxLifetime = 10 * day })
+	h.set(func(st *grant.Settings) { st.MaxLifetime = 10 * day })
 	a := h.redeem(h.code())
 	if a.text("expires_in") != fmt.Sprint(10*24*60*60) {
 		t.Error(a.body)
@@ -58,7 +58,7 @@ func TestRefreshLifetime(t *testing.T) {
 	}
 	h.clock.pass(365 * day)
 	h.refresh(token).want(t, http.StatusBadRequest, "invalid_grant")
-	h.set(func(st *endpoint.Settings) { st.RefreshLifetime = 0 })
+	h.set(func(st *grant.Settings) { st.RefreshLifetime = 0 })
 	h.clock.pass(3650 * day)
 	h.refresh(token).want(t, http.StatusOK, "")
 }
@@ -72,7 +72,7 @@ func TestR33Announced(t *testing.T) {
 	}{
 		{90 * day, 0, "7776000"}, {0, 0, ""}, {0, time.Hour, "3600"}, {time.Hour, 90 * time.Second, "90"}, {90 * time.Second, time.Hour, "90"},
 	} {
-		h.set(func(st *endpoint.Settings) { st.IdleLifetime, st.MaxLifetime = c.idle, c.most })
+		h.set(func(st *grant.Settings) { st.IdleLifetime, st.MaxLifetime = c.idle, c.most })
 		a := h.redeem(h.code()).want(t, http.StatusOK, "")
 		if a.text("expires_in") != c.want || (a.text("refresh_token") != "") != (c.want != "") {
 			t.Errorf("%+v: %s", c, a.body)
@@ -99,17 +99,17 @@ func TestSettingsAtOnce(t *testing.T) {
 	h := newHouse(t)
 	token, refresh := h.login()
 	h.clock.pass(2 * time.Hour)
-	h.set(func(st *endpoint.Settings) { st.IdleLifetime = time.Hour })
+	h.set(func(st *grant.Settings) { st.IdleLifetime = time.Hour })
 	h.dead(token)
-	h.set(func(st *endpoint.Settings) { st.IdleLifetime = 0 })
+	h.set(func(st *grant.Settings) { st.IdleLifetime = 0 })
 	h.live(token)
-	h.set(func(st *endpoint.Settings) { st.MaxLifetime = time.Hour })
+	h.set(func(st *grant.Settings) { st.MaxLifetime = time.Hour })
 	h.dead(token)
-	h.set(func(st *endpoint.Settings) { st.MaxLifetime = 0; st.RefreshLifetime = time.Hour })
+	h.set(func(st *grant.Settings) { st.MaxLifetime = 0; st.RefreshLifetime = time.Hour })
 	h.refresh(refresh).want(t, http.StatusBadRequest, "invalid_grant")
-	h.set(func(st *endpoint.Settings) { st.RefreshLifetime = 0; st.Me = []string{"https://joan.example/"} })
+	h.set(func(st *grant.Settings) { st.RefreshLifetime = 0; st.Me = []string{"https://joan.example/"} })
 	h.refresh(refresh).want(t, http.StatusBadRequest, "invalid_grant")
-	h.set(func(st *endpoint.Settings) { st.Me = nil })
+	h.set(func(st *grant.Settings) { st.Me = nil })
 	a := h.refresh(refresh).want(t, http.StatusOK, "")
 	if _, there := mustMembers(t, a)["expires_in"]; there {
 		t.Error("expires_in, though nothing expires now:", a.body)
@@ -129,10 +129,10 @@ func mustMembers(t *testing.T, a answer) map[string]any {
 func TestLastUse(t *testing.T) {
 	h := newHouse(t)
 	for _, c := range []struct{ idle, every time.Duration }{{90 * day, time.Hour}, {0, time.Hour}, {time.Hour, 6 * time.Minute}} {
-		h.set(func(st *endpoint.Settings) { st.IdleLifetime = c.idle })
+		h.set(func(st *grant.Settings) { st.IdleLifetime = c.idle })
 		token, _ := h.login()
 		lastUse := func() time.Time {
-			tokens, err := h.Tokens(t.Context())
+			tokens, err := h.Grants.Tokens(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

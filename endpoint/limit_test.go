@@ -60,7 +60,7 @@ func TestLimitAddresses(t *testing.T) {
 	h.from("[2001:db8:1:3::1]:1")
 	h.redeem("guess").want(t, http.StatusBadRequest, "invalid_grant")
 	count := func() (n int) {
-		if err := h.DB.QueryRow(`SELECT count(*) FROM refusals`).Scan(&n); err != nil {
+		if err := h.Grants.DB.QueryRow(`SELECT count(*) FROM refusals`).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -79,7 +79,7 @@ func TestLimitAddresses(t *testing.T) {
 		h.redeem("guess").want(t, http.StatusBadRequest, "invalid_grant")
 	}
 	var n int
-	if err := h.DB.QueryRow(`SELECT count(*) FROM refusals WHERE address = '203.0.113.9'`).Scan(&n); err != nil || n != 3 {
+	if err := h.Grants.DB.QueryRow(`SELECT count(*) FROM refusals WHERE address = '203.0.113.9'`).Scan(&n); err != nil || n != 3 {
 		t.Errorf("%d %v: spellings of one address", n, err)
 	}
 }
@@ -98,7 +98,7 @@ func TestLimitCounts(t *testing.T) {
 	h.redeem(code).want(t, http.StatusOK, "")
 	h.redeem(code).want(t, http.StatusBadRequest, "invalid_grant")
 	var n int
-	if err := h.DB.QueryRow(`SELECT count(*) FROM refusals`).Scan(&n); err != nil || n != 0 {
+	if err := h.Grants.DB.QueryRow(`SELECT count(*) FROM refusals`).Scan(&n); err != nil || n != 0 {
 		t.Errorf("%d were counted, %v", n, err)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 )
 
 // A token as php-mintoken made it, and PHP's password_hash of its second half.
@@ -21,9 +21,9 @@ const (
 // revoked may be empty.
 func (h *house) withOldToken(t *testing.T, created, revoked string) {
 	t.Helper()
-	_, err := h.DB.Exec(`DELETE FROM tokens`)
+	_, err := h.Grants.DB.Exec(`DELETE FROM tokens`)
 	if err == nil {
-		_, err = h.DB.Exec(`INSERT INTO tokens (token_id, token_hash, auth_me, auth_client_id, auth_scope, created, revoked)
+		_, err = h.Grants.DB.Exec(`INSERT INTO tokens (token_id, token_hash, auth_me, auth_client_id, auth_scope, created, revoked)
 			VALUES (?, ?, ?, ?, ?, ?, nullif(?, ''))`, oldID, oldHash, jane, clientID, scope, created, revoked)
 	}
 	if err != nil {
@@ -35,7 +35,7 @@ func (h *house) ago(d time.Duration) string { return h.clock.now().Add(-d).UTC()
 
 func (h *house) storedHash(t *testing.T) (s string) {
 	t.Helper()
-	if err := h.DB.QueryRow(`SELECT token_hash FROM tokens WHERE token_id = ?`, oldID).Scan(&s); err != nil {
+	if err := h.Grants.DB.QueryRow(`SELECT token_hash FROM tokens WHERE token_id = ?`, oldID).Scan(&s); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -106,9 +106,9 @@ func TestMintokenExpires(t *testing.T) {
 	h := newHouse(t)
 	h.withOldToken(t, h.ago(90*day), "")
 	h.dead(oldToken)
-	h.set(func(st *endpoint.Settings) { st.IdleLifetime = 0 })
+	h.set(func(st *grant.Settings) { st.IdleLifetime = 0 })
 	h.live(oldToken)
-	h.set(func(st *endpoint.Settings) { st.IdleLifetime = 90 * day })
+	h.set(func(st *grant.Settings) { st.IdleLifetime = 90 * day })
 	h.live(oldToken)
 	h.clock.pass(90 * day)
 	h.dead(oldToken)

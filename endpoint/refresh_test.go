@@ -181,7 +181,7 @@ func TestRefreshClient(t *testing.T) {
 func TestRefreshRace(t *testing.T) {
 	h := newHouse(t)
 	_, refresh := h.login()
-	servers := []*endpoint.Server{h.Server, h.serverOn(openFile(t, h.file, "_busy_timeout=8000"))}
+	servers := []*endpoint.Handler{h.Handler, h.serverOn(openFile(t, h.file, "_busy_timeout=8000"))}
 	bodies := make([]string, 10)
 	var wg sync.WaitGroup
 	for i := range bodies {
@@ -202,7 +202,7 @@ func TestRefreshRace(t *testing.T) {
 func TestSealedReply(t *testing.T) {
 	h := newHouse(t)
 	sealed := func() (n int) {
-		if err := h.DB.QueryRow(`SELECT count(*) FROM refresh_tokens WHERE reply IS NOT NULL`).Scan(&n); err != nil {
+		if err := h.Grants.DB.QueryRow(`SELECT count(*) FROM refresh_tokens WHERE reply IS NOT NULL`).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 )
 
 // Rules R18 to R28: redemption.
@@ -213,9 +214,9 @@ func TestR24BurnedOnlyWhenConfirmed(t *testing.T) {
 	wrong := values(code)
 	wrong["redirect_uri"] = "https://app.example/elsewhere"
 	h.send(redeemText, wrong).want(t, http.StatusBadRequest, "invalid_grant")
-	h.set(func(st *endpoint.Settings) { st.Me = []string{"https://joan.example/"} })
+	h.set(func(st *grant.Settings) { st.Me = []string{"https://joan.example/"} })
 	h.redeem(code).want(t, http.StatusBadRequest, "invalid_grant")
-	h.set(func(st *endpoint.Settings) { st.Me = []string{jane} })
+	h.set(func(st *grant.Settings) { st.Me = []string{jane} })
 	h.selfauth.Fault = func(w http.ResponseWriter, _ *http.Request) bool {
 		w.WriteHeader(http.StatusInternalServerError)
 		return true
@@ -229,7 +230,7 @@ func TestR24BurnedOnlyWhenConfirmed(t *testing.T) {
 // has a token that lives on, and no more than one was given one at all.
 func TestR24Race(t *testing.T) {
 	h := newHouse(t)
-	servers := []*endpoint.Server{h.Server, h.serverOn(openFile(t, h.file, "_busy_timeout=8000")), h.serverOn(openFile(t, h.file, "_busy_timeout=8000"))}
+	servers := []*endpoint.Handler{h.Handler, h.serverOn(openFile(t, h.file, "_busy_timeout=8000")), h.serverOn(openFile(t, h.file, "_busy_timeout=8000"))}
 	code := h.code()
 	answers := make([]answer, 12)
 	var wg sync.WaitGroup
@@ -322,7 +323,7 @@ func TestR27Form(t *testing.T) {
 			if r.header.Get("Content-Type") != want {
 				t.Errorf("refreshing with %q: %+v", accept, r)
 			}
-			h.set(func(st *endpoint.Settings) { st.DefaultForm = !st.DefaultForm }) // does not matter here
+			h.set(func(st *grant.Settings) { st.DefaultForm = !st.DefaultForm }) // does not matter here
 		}
 	}
 }
@@ -335,7 +336,7 @@ func TestR28EmptyScope(t *testing.T) {
 		h.selfauth.Fault = says(http.StatusOK, "application/json", `{"me":"https://jane.example/","scope":`+given+`}`)
 		h.redeem(h.code()).want(t, http.StatusBadRequest, "invalid_scope")
 	}
-	if tokens, err := h.Tokens(t.Context()); err != nil || len(tokens) != 0 {
+	if tokens, err := h.Grants.Tokens(t.Context()); err != nil || len(tokens) != 0 {
 		t.Error(tokens, err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 )
 
 // The rules R1 to R36 of the wire that one endpoint can show by itself. R1, R3
@@ -35,7 +35,7 @@ func TestR2Format(t *testing.T) {
 		{"", "", "json", "json"}, {"*/*", "", "json", "json"}, {"text/html", "", "json", "json"},
 		{"", "", "form", "form"}, {"*/*", "", "form", "form"},
 	} {
-		h.set(func(st *endpoint.Settings) { st.DefaultForm = c.standard == "form" })
+		h.set(func(st *grant.Settings) { st.DefaultForm = c.standard == "form" })
 		raw := "GET /token HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {{token}}\r\n"
 		if c.accept != "" {
 			raw += "Accept: " + c.accept + "\r\n"
@@ -73,7 +73,7 @@ func TestR4Fields(t *testing.T) {
 	if again, _ := h.verify(token).members(); again["nonce"] != m["nonce"] || again["issued_at"] != m["issued_at"] {
 		t.Error("nonce or issued_at changed:", again)
 	}
-	h.set(func(st *endpoint.Settings) { st.IdleLifetime = 0 })
+	h.set(func(st *grant.Settings) { st.IdleLifetime = 0 })
 	if m, _ := h.verify(token).members(); m["exp"] != nil {
 		t.Error("exp, though nothing expires:", m)
 	}
@@ -166,7 +166,7 @@ func TestR10LenientBearer(t *testing.T) {
 // between is one that removes it.
 func TestR11Stripped(t *testing.T) {
 	h := newHouse(t)
-	h.Stripped = func(*http.Request) string { return "your web server removes the Authorization header" }
+	h.HeaderHint = func(*http.Request) string { return "your web server removes the Authorization header" }
 	get := func(more string) answer {
 		return h.sendRaw("GET /token HTTP/1.1\r\nHost: x\r\n"+more+"\r\n").want(t, http.StatusUnauthorized, "invalid_request")
 	}
@@ -227,7 +227,7 @@ func TestR16Authorization(t *testing.T) {
 	other, refresh := h.login()
 	secret := h.server(t, "rs")
 	removed := h.server(t, "gone")
-	if err := h.RemoveServer(t.Context(), "gone"); err != nil {
+	if err := h.Grants.RemoveServer(t.Context(), "gone"); err != nil {
 		t.Fatal(err)
 	}
 	send := func(header, more string) answer {
@@ -259,7 +259,7 @@ func TestR16Authorization(t *testing.T) {
 		}
 	}
 	send("Authorization: Basic {{base64 rs:{{secret}}}}\n", "").want(t, http.StatusOK, "")
-	if list, err := h.Servers(t.Context()); err != nil || len(list) != 1 || list[0].LastUse.IsZero() {
+	if list, err := h.Grants.Servers(t.Context()); err != nil || len(list) != 1 || list[0].LastUse.IsZero() {
 		t.Errorf("%v %v: the last use is not seen", list, err)
 	}
 }
@@ -267,7 +267,7 @@ func TestR16Authorization(t *testing.T) {
 // TestR17Introspection is JSON whatever Accept says, with booleans and integers.
 func TestR17Introspection(t *testing.T) {
 	h := newHouse(t)
-	h.set(func(st *endpoint.Settings) { st.DefaultForm = true })
+	h.set(func(st *grant.Settings) { st.DefaultForm = true })
 	token, _ := h.login()
 	for _, accept := range []string{"*/*", "application/x-www-form-urlencoded", "application/jwt"} {
 		a := h.send(`
@@ -332,19 +332,19 @@ func TestR35Metadata(t *testing.T) {
 	page := func() string {
 		return h.sendRaw("GET /token HTTP/1.1\r\nHost: x\r\nAccept: text/html,application/xhtml+xml,*/*;q=0.8\r\n\r\n").body
 	}
-	h.set(func(st *endpoint.Settings) { st.Endpoints = nil })
+	h.set(func(st *grant.Settings) { st.Endpoints = nil })
 	h.sendRaw("GET /token/metadata HTTP/1.1\r\nHost: x\r\n\r\n").want(t, http.StatusNotFound, "invalid_request")
 	if strings.Contains(page(), "indieauth-metadata") {
 		t.Error(page())
 	}
-	h.set(func(st *endpoint.Settings) { st.Endpoints = []string{h.auth} })
+	h.set(func(st *grant.Settings) { st.Endpoints = []string{h.auth} })
 	url := h.URL
-	h.URL = ""
+	h.setURL("")
 	h.sendRaw("GET /token/metadata HTTP/1.1\r\nHost: x\r\n\r\n").want(t, http.StatusNotFound, "invalid_request")
 	if strings.Contains(page(), "indieauth-metadata") {
 		t.Error(page())
 	}
-	h.URL = url
+	h.setURL(url)
 	for _, want := range []string{"indieauth-metadata", url + "/metadata", "authorization_endpoint", url + "/authorize", "token_endpoint"} {
 		if !strings.Contains(page(), want) {
 			t.Errorf("no %q in %s", want, page())

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 )
 
 // An introspector is a resource server that introspects: a row of I1 to I6 with
@@ -49,8 +49,8 @@ func TestIntrospect(t *testing.T) {
 		})
 		t.Run("introspect_self=off/"+v.row, func(t *testing.T) {
 			h.t = t
-			h.set(func(st *endpoint.Settings) { st.IntrospectSelf = false })
-			defer h.set(func(st *endpoint.Settings) { st.IntrospectSelf = true })
+			h.set(func(st *grant.Settings) { st.IntrospectSelf = false })
+			defer h.set(func(st *grant.Settings) { st.IntrospectSelf = true })
 			fill["token"] = tokens["good"]
 			a := h.send(v.request, fill)
 			if v.self || v.denied {
@@ -90,7 +90,7 @@ func TestServerLastUse(t *testing.T) {
 
 			token={{token}}`, map[string]string{"secret": h.server(t, name), "token": access}).want(t, http.StatusOK, "")
 	}
-	all, err := h.Servers(t.Context())
+	all, err := h.Grants.Servers(t.Context())
 	if err != nil || len(all) != 2 || all[0].LastUse.IsZero() || all[1].LastUse.IsZero() {
 		t.Errorf("%+v, %v", all, err)
 	}
@@ -99,7 +99,7 @@ func TestServerLastUse(t *testing.T) {
 // server adds a resource server.
 func (h *house) server(t *testing.T, name string) string {
 	t.Helper()
-	secret, err := h.AddServer(t.Context(), name)
+	secret, err := h.Grants.AddServer(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}

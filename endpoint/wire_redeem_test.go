@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 )
 
 // A client redeems codes: a row of C1 to C25, the request that it sends and the
@@ -88,9 +88,9 @@ func (c client) replay(t *testing.T, h *house) {
 		}
 	}
 	good("standard settings", true)
-	h.set(func(st *endpoint.Settings) { st.IdleLifetime = 0 })
+	h.set(func(st *grant.Settings) { st.IdleLifetime = 0 })
 	good("idle_lifetime=never", false)
-	h.set(func(st *endpoint.Settings) { st.IdleLifetime = standard().IdleLifetime })
+	h.set(func(st *grant.Settings) { st.IdleLifetime = standard().IdleLifetime })
 	bad("another client's code", "https://other.example/", c.scope, "invalid_grant")
 	bad("a code without scope", clientID, "", "invalid_scope")
 }

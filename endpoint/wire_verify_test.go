@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 )
 
 // A verifier is a resource server that verifies by GET: a row of G1 to G30, the
@@ -31,7 +31,7 @@ func TestVerify(t *testing.T) {
 	for _, format := range []string{"json", "form"} {
 		h := newHouse(t)
 		tokens := h.tokens()
-		h.set(func(st *endpoint.Settings) { st.DefaultForm = format == "form" })
+		h.set(func(st *grant.Settings) { st.DefaultForm = format == "form" })
 		for _, v := range verifiers() {
 			t.Run("default_format="+format+"/"+v.row, func(t *testing.T) {
 				h.t = t

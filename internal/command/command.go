@@ -211,7 +211,7 @@ func (in *Command) open() (*config.Config, *sql.DB, error) {
 }
 
 // server opens the inbound half for a verb.
-func (in *Command) server() (*endpoint.Server, func(), error) {
+func (in *Command) server() (*endpoint.Handler, func(), error) {
 	c, db, err := in.open()
 	if err != nil {
 		return nil, nil, err

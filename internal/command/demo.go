@@ -61,7 +61,7 @@ func startDemo(in *Command, w *demo.Walk, database string) (auth string, stop fu
 		return "", nil, err
 	}
 	s := in.Endpoint(c, db, instance.NewLog(in.Stderr, ""))
-	secret, err := s.AddServer(in.ctx, demo.Server)
+	secret, err := s.Grants.AddServer(in.ctx, demo.Server)
 	if err != nil {
 		return "", nil, err
 	}

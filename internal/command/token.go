@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
+	"mintkeep/internal/oauth"
 	"mintkeep/internal/store"
 )
 
@@ -28,7 +30,7 @@ func tokenFlags(in *Command) {
 }
 
 func runToken(in *Command) error {
-	do := map[string]func(*Command, *endpoint.Server) error{
+	do := map[string]func(*Command, *endpoint.Handler) error{
 		"list": listTokens, "revoke": revokeTokens, "mint": mintToken, "prune": pruneTokens}
 	uses := map[string][]string{"revoke": {"client", "me", "all"}, "mint": {"client", "me", "scope"}}
 	if len(in.args) == 0 || do[in.args[0]] == nil || in.args[0] != "revoke" && len(in.args) > 1 {
@@ -47,12 +49,12 @@ func runToken(in *Command) error {
 	return do[in.args[0]](in, s)
 }
 
-func listTokens(in *Command, s *endpoint.Server) error {
-	st, err := s.Settings(in.ctx)
+func listTokens(in *Command, s *endpoint.Handler) error {
+	st, err := s.Grants.Settings(in.ctx)
 	if err != nil {
 		return err
 	}
-	tokens, err := s.Tokens(in.ctx)
+	tokens, err := s.Grants.Tokens(in.ctx)
 	if err != nil {
 		return err
 	}
@@ -68,7 +70,7 @@ func listTokens(in *Command, s *endpoint.Server) error {
 }
 
 // shortID keeps php-mintoken's long ids readable; revoke takes a beginning.
-func shortID(t *endpoint.Token) string { return t.ID[:min(16, len(t.ID))] }
+func shortID(t *grant.Token) string { return t.ID[:min(16, len(t.ID))] }
 
 func timeText(t time.Time) string {
 	if t.IsZero() {
@@ -77,7 +79,7 @@ func timeText(t time.Time) string {
 	return t.UTC().Format(time.DateTime)
 }
 
-func revokeTokens(in *Command, s *endpoint.Server) error {
+func revokeTokens(in *Command, s *endpoint.Handler) error {
 	client, all, ids := *in.strings["client"], *in.bools["all"], in.args[1:]
 	given := 0
 	for _, selected := range []bool{client != "", all, len(ids) > 0} {
@@ -92,18 +94,18 @@ func revokeTokens(in *Command, s *endpoint.Server) error {
 	var err error
 	me := *in.strings["me"]
 	if in.given("me") {
-		if me, err = endpoint.CanonicalURL(me); err != nil {
+		if me, err = oauth.CanonicalURL(me); err != nil {
 			return usageError("-me: " + err.Error())
 		}
 	}
 	switch {
 	case all:
-		n, err = s.RevokeAll(in.ctx, me)
+		n, err = s.Grants.RevokeAll(in.ctx, me)
 	case client != "":
-		n, err = s.RevokeClient(in.ctx, me, client)
+		n, err = s.Grants.RevokeClient(in.ctx, me, client)
 	}
 	for _, id := range ids {
-		if err = s.RevokeID(in.ctx, me, id); err != nil {
+		if err = s.Grants.RevokeID(in.ctx, me, id); err != nil {
 			break
 		}
 		n++
@@ -114,12 +116,12 @@ func revokeTokens(in *Command, s *endpoint.Server) error {
 	return err
 }
 
-func mintToken(in *Command, s *endpoint.Server) error {
+func mintToken(in *Command, s *endpoint.Handler) error {
 	me, client, scope := *in.strings["me"], *in.strings["client"], *in.strings["scope"]
 	if me == "" || client == "" || scope == "" {
 		return in.usageError()
 	}
-	secret, err := s.Mint(in.ctx, me, client, scope)
+	secret, err := s.Grants.Mint(in.ctx, me, client, scope)
 	if err != nil {
 		return err
 	}
@@ -127,12 +129,12 @@ func mintToken(in *Command, s *endpoint.Server) error {
 	return err
 }
 
-func pruneTokens(in *Command, s *endpoint.Server) error {
-	st, err := s.Settings(in.ctx)
+func pruneTokens(in *Command, s *endpoint.Handler) error {
+	st, err := s.Grants.Settings(in.ctx)
 	if err != nil {
 		return err
 	}
-	n, err := s.Prune(in.ctx, st)
+	n, err := s.Grants.Prune(in.ctx, st)
 	if err != nil {
 		return err
 	}
@@ -148,16 +150,16 @@ func runServer(in *Command) error {
 	defer done()
 	switch {
 	case len(in.args) == 2 && in.args[0] == "add":
-		secret, err := s.AddServer(in.ctx, in.args[1])
+		secret, err := s.Grants.AddServer(in.ctx, in.args[1])
 		if err != nil {
 			return err
 		}
 		_, err = fmt.Fprintln(in.Stdout, string(secret))
 		return err
 	case len(in.args) == 2 && in.args[0] == "remove":
-		return s.RemoveServer(in.ctx, in.args[1])
+		return s.Grants.RemoveServer(in.ctx, in.args[1])
 	case len(in.args) == 0 || len(in.args) == 1 && in.args[0] == "list":
-		servers, err := s.Servers(in.ctx)
+		servers, err := s.Grants.Servers(in.ctx)
 		if err != nil {
 			return err
 		}

@@ -7,8 +7,9 @@ import (
 	"os"
 	"time"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/config"
+	"mintkeep/internal/oauth"
 	"mintkeep/internal/store"
 )
 
@@ -29,7 +30,7 @@ type Environment struct {
 	// Settings are all keys of the configuration file and names of settings.
 	Settings config.Table
 	// EndpointSettings are the checked values as the token endpoint has them.
-	EndpointSettings func(config.Values) *endpoint.Settings
+	EndpointSettings func(config.Values) *grant.Settings
 }
 
 // Getenv returns an environment variable, or "".
@@ -38,11 +39,11 @@ func (e *Environment) Getenv(name string) string { return e.Env[name] }
 // OpenDatabase opens the database of an installation and brings it up to date.
 func (e *Environment) OpenDatabase(ctx context.Context, c *config.Config, longRunning bool, create store.Creation) (*sql.DB, error) {
 	return store.Open(ctx, store.Options{Path: c.Database, Schema: e.Schema, Now: e.Now(), LongRunning: longRunning, WAL: c.Journal == "wal",
-		Create: create, RefuseNew: c.RefuseNewDatabase, CanonicalURL: endpoint.CanonicalURL})
+		Create: create, RefuseNew: c.RefuseNewDatabase, CanonicalURL: oauth.CanonicalURL})
 }
 
 // ParseSettings checks the rows of the table `settings` together with the configuration.
-func (e *Environment) ParseSettings(rows []config.Row, c *config.Config) (*endpoint.Settings, error) {
+func (e *Environment) ParseSettings(rows []config.Row, c *config.Config) (*grant.Settings, error) {
 	values, err := e.Settings.Parse(rows, c)
 	if err != nil {
 		return nil, err

@@ -9,10 +9,11 @@ import (
 	"strings"
 
 	"mintkeep/endpoint"
+	"mintkeep/endpoint/authorize"
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/config"
 	"mintkeep/internal/discover"
 	"mintkeep/internal/owner"
-	"mintkeep/internal/store"
 	"mintkeep/keeper"
 	"mintkeep/keeper/keyring"
 )
@@ -25,7 +26,7 @@ func (s *Instance) route(db *sql.DB) http.Handler {
 	pages := s.pages(in, out)
 	out.Admin, out.Page = pages.Admin, pages.KeeperPage
 	kept := out.Handler(func(r *http.Request) string {
-		route, _ := in.Below(r)
+		route, _ := in.Route(r)
 		return route
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -34,7 +35,7 @@ func (s *Instance) route(db *sql.DB) http.Handler {
 			in.ServeHTTP(w, r)
 			return
 		}
-		switch route, below := in.Below(r); {
+		switch route, below := in.Route(r); {
 		case below && keeper.Serves(route) && out.On(r.Context()):
 			kept.ServeHTTP(w, r)
 		case below && owner.Serves(route), !below && path.Base(p) == "owner":
@@ -58,25 +59,19 @@ func (e *Environment) Keeper(c *config.Config, db *sql.DB, log *slog.Logger) *ke
 }
 
 // Endpoint makes the token endpoint of an opened site.
-func (e *Environment) Endpoint(c *config.Config, db *sql.DB, log *slog.Logger) *endpoint.Server {
-	return &endpoint.Server{
-		DB:  db,
-		URL: c.URL,
-		Now: e.Now,
-		ReadSettings: config.Memoize(func(rows []config.Row) (*endpoint.Settings, error) {
-			return e.ParseSettings(rows, c)
-		}),
-		Client:      discover.TrustedClient(c.CAFile),
-		Guarded:     discover.PublicOnlyClient(c.CAFile, nil),
-		Record:      recordEvent,
-		Unavailable: store.IsTransient,
-		Stripped:    strippedBy,
-		Log:         log,
-	}
+func (e *Environment) Endpoint(c *config.Config, db *sql.DB, log *slog.Logger) *endpoint.Handler {
+	read := config.Memoize(func(rows []config.Row) (*grant.Settings, error) { return e.ParseSettings(rows, c) })
+	grants := &grant.Store{DB: db, Now: e.Now, Log: log, Settings: func(ctx context.Context) (*grant.Settings, error) {
+		return read(context.WithoutCancel(ctx), db) // watching for cancellation would cost more than the statement
+	}}
+	trusted := discover.TrustedClient(c.CAFile)
+	front := &authorize.Handler{URL: c.URL, Grants: grants, Upstreams: trusted, Log: log,
+		Discover: &discover.Client{Public: discover.PublicOnlyClient(c.CAFile, nil), Trusted: trusted}}
+	return &endpoint.Handler{URL: c.URL, Grants: grants, Authorize: front, HeaderHint: strippedBy, Log: log}
 }
 
 // pages makes the owner's pages of an opened installation.
-func (s *Instance) pages(in *endpoint.Server, out *keeper.Keeper) *owner.Pages {
+func (s *Instance) pages(in *endpoint.Handler, out *keeper.Keeper) *owner.Pages {
 	return &owner.Pages{
 		In: in, Out: out,
 		Check: func(r *http.Request) []owner.Finding {
@@ -87,8 +82,4 @@ func (s *Instance) pages(in *endpoint.Server, out *keeper.Keeper) *owner.Pages {
 			return all
 		},
 	}
-}
-
-func recordEvent(ctx context.Context, tx *sql.Tx, e endpoint.Event) error {
-	return store.Record(ctx, tx, store.Event{At: e.At, Kind: e.Kind, Me: e.Me, ClientID: e.ClientID, TokenID: e.TokenID, Address: e.Address, Detail: e.Detail})
 }

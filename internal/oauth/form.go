@@ -3,9 +3,9 @@ package oauth
 import (
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -38,11 +38,9 @@ func ReadBody(r *http.Request) (string, error) {
 	if err != nil {
 		return "", InvalidRequest("the body could not be read to its end")
 	}
-	if ct := r.Header.Get("Content-Type"); len(body) > 0 && ct != "" {
-		if media, _, _ := mime.ParseMediaType(ct); media != "application/x-www-form-urlencoded" {
-			return "", &Error{Status: http.StatusUnsupportedMediaType, Code: "invalid_request",
-				Description: "send the parameters as application/x-www-form-urlencoded"}
-		}
+	if len(body) > 0 && r.Header.Get("Content-Type") != "" && !IsForm(r.Header) {
+		return "", &Error{Status: http.StatusUnsupportedMediaType, Code: "invalid_request",
+			Description: "send the parameters as application/x-www-form-urlencoded"}
 	}
 	return string(body), nil
 }
@@ -58,7 +56,7 @@ func ParseForm(raw string, fields Fields) (Form, error) {
 		if !hasValue && name != "" {
 			f.Bare = append(f.Bare, name)
 		}
-		if !fields.has(name) || value == "" {
+		if !slices.Contains(fields.Names, name) || value == "" {
 			continue
 		}
 		if name == fields.Repeated {
@@ -72,15 +70,6 @@ func ParseForm(raw string, fields Fields) (Form, error) {
 		f.Values[name] = value
 	}
 	return f, nil
-}
-
-func (f *Fields) has(name string) bool {
-	for _, n := range f.Names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // Unescape decodes percent-encoding and "+". What is not encoded properly is

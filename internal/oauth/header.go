@@ -59,6 +59,12 @@ func Quality(h http.Header, mediaType string) (q float64, named bool) {
 	return 0, false
 }
 
+// IsForm reports whether the Content-Type is that of a form.
+func IsForm(h http.Header) bool {
+	media, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	return media == "application/x-www-form-urlencoded"
+}
+
 // PrefersHTML tells a browser from a program by the Accept header: it names
 // text/html, and does not prefer application/json.
 func PrefersHTML(h http.Header) bool {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
 	"mintkeep/internal/store"
@@ -62,7 +62,7 @@ func scopesOf(list string) []scope {
 
 // apps is the first page: which apps have a key, and what they may do with it.
 func (p *Pages) apps(q *request) (*reply, error) {
-	all, err := p.In.Accesses(q.ctx(), q.st, q.filterMe())
+	all, err := p.In.Grants.Authorizations(q.ctx(), q.st, q.filterMe())
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func (p *Pages) apps(q *request) (*reply, error) {
 	}
 	ended := 0
 	for _, a := range all {
-		if a.Living() {
+		if a.Active() {
 			v.add(newKey(a, q.st, several), a.ClientID)
 			continue
 		}
@@ -91,7 +91,7 @@ func (p *Pages) apps(q *request) (*reply, error) {
 	for _, a := range v.Apps {
 		ids = append(ids, a.ClientID)
 	}
-	names := p.In.ClientNames(q.ctx(), ids)
+	names := p.In.Authorize.ClientNames(q.ctx(), ids)
 	for _, a := range v.Apps {
 		if a.Name = names[a.ClientID]; a.Name == "" {
 			a.Name = shortAddress(a.ClientID)
@@ -108,17 +108,17 @@ func (v *appsPage) add(k key, clientID string) {
 	v.Apps[i].Keys = append(v.Apps[i].Keys, k)
 }
 
-func newKey(a *endpoint.Access, st *endpoint.Settings, several bool) key {
-	k := key{ID: a.ID, Scopes: scopesOf(a.Scope), Server: a.Server, Since: a.Since, LastUse: a.LastUse, Ends: a.Ends(st),
-		SinceText: store.Time(a.Since), ByHand: a.ByHand}
+func newKey(a *grant.Authorization, st *grant.Settings, several bool) key {
+	k := key{ID: a.ID, Scopes: scopesOf(a.Scope), Server: a.Server, Since: a.Since, LastUse: a.LastUse, Ends: a.ExpiresAt(st),
+		SinceText: store.Time(a.Since), ByHand: a.MintedManually}
 	if several {
 		k.For = a.Me
 	}
 	return k
 }
 
-func newEndedKey(a *endpoint.Access, st *endpoint.Settings) endedKey {
-	k := endedKey{ClientID: a.ClientID, Since: a.Since, How: "ended without use", At: a.Ends(st)}
+func newEndedKey(a *grant.Authorization, st *grant.Settings) endedKey {
+	k := endedKey{ClientID: a.ClientID, Since: a.Since, How: "ended without use", At: a.ExpiresAt(st)}
 	if a.Status == "revoked" {
 		k.How, k.At = "revoked", a.Revoked
 	}
@@ -139,13 +139,13 @@ func (p *Pages) revoke(q *request) (*reply, error) {
 	done, err := "", error(nil)
 	switch {
 	case q.form["id"] != "":
-		done, err = "one", p.In.RevokeID(q.ctx(), q.filterMe(), q.form["id"])
+		done, err = "one", p.In.Grants.RevokeID(q.ctx(), q.filterMe(), q.form["id"])
 	case q.form["client"] != "":
 		done = "app"
-		_, err = p.In.RevokeClient(q.ctx(), q.filterMe(), q.form["client"])
+		_, err = p.In.Grants.RevokeClient(q.ctx(), q.filterMe(), q.form["client"])
 	case q.form["all"] == "yes":
 		done = "all"
-		_, err = p.In.RevokeAll(q.ctx(), q.filterMe())
+		_, err = p.In.Grants.RevokeAll(q.ctx(), q.filterMe())
 	default:
 		err = badRequest("it does not say what to revoke")
 	}
@@ -197,7 +197,7 @@ func (p *Pages) makeToken(q *request) (*reply, error) {
 	if fault != "" {
 		return &reply{status: http.StatusBadRequest, page: p.makePage(q, fault)}, nil
 	}
-	secret, err := p.In.Mint(q.ctx(), me, client, scope)
+	secret, err := p.In.Grants.Mint(q.ctx(), me, client, scope)
 	if err != nil {
 		return nil, err
 	}

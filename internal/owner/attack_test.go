@@ -144,10 +144,10 @@ func TestFixation(t *testing.T) {
 	if len(theirs) != 1 || len(now) != 1 || now[0].Name != theirs[0].Name || now[0].Value == theirs[0].Value {
 		t.Fatalf("the cookie was %v and is %v", theirs, now)
 	}
-	thief.get("/sessions").leads(t, h.In.OwnerClient()+"?to=sessions") // it ended when its browser signed in anew
+	thief.get("/sessions").leads(t, h.In.Authorize.OwnerClient()+"?to=sessions") // it ended when its browser signed in anew
 	made := h.visitor()
 	made.Jar.SetCookies(base, []*http.Cookie{{Name: now[0].Name, Value: strings.Repeat("A", 43)}})
-	made.get("/sessions").leads(t, h.In.OwnerClient()+"?to=sessions")
+	made.get("/sessions").leads(t, h.In.Authorize.OwnerClient()+"?to=sessions")
 	made.get(made.toCallback(jane, "").String())
 	if got := made.Jar.Cookies(base); got[0].Value == strings.Repeat("A", 43) {
 		t.Error("an id that was chosen outside became a session")
@@ -179,7 +179,7 @@ func TestForeignCallback(t *testing.T) {
 			t.Error("it gave cookies")
 		}
 	}
-	thief.get(back.String()).leads(t, h.In.OwnerClient())
+	thief.get(back.String()).leads(t, h.In.Authorize.OwnerClient())
 	if n := h.count(`SELECT count(*) FROM sessions`); n != 1 {
 		t.Errorf("%d sessions", n)
 	}
@@ -187,7 +187,7 @@ func TestForeignCallback(t *testing.T) {
 
 func TestSessionEnds(t *testing.T) {
 	h := newHouse(t)
-	gone := h.In.OwnerClient() + "?to=log"
+	gone := h.In.Authorize.OwnerClient() + "?to=log"
 	keep := func(v *visitor) *visitor { // the same cookie, whatever the server says
 		w := h.visitor()
 		base, _ := url.Parse(h.In.URL)
@@ -227,7 +227,7 @@ func TestNotAnAdministrator(t *testing.T) {
 	h.mint(jane, app, "create")
 	jane1, v := h.signedIn(jane), h.signedIn(joe)
 	var id string
-	if err := h.In.DB.QueryRow(`SELECT token_id FROM tokens`).Scan(&id); err != nil {
+	if err := h.In.Grants.DB.QueryRow(`SELECT token_id FROM tokens`).Scan(&id); err != nil {
 		t.Fatal(err)
 	}
 	before := h.count(`SELECT count(*) FROM events`)
@@ -249,7 +249,7 @@ func TestNotAnAdministrator(t *testing.T) {
 	v.post("/revoke", "all", "yes")
 	v.post("/sessions", "which", value(t, jane1.get("/sessions"), "which")) // Joe's own, as Jane sees it
 	var hash string
-	if err := h.In.DB.QueryRow(`SELECT session_hash FROM sessions WHERE me = ?`, jane).Scan(&hash); err != nil {
+	if err := h.In.Grants.DB.QueryRow(`SELECT session_hash FROM sessions WHERE me = ?`, jane).Scan(&hash); err != nil {
 		t.Fatal(err)
 	}
 	h.signedIn(joe).post("/sessions", "which", hash)
@@ -264,7 +264,7 @@ func TestOpenRedirect(t *testing.T) {
 	h := newHouse(t)
 	for _, to := range []string{"https://evil.example/", "//evil.example", "/\\evil.example", "../..", "signout", "signin", "log/../x", "log?x", "%2F%2Fevil.example", "@evil.example"} {
 		v := h.visitor()
-		v.get(v.toCallback(jane, to).String()).leads(t, h.In.OwnerClient())
+		v.get(v.toCallback(jane, to).String()).leads(t, h.In.Authorize.OwnerClient())
 		h.visitor().get("?to="+url.QueryEscape(to)).hides(t, "evil")
 	}
 }

@@ -17,9 +17,12 @@ import (
 	_ "github.com/mattn/go-sqlite3"
 
 	"mintkeep/endpoint"
+	"mintkeep/endpoint/authorize"
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/demo"
+	"mintkeep/internal/discover"
 	"mintkeep/internal/owner"
-	"mintkeep/internal/store"
+	"mintkeep/internal/secret"
 	"mintkeep/keeper"
 	"mintkeep/keeper/keepertest"
 	"mintkeep/keeper/keyring"
@@ -39,7 +42,7 @@ type house struct {
 	t        testing.TB
 	mu       sync.Mutex
 	now      time.Time
-	settings endpoint.Settings
+	settings grant.Settings
 	findings []owner.Finding
 	log      bytes.Buffer
 	provider *keepertest.Provider
@@ -57,7 +60,7 @@ func (h *house) pass(d time.Duration) {
 	h.now = h.now.Add(d)
 }
 
-func (h *house) set(change func(*endpoint.Settings)) {
+func (h *house) set(change func(*grant.Settings)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	change(&h.settings)
@@ -85,26 +88,27 @@ func newHouseAt(t testing.TB, door func(http.Handler) *httptest.Server) *house {
 	if _, err := db.Exec(string(schema)); err != nil {
 		t.Fatal(err)
 	}
-	h.settings = endpoint.Settings{IdleLifetime: 90 * 24 * time.Hour, RefreshLifetime: 365 * 24 * time.Hour, Direct: true,
+	h.settings = grant.Settings{IdleLifetime: 90 * 24 * time.Hour, RefreshLifetime: 365 * 24 * time.Hour, Direct: true,
 		Me: []string{jane, joe}, Admins: []string{jane}}
 	auth := httptest.NewServer(h.twoSelfauths())
 	t.Cleanup(auth.Close)
 	h.settings.Endpoints = []string{auth.URL + "/auth/"}
-	in := &endpoint.Server{DB: db, Now: h.clock,
-		ReadSettings: func(context.Context, store.Querier) (*endpoint.Settings, error) {
-			h.mu.Lock()
-			defer h.mu.Unlock()
-			st := h.settings
-			return &st, nil
-		},
-		Client: &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
-		Record: record, Unavailable: func(error) bool { return false }, Log: slog.New(slog.NewTextHandler(h, nil))}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	log := slog.New(slog.NewTextHandler(h, nil))
+	grants := &grant.Store{DB: db, Now: h.clock, Log: log, Settings: func(context.Context) (*grant.Settings, error) {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		st := h.settings
+		return &st, nil
+	}}
+	in := &endpoint.Handler{Grants: grants, Log: log,
+		Authorize: &authorize.Handler{Grants: grants, Upstreams: client, Discover: &discover.Client{Trusted: client}, Log: log}}
 	out := &keeper.Keeper{DB: db, Now: h.clock, Keys: keyring.Source{Path: filepath.Join(dir, "mintkeep.key")}}
 	h.Pages = &owner.Pages{In: in, Out: out, Check: func(*http.Request) []owner.Finding { return h.findings }}
 	out.Admin, out.Page = h.Admin, h.KeeperPage
-	kept := out.Handler(func(r *http.Request) string { route, _ := in.Below(r); return route })
+	kept := out.Handler(func(r *http.Request) string { route, _ := in.Route(r); return route })
 	srv := door(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch route, _ := in.Below(r); {
+		switch route, _ := in.Route(r); {
 		case owner.Serves(route):
 			h.ServeHTTP(w, r)
 		case keeper.Serves(route):
@@ -115,6 +119,7 @@ func newHouseAt(t testing.TB, door func(http.Handler) *httptest.Server) *house {
 	}))
 	t.Cleanup(srv.Close)
 	in.URL = srv.URL + "/token"
+	in.Authorize.URL = in.URL
 	out.URL = in.URL
 	return h
 }
@@ -146,12 +151,6 @@ func (h *house) twoSelfauths() http.Handler {
 	})
 }
 
-func record(ctx context.Context, tx *sql.Tx, e endpoint.Event) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO events (at, event, me, client_id, token_id, address, detail) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		e.At.UTC().Format(time.DateTime), e.Kind, e.Me, e.ClientID, e.TokenID, e.Address, e.Detail)
-	return err
-}
-
 // keeping makes a sealing key, a site and a connection to it.
 func (h *house) keeping() {
 	h.t.Helper()
@@ -174,22 +173,22 @@ func (h *house) keeping() {
 
 func (h *house) exec(query string, args ...any) {
 	h.t.Helper()
-	if _, err := h.In.DB.Exec(query, args...); err != nil {
+	if _, err := h.In.Grants.DB.Exec(query, args...); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
 func (h *house) count(query string, args ...any) (n int) {
 	h.t.Helper()
-	if err := h.In.DB.QueryRow(query, args...).Scan(&n); err != nil {
+	if err := h.In.Grants.DB.QueryRow(query, args...).Scan(&n); err != nil {
 		h.t.Fatal(err)
 	}
 	return n
 }
 
-func (h *house) mint(me, client, scope string) endpoint.Secret {
+func (h *house) mint(me, client, scope string) secret.Secret {
 	h.t.Helper()
-	secret, err := h.In.Mint(context.Background(), me, client, scope)
+	secret, err := h.In.Grants.Mint(context.Background(), me, client, scope)
 	if err != nil {
 		h.t.Fatal(err)
 	}

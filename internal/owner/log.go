@@ -26,7 +26,7 @@ type logEvent struct {
 // that the parameter before names.
 func (p *Pages) log(q *request) (*reply, error) {
 	before, _ := strconv.ParseInt(q.form["before"], 10, 64)
-	events, err := store.Events(q.ctx(), p.In.DB, before, eventsPerPage+1)
+	events, err := store.Events(q.ctx(), p.In.Grants.DB, before, eventsPerPage+1)
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ import (
 	"unicode/utf8"
 
 	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
 	"mintkeep/keeper"
@@ -31,7 +32,7 @@ import (
 // Pages answers every request for BASE/owner and what lies below. All fields are required.
 type Pages struct {
 	// In is the token endpoint; its database, clock, URL and log are used here too.
-	In *endpoint.Server
+	In *endpoint.Handler
 	// Out is the keeper; its pages are shown when there is a sealing key.
 	Out *keeper.Keeper
 	// Check looks for what is wrong with the installation.
@@ -51,7 +52,7 @@ type request struct {
 	http    *http.Request
 	now     time.Time
 	form    map[string]string // of the body if it is a POST, else of the query
-	st      *endpoint.Settings
+	st      *grant.Settings
 	session *session // nil if nobody is signed in
 }
 
@@ -124,7 +125,7 @@ func routeFor(word string) route {
 
 // ServeHTTP answers one request.
 func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q := &request{http: r, now: p.In.Now().UTC()}
+	q := &request{http: r, now: p.In.Grants.Now().UTC()}
 	rep, err := p.handle(q)
 	if err != nil {
 		rep = p.errorReply(q, err)
@@ -138,7 +139,7 @@ func (p *Pages) handle(q *request) (*reply, error) {
 			Description: "the configuration does not say at which address this is reached; add a line url: https://…"}
 	}
 	var err error
-	if q.st, err = p.In.Settings(q.ctx()); err != nil {
+	if q.st, err = p.In.Grants.Settings(q.ctx()); err != nil {
 		return nil, err
 	}
 	if q.session, err = p.findSession(q); err != nil {
@@ -151,7 +152,7 @@ func (p *Pages) handle(q *request) (*reply, error) {
 		return nil, err
 	}
 	if q.http.Method == http.MethodPost {
-		if err := p.In.SameSite(q.http); err != nil {
+		if err := page.SameSite(p.In.URL, q.http); err != nil {
 			return nil, &oauth.Error{Status: http.StatusForbidden, Code: "access_denied", Description: "this was sent by another site", Cause: err}
 		}
 	}
@@ -169,7 +170,7 @@ func (p *Pages) handle(q *request) (*reply, error) {
 
 // word is the part of the path below BASE/owner.
 func (p *Pages) word(r *http.Request) string {
-	if below, ok := p.In.Below(r); ok && Serves(below) {
+	if below, ok := p.In.Route(r); ok && Serves(below) {
 		return strings.TrimPrefix(strings.TrimPrefix(below, "owner"), "/")
 	}
 	if path.Base(path.Clean("/"+r.URL.Path)) == "owner" {
@@ -254,5 +255,5 @@ func badRequest(why string) error { return oauth.InvalidRequest(why) }
 
 // url is the address of one of the pages; "" is the first one.
 func (p *Pages) url(word string) string {
-	return strings.TrimSuffix(p.In.OwnerClient()+"/"+word, "/")
+	return strings.TrimSuffix(p.In.Authorize.OwnerClient()+"/"+word, "/")
 }

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/owner"
 	"mintkeep/keeper"
 )
@@ -17,15 +17,15 @@ func TestSignIn(t *testing.T) {
 	h := newHouse(t)
 	v := h.visitor()
 	v.get("").shows(t, 200, "Sign in", "Sign in as "+jane, "Sign in as "+joe)
-	v.get("/log").leads(t, h.In.OwnerClient()+"?to=log")
+	v.get("/log").leads(t, h.In.Authorize.OwnerClient()+"?to=log")
 	back := v.toCallback(jane, "log")
-	v.get(back.String()).leads(t, h.In.OwnerClient()+"/log")
+	v.get(back.String()).leads(t, h.In.Authorize.OwnerClient()+"/log")
 	v.get("/log").shows(t, 200, "signed in")
 	v.get("").shows(t, 200, "No app has a key")
 	v.get(back.String()).shows(t, 400, "already finished")
 	you := v.get("/sessions")
 	you.shows(t, 200, "You are signed in as "+jane, "administrator", "Firefox on Linux", "This is the one")
-	v.post("/signout").leads(t, h.In.OwnerClient()+"?said=out")
+	v.post("/signout").leads(t, h.In.Authorize.OwnerClient()+"?said=out")
 	v.get("?said=out").shows(t, 200, "You are signed out.")
 }
 
@@ -57,20 +57,20 @@ func TestApps(t *testing.T) {
 	})
 	t.Run("one", func(t *testing.T) {
 		id := value(t, s, "id")
-		v.post("/revoke", "id", id).leads(t, h.In.OwnerClient()+"?done=one")
+		v.post("/revoke", "id", id).leads(t, h.In.Authorize.OwnerClient()+"?done=one")
 		if h.count(`SELECT count(*) FROM tokens WHERE token_id = ? AND revoked IS NOT NULL`, id) != 1 {
 			t.Error("not revoked")
 		}
 		v.get("?done=one").shows(t, 200, "The key is revoked", "one key no longer good")
 	})
 	t.Run("an app", func(t *testing.T) {
-		v.post("/revoke", "client", app).leads(t, h.In.OwnerClient()+"?done=app")
+		v.post("/revoke", "client", app).leads(t, h.In.Authorize.OwnerClient()+"?done=app")
 		if h.count(`SELECT count(*) FROM tokens WHERE revoked IS NULL AND auth_client_id = ?`, app) != 0 {
 			t.Error("not revoked")
 		}
 	})
 	t.Run("everything", func(t *testing.T) {
-		v.post("/revoke", "all", "yes").leads(t, h.In.OwnerClient()+"?done=all")
+		v.post("/revoke", "all", "yes").leads(t, h.In.Authorize.OwnerClient()+"?done=all")
 		if h.count(`SELECT count(*) FROM tokens WHERE revoked IS NULL`) != 0 {
 			t.Error("not revoked")
 		}
@@ -129,7 +129,7 @@ func TestConnections(t *testing.T) {
 	s = v.get(s.Header.Get("Location")) // the provider approves at once
 	v.get(s.Header.Get("Location")).shows(t, 200, "Connected", "To the connections")
 	v.get("/connections").shows(t, 200, "mine", "works", "Connect again", "Refresh now")
-	v.post("/connections", "do", "refresh", "user", keeper.DefaultUser, "name", "mine").leads(t, h.In.OwnerClient()+"/connections?done=refreshed")
+	v.post("/connections", "do", "refresh", "user", keeper.DefaultUser, "name", "mine").leads(t, h.In.Authorize.OwnerClient()+"/connections?done=refreshed")
 	if h.provider.Count("refresh_token") != 1 {
 		t.Error("not refreshed")
 	}
@@ -153,13 +153,13 @@ func TestPrograms(t *testing.T) {
 	s.shows(t, 200, "mks_", "shown this once")
 	v.post("/programs", "do", "add server", "name", "blog").shows(t, 400, "already")
 	v.get("/programs").shows(t, 200, "blog").hides(t, "mks_")
-	v.post("/programs", "do", "remove server", "name", "blog").leads(t, h.In.OwnerClient()+"/programs")
+	v.post("/programs", "do", "remove server", "name", "blog").leads(t, h.In.Authorize.OwnerClient()+"/programs")
 	v.post("/programs", "do", "remove server", "name", "blog").shows(t, 404)
 	h.keeping()
 	v.post("/programs", "do", "add key", "name", "cron", "user", "owner", "provider", "club", "write", "yes").shows(t, 200, "mkk_")
 	v.post("/programs", "do", "add key", "name", "cron").shows(t, 409, "already there")
 	v.get("/programs").shows(t, 200, "cron", "read, store, refresh and delete").hides(t, "mkk_")
-	v.post("/programs", "do", "remove key", "name", "cron").leads(t, h.In.OwnerClient()+"/programs")
+	v.post("/programs", "do", "remove key", "name", "cron").leads(t, h.In.Authorize.OwnerClient()+"/programs")
 	v.post("/programs", "do", "remove key", "name", "cron").shows(t, 404)
 }
 
@@ -190,11 +190,11 @@ func TestSessions(t *testing.T) {
 	}
 	a.get("/sessions").shows(t, 200, joe, "Sign out everywhere else")
 	c.get("/sessions").shows(t, 200).hides(t, jane+"<")
-	a.post("/sessions", "which", "others").leads(t, h.In.OwnerClient()+"/sessions")
-	b.get("/sessions").leads(t, h.In.OwnerClient()+"?to=sessions")
+	a.post("/sessions", "which", "others").leads(t, h.In.Authorize.OwnerClient()+"/sessions")
+	b.get("/sessions").leads(t, h.In.Authorize.OwnerClient()+"?to=sessions")
 	c.get("/sessions").shows(t, 200)
 	a.post("/sessions", "which", value(t, a.get("/sessions"), "which"))
-	c.get("/sessions").leads(t, h.In.OwnerClient()+"?to=sessions")
+	c.get("/sessions").leads(t, h.In.Authorize.OwnerClient()+"?to=sessions")
 }
 
 // value is the value of the first input of a name.
@@ -226,8 +226,8 @@ func pick(a html.Attribute, v string, found bool, name string) (string, bool) {
 func TestSettingsApplyAtOnce(t *testing.T) {
 	h := newHouse(t)
 	v, w := h.signedIn(jane), h.signedIn(joe)
-	h.set(func(st *endpoint.Settings) { st.Admins, st.Me = []string{joe}, []string{joe} })
-	v.get("/sessions").leads(t, h.In.OwnerClient()+"?to=sessions")
+	h.set(func(st *grant.Settings) { st.Admins, st.Me = []string{joe}, []string{joe} })
+	v.get("/sessions").leads(t, h.In.Authorize.OwnerClient()+"?to=sessions")
 	w.get("/log").shows(t, 200)
 	if h.Admin(&http.Request{Header: http.Header{}}) {
 		t.Error("nobody is an administrator")

@@ -5,14 +5,14 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/oauth"
 	"mintkeep/keeper"
 )
 
 type sitesAndKeysPage struct {
 	Owner       string
-	Servers     []endpoint.ResourceServer
+	Servers     []grant.ResourceServer
 	HasKeys     bool // the keeper is in use
 	Keys        []keeper.APIKey
 	Sites       []string // names of the providers
@@ -24,7 +24,7 @@ type sitesAndKeysPage struct {
 func (p *Pages) programs(q *request) (*reply, error) {
 	v := sitesAndKeysPage{Owner: p.url(""), HasKeys: p.Out.On(q.ctx()), DefaultUser: keeper.DefaultUser}
 	var err error
-	if v.Servers, err = p.In.Servers(q.ctx()); err != nil {
+	if v.Servers, err = p.In.Grants.Servers(q.ctx()); err != nil {
 		return nil, err
 	}
 	if v.HasKeys {
@@ -74,7 +74,7 @@ func (p *Pages) addServer(q *request, name string) (*reply, error) {
 	if p.hasServer(q, name) {
 		return nil, badRequest("there is one of this name already; remove it first to give it a new secret")
 	}
-	secret, err := p.In.AddServer(q.ctx(), name)
+	secret, err := p.In.Grants.AddServer(q.ctx(), name)
 	if err != nil {
 		return nil, err
 	}
@@ -85,13 +85,13 @@ func (p *Pages) removeServer(q *request, name string) error {
 	if !p.hasServer(q, name) {
 		return &oauth.Error{Status: http.StatusNotFound, Description: "there is no server of this name"}
 	}
-	return p.In.RemoveServer(q.ctx(), name)
+	return p.In.Grants.RemoveServer(q.ctx(), name)
 }
 
 // hasServer is false if the database cannot be read; what follows fails with the cause.
 func (p *Pages) hasServer(q *request, name string) bool {
-	servers, _ := p.In.Servers(q.ctx())
-	return slices.ContainsFunc(servers, func(s endpoint.ResourceServer) bool { return s.Name == name })
+	servers, _ := p.In.Grants.Servers(q.ctx())
+	return slices.ContainsFunc(servers, func(s grant.ResourceServer) bool { return s.Name == name })
 }
 
 func (p *Pages) addKey(q *request, name string) (*reply, error) {

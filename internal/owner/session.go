@@ -79,7 +79,7 @@ func (p *Pages) findSession(q *request) (*session, error) {
 	if p.readCookie(q.http, sessionCookie) == "" {
 		return nil, nil
 	}
-	s, err := scanSession(p.In.DB.QueryRowContext(q.ctx(), `SELECT `+sessionColumns+` FROM sessions WHERE session_hash = ?`, p.sessionHash(q.http)).Scan)
+	s, err := scanSession(p.In.Grants.DB.QueryRowContext(q.ctx(), `SELECT `+sessionColumns+` FROM sessions WHERE session_hash = ?`, p.sessionHash(q.http)).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -91,7 +91,7 @@ func (p *Pages) findSession(q *request) (*session, error) {
 		return nil, nil
 	}
 	if q.now.Sub(s.lastUse) >= sessionNote {
-		_, err := p.In.DB.ExecContext(q.ctx(), `UPDATE sessions SET last_use = ? WHERE session_hash = ?`, store.Time(q.now), s.hash)
+		_, err := p.In.Grants.DB.ExecContext(q.ctx(), `UPDATE sessions SET last_use = ? WHERE session_hash = ?`, store.Time(q.now), s.hash)
 		if err != nil { // a disk that is full must not lock the owner out
 			p.In.Log.Warn("last use of a session not written", "error", err)
 		}
@@ -102,9 +102,9 @@ func (p *Pages) findSession(q *request) (*session, error) {
 // Admin reports whether a request comes from a signed-in administrator. It is
 // for the keeper's pages.
 func (p *Pages) Admin(r *http.Request) bool {
-	q := &request{http: r, now: p.In.Now().UTC()}
+	q := &request{http: r, now: p.In.Grants.Now().UTC()}
 	var err error
-	if q.st, err = p.In.Settings(q.ctx()); err == nil && p.In.URL != "" {
+	if q.st, err = p.In.Grants.Settings(q.ctx()); err == nil && p.In.URL != "" {
 		q.session, err = p.findSession(q)
 	}
 	if err != nil {
@@ -117,7 +117,7 @@ func (p *Pages) Admin(r *http.Request) bool {
 // deletes those that have ended.
 func (p *Pages) createSession(q *request, me string) (*http.Cookie, error) {
 	id := secret.New("")
-	err := store.Write(q.ctx(), p.In.DB, func(tx *sql.Tx) error {
+	err := store.Write(q.ctx(), p.In.Grants.DB, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(q.ctx(), `DELETE FROM sessions WHERE session_hash = ? OR expires <= ? OR last_use <= ?`,
 			p.sessionHash(q.http), store.Time(q.now), store.Time(q.now.Add(-sessionIdle)))
 		if err != nil {
@@ -128,7 +128,7 @@ func (p *Pages) createSession(q *request, me string) (*http.Cookie, error) {
 		if err != nil {
 			return err
 		}
-		return store.Record(q.ctx(), tx, store.Event{At: q.now, Kind: "signed in", Me: me, ClientID: p.In.OwnerClient()})
+		return store.Record(q.ctx(), tx, store.Event{At: q.now, Kind: "signed in", Me: me, ClientID: p.In.Authorize.OwnerClient()})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("creating a session: %w", err)
@@ -138,7 +138,7 @@ func (p *Pages) createSession(q *request, me string) (*http.Cookie, error) {
 
 // deleteSessions ends the sessions that a condition in SQL names.
 func (p *Pages) deleteSessions(q *request, condition string, args ...any) error {
-	err := store.Write(q.ctx(), p.In.DB, func(tx *sql.Tx) error {
+	err := store.Write(q.ctx(), p.In.Grants.DB, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(q.ctx(), `DELETE FROM sessions WHERE `+condition, args...)
 		if err != nil {
 			return err
@@ -147,7 +147,7 @@ func (p *Pages) deleteSessions(q *request, condition string, args ...any) error 
 		if err != nil || n == 0 {
 			return err
 		}
-		return store.Record(q.ctx(), tx, store.Event{At: q.now, Kind: "signed out", Me: q.session.me, ClientID: p.In.OwnerClient(),
+		return store.Record(q.ctx(), tx, store.Event{At: q.now, Kind: "signed out", Me: q.session.me, ClientID: p.In.Authorize.OwnerClient(),
 			Detail: plural(int(n), "session", "sessions")})
 	})
 	if err != nil {
@@ -159,7 +159,7 @@ func (p *Pages) deleteSessions(q *request, condition string, args ...any) error 
 // listSessions lists the sessions that have not ended; of one person, or of all if
 // me is empty; those used last first.
 func (p *Pages) listSessions(ctx context.Context, me string, now time.Time) ([]*session, error) {
-	rows, err := p.In.DB.QueryContext(ctx, `SELECT `+sessionColumns+` FROM sessions
+	rows, err := p.In.Grants.DB.QueryContext(ctx, `SELECT `+sessionColumns+` FROM sessions
 		WHERE ? IN ('', me) AND expires > ? AND last_use > ? ORDER BY last_use DESC`, me, store.Time(now), store.Time(now.Add(-sessionIdle)))
 	if err != nil {
 		return nil, fmt.Errorf("listing sessions: %w", err)

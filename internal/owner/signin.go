@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"mintkeep/endpoint"
 	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
 	"mintkeep/internal/secret"
@@ -65,7 +64,7 @@ func returnTo(word string) string {
 // endpoint. State, PKCE verifier and the page to return to are kept in a cookie.
 func (p *Pages) signIn(q *request) (*reply, error) {
 	state, verifier := string(secret.New("")), string(secret.New(""))
-	to := p.In.SignInURL(p.url("callback"), state, oauth.Challenge(verifier), q.form["me"])
+	to := p.In.Authorize.SignInURL(p.url("callback"), state, oauth.Challenge(verifier), q.form["me"])
 	cookies := []*http.Cookie{p.cookie(signInCookie, state+"."+verifier+"."+returnTo(q.form["to"]), signInLife)}
 	if q.form["page"] == "" {
 		return &reply{to: to, cookies: cookies}, nil
@@ -91,8 +90,8 @@ func (p *Pages) callback(q *request) (*reply, error) {
 		p.In.Log.Warn("not signed in", "error", q.form["error"], "description", q.form["error_description"])
 		return &reply{to: p.url("") + "?said=declined", cookies: []*http.Cookie{done}}, nil
 	}
-	me, err := p.In.SignedIn(q.ctx(), q.form["code"], p.url("callback"), kept[1])
-	if fault := new(endpoint.Error); errors.As(err, &fault) && fault.Status < 500 {
+	me, err := p.In.Authorize.SignedIn(q.ctx(), q.form["code"], p.url("callback"), kept[1])
+	if fault := new(oauth.Error); errors.As(err, &fault) && fault.Status < 500 {
 		return nil, again
 	}
 	if err != nil {

@@ -37,7 +37,7 @@ type sight struct {
 func (v *visitor) see(method, address string, form url.Values, header ...string) sight {
 	v.h.t.Helper()
 	if !strings.HasPrefix(address, "http") {
-		address = v.h.In.OwnerClient() + address
+		address = v.h.In.Authorize.OwnerClient() + address
 	}
 	req, err := http.NewRequest(method, address, nil)
 	if form != nil {
@@ -134,7 +134,7 @@ func (v *visitor) toCallback(me, to string) *url.URL {
 	s = v.see("POST", auth, url.Values{"_csrf": {m[1]}, "password": {"p"}})
 	s = v.get(s.Header.Get("Location")) // the front's callback
 	u, err := url.Parse(s.Header.Get("Location"))
-	if err != nil || !strings.HasPrefix(u.String(), v.h.In.OwnerClient()+"/callback?") {
+	if err != nil || !strings.HasPrefix(u.String(), v.h.In.Authorize.OwnerClient()+"/callback?") {
 		v.h.t.Fatalf("the front led to %q: %s", u, s.words())
 	}
 	return u
@@ -144,6 +144,6 @@ func (v *visitor) toCallback(me, to string) *url.URL {
 func (h *house) signedIn(me string) *visitor {
 	h.t.Helper()
 	v := h.visitor()
-	v.get(v.toCallback(me, "").String()).leads(h.t, h.In.OwnerClient())
+	v.get(v.toCallback(me, "").String()).leads(h.t, h.In.Authorize.OwnerClient())
 	return v
 }

@@ -7,7 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
 	"mintkeep/internal/store"
@@ -102,13 +102,11 @@ func (p *Pages) errorReply(q *request, err error) *reply {
 // toError gives every error a status and a sentence for a person. An error that is
 // not meant for people becomes a sentence that says where the cause is.
 func toError(err error) *oauth.Error {
-	known, ours, fault := new(endpoint.Error), new(oauth.Error), new(keeper.Fault)
+	known, fault := new(oauth.Error), new(keeper.Fault)
 	switch {
-	case errors.As(err, &ours):
-		return ours
 	case errors.As(err, &known):
-		return &oauth.Error{Status: known.Status, Description: known.Description, Header: known.Header}
-	case errors.Is(err, endpoint.ErrNoToken):
+		return known
+	case errors.Is(err, grant.ErrNoToken):
 		return &oauth.Error{Status: http.StatusNotFound, Description: "there is no such token"}
 	case store.IsTransient(err):
 		return &oauth.Error{Status: http.StatusServiceUnavailable, Description: "the database is busy, full or not writable; try again later"}

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -34,3 +35,15 @@ func Cookie(base, name, value string, life time.Duration) *http.Cookie {
 }
 
 func secure(base string) bool { return strings.HasPrefix(base, "https:") }
+
+// SameSite returns an error for a POST that a page of another site sent: one whose
+// Sec-Fetch-Site or Origin names another than the installation at base.
+func SameSite(base string, r *http.Request) error {
+	c := http.NewCrossOriginProtection()
+	if u, err := url.Parse(base); err == nil && u.Host != "" { // what a proxy calls us does not matter
+		if err := c.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+			return err
+		}
+	}
+	return c.Check(r)
+}

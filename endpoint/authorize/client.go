@@ -1,0 +1,142 @@
+package authorize
+
+import (
+	"context"
+	"encoding/json"
+	"net/url"
+	"sync"
+	"time"
+
+	"mintkeep/endpoint/grant"
+	"mintkeep/internal/discover"
+	"mintkeep/internal/oauth"
+)
+
+const (
+	nameLife       = 24 * time.Hour // how long the name of an app is kept
+	nameTimeout    = 4 * time.Second
+	profileLife    = time.Hour // how long a profile is kept
+	profileTimeout = 3 * time.Second
+)
+
+// checkRedirect is IndieAuth section 4.2.2. The client's page is fetched only if
+// its redirect lies elsewhere, and never on loopback.
+func (h *Handler) checkRedirect(ctx context.Context, r Request, a *grant.Pending) error {
+	if a.ClientID == "" {
+		return oauth.InvalidRequest("the parameter client_id is missing")
+	}
+	if a.RedirectURI == "" {
+		return oauth.InvalidRequest("the parameter redirect_uri is missing")
+	}
+	id, err := oauth.ParseClientID(a.ClientID)
+	if err != nil {
+		return oauth.InvalidRequest("the client_id " + a.ClientID + " cannot be an app's address: " + err.Error())
+	}
+	to, err := oauth.ParseRedirect(a.RedirectURI)
+	if err != nil {
+		return oauth.InvalidRequest("the redirect_uri " + a.RedirectURI + " cannot be used: " + err.Error())
+	}
+	if err := h.checkOwnAddress(a); err != nil {
+		return err
+	}
+	if oauth.SameOrigin(id, to) {
+		return nil
+	}
+	foreign := oauth.InvalidRequest("the redirect_uri " + a.RedirectURI + " lies elsewhere than the client_id " + a.ClientID +
+		", which does not list it")
+	if oauth.IsLoopback(id.Hostname()) {
+		return foreign
+	}
+	if err := h.Grants.CheckRefusals(ctx, r.Request); err != nil {
+		return err
+	}
+	app, err := h.Discover.ReadApp(ctx, a.ClientID)
+	if err != nil {
+		foreign.Cause = err
+		foreign.Description = "the redirect_uri " + a.RedirectURI + " lies elsewhere than the client_id " + a.ClientID +
+			", and that page could not be read"
+		h.Log.Warn("page of an app not read", "client_id", a.ClientID, "error", err)
+	}
+	if err != nil || !oauth.Listed(app.RedirectURIs, a.RedirectURI) {
+		return h.Grants.RecordRefusal(ctx, r.Request, a.ClientID, foreign)
+	}
+	return nil
+}
+
+// checkOwnAddress keeps other clients from addresses below BASE: only the owner's
+// pages are a client there.
+func (h *Handler) checkOwnAddress(a *grant.Pending) error {
+	owner := h.OwnerClient()
+	if a.ClientID == owner && oauth.Under(owner, a.RedirectURI) {
+		return nil
+	}
+	if a.ClientID == owner || oauth.Under(h.URL, a.RedirectURI) {
+		return oauth.InvalidRequest("the redirect_uri " + a.RedirectURI + " is an address of this endpoint")
+	}
+	return nil
+}
+
+// ClientName is what an app calls itself, "" if its page does not say or cannot be
+// read in 4 seconds: a person waits. It is kept for a day.
+func (h *Handler) ClientName(ctx context.Context, clientID string) string {
+	if id, err := url.Parse(clientID); err != nil || oauth.IsLoopback(id.Hostname()) {
+		return ""
+	}
+	name, err := h.Grants.CachedPage(ctx, h.Grants.Now().UTC(), "client", clientID, nameLife, func() (string, error) {
+		reading, cancel := context.WithTimeout(ctx, nameTimeout)
+		defer cancel()
+		app, err := h.Discover.ReadApp(reading, clientID)
+		if err != nil {
+			return "", err
+		}
+		return app.Name, nil
+	})
+	if err != nil {
+		h.Log.Warn("name of an app not read", "client_id", clientID, "error", err)
+	}
+	return name
+}
+
+// ClientNames is ClientName for many apps, eight at a time.
+func (h *Handler) ClientNames(ctx context.Context, clientIDs []string) map[string]string {
+	names := make([]string, len(clientIDs))
+	var all sync.WaitGroup
+	slots := make(chan struct{}, 8)
+	for i, id := range clientIDs {
+		all.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			names[i] = h.ClientName(ctx, id)
+		})
+	}
+	all.Wait()
+	found := make(map[string]string, len(names))
+	for i, id := range clientIDs {
+		found[id] = names[i]
+	}
+	return found
+}
+
+// Profile is what a person's page says about them, kept for an hour. A client waits
+// at most 3 seconds for it. It is nil if there is no representative h-card, or if
+// the page cannot be read.
+func (h *Handler) Profile(ctx context.Context, st *grant.Settings, me string) *discover.Profile {
+	ctx, cancel := context.WithTimeout(ctx, profileTimeout)
+	defer cancel()
+	text, err := h.Grants.CachedPage(context.WithoutCancel(ctx), h.Grants.Now().UTC(), "profile", me, profileLife, func() (string, error) {
+		p, err := h.Discover.ReadProfile(ctx, me, st.Me)
+		if err != nil || p == nil {
+			return "", err
+		}
+		text, err := json.Marshal(p)
+		return string(text), err
+	})
+	if err != nil {
+		h.Log.Warn("profile not read", "me", me, "error", err)
+	}
+	p := new(discover.Profile)
+	if text == "" || json.Unmarshal([]byte(text), p) != nil {
+		return nil
+	}
+	return p
+}

@@ -1,0 +1,105 @@
+package authorize
+
+import (
+	"context"
+	"embed"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"mintkeep/endpoint/grant"
+	"mintkeep/internal/oauth"
+	"mintkeep/internal/page"
+	"mintkeep/internal/secret"
+)
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+var templates = page.Templates(pageFiles)
+
+// ConsentParams are what the form of the consent page sends.
+type ConsentParams struct {
+	Flow, Scope, Answer string
+}
+
+// Consent is POST BASE/consent: what the owner allowed. The caller has made sure
+// that no page of another site sent the form (page.SameSite).
+func (h *Handler) Consent(ctx context.Context, r Request, p ConsentParams) (*oauth.Reply, error) {
+	a, err := h.pending(ctx, r, secret.Secret(p.Flow))
+	if err != nil {
+		return nil, err
+	}
+	if a.GrantID == 0 {
+		return nil, grant.ErrNotPending()
+	}
+	granted := allowed(a.Scope, p.Scope)
+	if p.Answer != "allow" || a.Scope != "" && granted == "" {
+		if err := h.Grants.Refuse(ctx, r.Request, a); err != nil {
+			return nil, err
+		}
+		return h.redirectPage(a, h.errorURL(a, oauth.AccessDenied("the request was declined")))
+	}
+	code, err := h.Grants.IssueCode(ctx, r.Request, a, granted)
+	if err != nil {
+		return nil, err
+	}
+	return h.redirectPage(a, h.codeURL(a, code, a.Person))
+}
+
+// allowed are the scopes that were both asked for and ticked.
+func allowed(asked, ticked string) string {
+	var granted []string
+	for word := range strings.FieldsSeq(asked) {
+		if oauth.HasScope(ticked, word) {
+			granted = append(granted, word)
+		}
+	}
+	return strings.Join(granted, " ")
+}
+
+// A scopeBox is a scope that can be ticked.
+type scopeBox struct{ Scope, Words string }
+
+// showConsent asks the owner which scopes an app gets, where the upstream did not.
+func (h *Handler) showConsent(ctx context.Context, a *grant.Pending) (*oauth.Reply, error) {
+	name := h.ClientName(ctx, a.ClientID)
+	title := "Allow this app?"
+	if name != "" {
+		title = "Allow " + name + "?"
+	}
+	var boxes []scopeBox
+	for scope := range strings.FieldsSeq(a.Scope) {
+		boxes = append(boxes, scopeBox{scope, oauth.ScopeWords(scope)})
+	}
+	return reply(&page.Page{Title: title, Heading: title, Form: true, Template: "consent.html", Data: struct {
+		Person, Name, ClientID, RedirectURI, Action, Flow string
+		Scopes                                            []scopeBox
+	}{a.Person, name, a.ClientID, a.RedirectURI, h.URL + "/consent", string(a.ID), boxes}})
+}
+
+// redirectPage takes the browser from our form to the client with a page, not with
+// a redirect: browsers compare every redirect after a form with form-action, also
+// those that the client makes later.
+func (h *Handler) redirectPage(a *grant.Pending, to string) (*oauth.Reply, error) {
+	address := template.URL(to) // also of an app's own scheme, which html/template does not know
+	p := &page.Page{Title: "Back to the app", Heading: "Back to the app", Refresh: address, Template: "continue.html"}
+	p.Data = struct {
+		To          template.URL
+		RedirectURI string
+	}{address, a.RedirectURI}
+	r, err := reply(p)
+	if err != nil {
+		return nil, err
+	}
+	r.Cookies = []*http.Cookie{h.deleteCookie(a)}
+	return r, nil
+}
+
+func reply(p *page.Page) (*oauth.Reply, error) {
+	body, header, err := p.Render(templates())
+	if err != nil {
+		return nil, err
+	}
+	return &oauth.Reply{ContentType: header["Content-Type"], Body: body, Header: header}, nil
+}
