@@ -15,6 +15,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -93,8 +94,7 @@ func (s *Site) Inside(ctx context.Context) []Finding {
 		checks = append(checks, s.integrity, s.schema, s.journal, s.lock)
 	}
 	checks = append(checks, s.keyFile, s.errorLog, s.tlsRoots)
-	checks = append(checks, s.limits()...)
-	return append(run(ctx, checks), s.trust(ctx)...)
+	return slices.Concat(run(ctx, checks), s.limits(), s.trust(ctx))
 }
 
 // Outside makes the checks of the live site that a profile URL belongs to.
@@ -136,12 +136,7 @@ func run(ctx context.Context, checks []check) []Finding {
 
 // Failed reports whether a check failed.
 func Failed(findings []Finding) bool {
-	for _, f := range findings {
-		if f.Level == Fail {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Level == Fail })
 }
 
 // Print writes a line for each finding.

@@ -10,11 +10,11 @@ import (
 
 // A resource is a limit that a host may set too low for a Go program.
 type resource struct {
-	name   string
-	number int
-	enough uint64
-	unit   uint64 // of the numbers shown
-	do     string
+	name    string
+	number  int
+	enough  uint64
+	inBytes bool
+	do      string
 }
 
 // resources lists the limits with what measurement says is enough.
@@ -24,35 +24,32 @@ func resources() []resource {
 		space, do = 256<<20, "ask the host to raise RLIMIT_AS (Apache: RLimitMEM)"
 	}
 	return []resource{
-		{"address space (RLIMIT_AS)", rlimitAS, space, 1 << 20, do},
-		{"data (RLIMIT_DATA)", rlimitData, 112 << 20, 1 << 20, "ask the host to raise RLIMIT_DATA"},
-		{"processes and threads (RLIMIT_NPROC)", rlimitNproc, 20, 1, "ask the host to raise RLIMIT_NPROC (Apache: RLimitNPROC); the program needs 6 for itself"},
+		{"address space (RLIMIT_AS)", rlimitAS, space, true, do},
+		{"data (RLIMIT_DATA)", rlimitData, 112 << 20, true, "ask the host to raise RLIMIT_DATA"},
+		{"processes and threads (RLIMIT_NPROC)", rlimitNproc, 20, false, "ask the host to raise RLIMIT_NPROC (Apache: RLimitNPROC); the program needs 6 for itself"},
 	}
 }
 
-func (s *Site) limits() []check {
-	var checks []check
+// limits compares each limit that is known here with what is enough.
+func (s *Site) limits() []Finding {
+	var out []Finding
 	for _, r := range resources() {
-		checks = append(checks, func(context.Context) Finding { return s.limit(r) })
+		limit, known := s.Getrlimit(r.number)
+		switch {
+		case !known:
+		case limit < r.enough:
+			out = append(out, warn(r.do, "%s is limited to %s; less than %s can make starts fail", r.name, r.amount(limit), r.amount(r.enough)))
+		case limit >= 1<<63-1:
+			out = append(out, ok("%s is not limited", r.name))
+		default:
+			out = append(out, ok("%s is limited to %s", r.name, r.amount(limit)))
+		}
 	}
-	return checks
+	return out
 }
 
-func (s *Site) limit(r resource) Finding {
-	limit, known := s.Getrlimit(r.number)
-	switch {
-	case !known:
-		return Finding{}
-	case limit < r.enough:
-		return warn(r.do, "%s is limited to %s; less than %s can make starts fail", r.name, amount(limit, r.unit), amount(r.enough, r.unit))
-	case limit >= 1<<63-1:
-		return ok("%s is not limited", r.name)
-	}
-	return ok("%s is limited to %s", r.name, amount(limit, r.unit))
-}
-
-func amount(n, unit uint64) string {
-	if unit == 1<<20 {
+func (r resource) amount(n uint64) string {
+	if r.inBytes {
 		return fmt.Sprintf("%d MB", n>>20)
 	}
 	return strconv.FormatUint(n, 10)
