@@ -10,7 +10,6 @@ import (
 	"mintkeep/endpoint/grant"
 	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
-	"mintkeep/internal/store"
 )
 
 // maxEnded is how many ended keys are listed; the newest suffice.
@@ -20,8 +19,8 @@ type appsPage struct {
 	Owner     string // address of the owner's pages
 	Notice    string // what was just done
 	Apps      []*app
-	Everybody bool // what is revoked is not only the person's own
-	Ended     []endedKey
+	Everybody bool // the keys are not only the person's own
+	Ended     []key
 	EndedKeys string // how many there are, in words
 }
 
@@ -33,17 +32,12 @@ type app struct {
 
 // A key is one grant; a zero time is never.
 type key struct {
-	ID                   string
+	ID, ClientID, Me     string
 	Scopes               []scope
-	For, Server          string // whose it is, where that is not plain; who asked for it last
+	Server               string // who asked for it last
 	Since, LastUse, Ends time.Time
-	SinceText            string
 	ByHand               bool
-}
-
-type endedKey struct {
-	ClientID, How string
-	Since, At     time.Time
+	How                  string // how it ended, if it has
 }
 
 // A scope is a scope with words for it, and a box that can be ticked.
@@ -66,24 +60,18 @@ func (p *Pages) apps(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	several := q.admin() && len(q.st.Me) != 1
-	v := appsPage{Owner: p.url(""), Everybody: several}
-	switch q.form["done"] {
-	case "one":
-		v.Notice = "The key is revoked."
-	case "app":
-		v.Notice = "All keys of the app are revoked."
-	case "all":
-		v.Notice = "Every key is revoked."
-	}
+	v := appsPage{Owner: p.url(""), Everybody: q.admin() && len(q.st.Me) != 1}
+	v.Notice = map[string]string{
+		"one": "The key is revoked.", "app": "All keys of the app are revoked.", "all": "Every key is revoked.",
+	}[q.form["done"]]
 	ended := 0
 	for _, a := range all {
 		if a.Active() {
-			v.add(newKey(a, q.st, several), a.ClientID)
+			v.add(newKey(a, q.st))
 			continue
 		}
 		if ended++; ended <= maxEnded {
-			v.Ended = append(v.Ended, newEndedKey(a, q.st))
+			v.Ended = append(v.Ended, newKey(a, q.st))
 		}
 	}
 	v.EndedKeys = plural(ended, "key", "keys")
@@ -100,27 +88,19 @@ func (p *Pages) apps(q *request) (*reply, error) {
 	return &reply{page: p.newPage(q, "", "Apps", "apps.html", v)}, nil
 }
 
-func (v *appsPage) add(k key, clientID string) {
-	i := slices.IndexFunc(v.Apps, func(a *app) bool { return a.ClientID == clientID })
+func (v *appsPage) add(k key) {
+	i := slices.IndexFunc(v.Apps, func(a *app) bool { return a.ClientID == k.ClientID })
 	if i < 0 {
-		i, v.Apps = len(v.Apps), append(v.Apps, &app{ClientID: clientID})
+		i, v.Apps = len(v.Apps), append(v.Apps, &app{ClientID: k.ClientID})
 	}
 	v.Apps[i].Keys = append(v.Apps[i].Keys, k)
 }
 
-func newKey(a *grant.Authorization, st *grant.Settings, several bool) key {
-	k := key{ID: a.ID, Scopes: scopesOf(a.Scope), Server: a.Server, Since: a.Since, LastUse: a.LastUse, Ends: a.ExpiresAt(st),
-		SinceText: store.Time(a.Since), ByHand: a.MintedManually}
-	if several {
-		k.For = a.Me
-	}
-	return k
-}
-
-func newEndedKey(a *grant.Authorization, st *grant.Settings) endedKey {
-	k := endedKey{ClientID: a.ClientID, Since: a.Since, How: "ended without use", At: a.ExpiresAt(st)}
+func newKey(a *grant.Authorization, st *grant.Settings) key {
+	k := key{ID: a.ID, ClientID: a.ClientID, Me: a.Me, Scopes: scopesOf(a.Scope), Server: a.Server,
+		Since: a.Since, LastUse: a.LastUse, Ends: a.ExpiresAt(st), ByHand: a.MintedManually, How: "ended without use"}
 	if a.Status == "revoked" {
-		k.How, k.At = "revoked", a.Revoked
+		k.How, k.Ends = "revoked", a.Revoked
 	}
 	return k
 }
@@ -181,7 +161,7 @@ func (p *Pages) makePage(q *request, fault string) *page.Page {
 
 // makeToken is POST BASE/owner/make.
 func (p *Pages) makeToken(q *request) (*reply, error) {
-	me, client, scope := q.session.me, q.form["client"], strings.TrimSpace(q.form["scope"]+" "+q.form["other"])
+	me, client, scope := q.session.Me, q.form["client"], strings.TrimSpace(q.form["scope"]+" "+q.form["other"])
 	if asked := q.form["me"]; asked != "" && q.admin() {
 		me = asked
 	}
@@ -201,7 +181,8 @@ func (p *Pages) makeToken(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.secretReply(q, "", secretPage{Title: "Your new token", Secret: string(secret), Token: &newToken{client, me, scopesOf(scope)}}), nil
+	v := secretPage{Title: "Your new token", Secret: string(secret), Token: &newToken{client, me, scopesOf(scope)}}
+	return p.secretReply(q, "", v), nil
 }
 
 func isAddress(s string) bool {

@@ -1,13 +1,12 @@
 package owner
 
 import (
+	"cmp"
 	"html/template"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 
-	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
 	"mintkeep/keeper"
 )
@@ -75,19 +74,13 @@ func (p *Pages) connectURL(provider, name, user string) string {
 }
 
 func stateWords(state string) string {
-	switch state {
-	case keeper.StateOK:
-		return "works"
-	case keeper.StateRecovered:
-		return "works again"
-	case keeper.StateFailing:
-		return "failing: the site cannot be reached or is broken"
-	case keeper.StateDead:
-		return "dead: the site refuses; connect again"
-	case keeper.StateForgetting:
-		return "being forgotten: the site has not confirmed yet"
-	}
-	return state
+	return cmp.Or(map[string]string{
+		keeper.StateOK:         "works",
+		keeper.StateRecovered:  "works again",
+		keeper.StateFailing:    "failing: the site cannot be reached or is broken",
+		keeper.StateDead:       "dead: the site refuses; connect again",
+		keeper.StateForgetting: "being forgotten: the site has not confirmed yet",
+	}[state], state)
 }
 
 // connect is GET BASE/owner/connect. It shows a page instead of redirecting, because
@@ -97,8 +90,7 @@ func (p *Pages) connect(q *request) (*reply, error) {
 		return nil, notFound()
 	}
 	if keeper.Foreign(q.http) {
-		return nil, &oauth.Error{Status: http.StatusForbidden, Code: "access_denied",
-			Description: "another site sent you here; start from the page Connections"}
+		return nil, forbidden("another site sent you here; start from the page Connections")
 	}
 	site, err := p.Out.Provider(q.ctx(), q.form["provider"])
 	if err != nil {
@@ -141,7 +133,8 @@ func (p *Pages) forgotten(q *request, name string, o keeper.Outcome) *reply {
 	case keeper.NoEndpoint:
 		said = "The tokens of " + name + " are gone from here. The site cannot be asked to revoke them: remove the app on its own pages."
 	case keeper.KeptQueued:
-		title, said = "Not forgotten yet", "The site did not confirm. Nobody gets the token of "+name+" any more, and the site will be asked again."
+		title = "Not forgotten yet"
+		said = "The site did not confirm. Nobody gets the token of " + name + " any more, and the site will be asked again."
 	default:
 		said = name + " is gone from here. At the site, nothing was revoked."
 	}

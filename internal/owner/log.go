@@ -41,15 +41,13 @@ func (p *Pages) log(q *request) (*reply, error) {
 }
 
 func warning(kind string) string {
-	switch kind {
-	case "replay":
-		return "A code was used twice, so somebody may have stolen it. What it gave is revoked. If you were not trying something yourself, sign in to the app again and look at it closely."
-	case "reuse":
-		return "An old refresh token was used again, so somebody may have stolen it. What was issued with it is revoked. Sign in to the app again."
-	case "dead":
-		return "The site refuses the connection. Connect again."
-	}
-	return ""
+	return map[string]string{
+		"replay": "A code was used twice, so somebody may have stolen it. What it gave is revoked. " +
+			"If you were not trying something yourself, sign in to the app again and look at it closely.",
+		"reuse": "An old refresh token was used again, so somebody may have stolen it. " +
+			"What was issued with it is revoked. Sign in to the app again.",
+		"dead": "The site refuses the connection. Connect again.",
+	}[kind]
 }
 
 func details(e store.Event) string {
@@ -69,11 +67,11 @@ type checkPage struct {
 
 // check is GET BASE/owner/check: what the doctor finds, the worst first.
 func (p *Pages) check(q *request) (*reply, error) {
-	v := checkPage{Findings: p.Check(q.http)}
-	slices.SortStableFunc(v.Findings, func(a, b Finding) int { return cmp.Compare(urgency(b), urgency(a)) })
-	bad := 0
+	v, bad := checkPage{Findings: p.Check(q.http)}, 0
+	urgency := map[string]int{"ok": 0, "warn": 1, "fail": 2}
+	slices.SortStableFunc(v.Findings, func(a, b Finding) int { return cmp.Compare(urgency[b.Level], urgency[a.Level]) })
 	for _, f := range v.Findings {
-		if urgency(f) > 0 {
+		if f.Level != "ok" {
 			bad++
 		}
 	}
@@ -81,15 +79,4 @@ func (p *Pages) check(q *request) (*reply, error) {
 		v.Faults = plural(bad, "thing", "things")
 	}
 	return &reply{page: p.newPage(q, "check", "Check", "check.html", v)}, nil
-}
-
-// urgency orders findings.
-func urgency(f Finding) int {
-	switch f.Level {
-	case "ok":
-		return 0
-	case "warn":
-		return 1
-	}
-	return 2
 }

@@ -59,7 +59,7 @@ type request struct {
 func (q *request) ctx() context.Context { return q.http.Context() }
 
 // admin reports whether the person sees everything.
-func (q *request) admin() bool { return q.session != nil && q.session.admin }
+func (q *request) admin() bool { return q.session != nil && q.session.Admin }
 
 // filterMe is whose tokens and sessions are listed and revoked: a profile URL, or
 // "" for everybody's.
@@ -67,7 +67,7 @@ func (q *request) filterMe() string {
 	if q.admin() {
 		return ""
 	}
-	return q.session.me
+	return q.session.Me
 }
 
 // A reply is a page or a redirect.
@@ -93,34 +93,22 @@ type route struct {
 	get, post handler
 }
 
+// routeFor is the table of pages; word is the part of the path below BASE/owner.
 func routeFor(word string) route {
-	switch word {
-	case "":
-		return route{anybody, (*Pages).home, nil}
-	case "signin":
-		return route{anybody, (*Pages).signIn, nil}
-	case "callback":
-		return route{anybody, (*Pages).callback, nil}
-	case "signout":
-		return route{anybody, nil, (*Pages).signOut}
-	case "revoke":
-		return route{person, nil, (*Pages).revoke}
-	case "make":
-		return route{person, (*Pages).makeForm, (*Pages).makeToken}
-	case "sessions":
-		return route{person, (*Pages).sessions, (*Pages).endSessions}
-	case "connections":
-		return route{admin, (*Pages).connections, (*Pages).changeConnection}
-	case "connect":
-		return route{admin, (*Pages).connect, nil}
-	case "programs":
-		return route{admin, (*Pages).programs, (*Pages).changePrograms}
-	case "log":
-		return route{admin, (*Pages).log, nil}
-	case "check":
-		return route{admin, (*Pages).check, nil}
-	}
-	return route{}
+	return map[string]route{
+		"":            {anybody, (*Pages).home, nil},
+		"signin":      {anybody, (*Pages).signIn, nil},
+		"callback":    {anybody, (*Pages).callback, nil},
+		"signout":     {anybody, nil, (*Pages).signOut},
+		"revoke":      {person, nil, (*Pages).revoke},
+		"make":        {person, (*Pages).makeForm, (*Pages).makeToken},
+		"sessions":    {person, (*Pages).sessions, (*Pages).endSessions},
+		"connections": {admin, (*Pages).connections, (*Pages).changeConnection},
+		"connect":     {admin, (*Pages).connect, nil},
+		"programs":    {admin, (*Pages).programs, (*Pages).changePrograms},
+		"log":         {admin, (*Pages).log, nil},
+		"check":       {admin, (*Pages).check, nil},
+	}[word]
 }
 
 // ServeHTTP answers one request.
@@ -153,13 +141,13 @@ func (p *Pages) handle(q *request) (*reply, error) {
 	}
 	if q.http.Method == http.MethodPost {
 		if err := page.SameSite(p.In.URL, q.http); err != nil {
-			return nil, &oauth.Error{Status: http.StatusForbidden, Code: "access_denied", Description: "this was sent by another site", Cause: err}
+			return nil, forbidden("this was sent by another site")
 		}
 	}
 	if q.session == nil && rt.who != anybody {
 		return p.requireSignIn(q, word)
 	}
-	if rt.who == admin && !q.session.admin {
+	if rt.who == admin && !q.session.Admin {
 		return nil, notFound()
 	}
 	if err := q.parse(); err != nil {
@@ -207,8 +195,7 @@ func notFound() error {
 // in, from where it comes back to word. A form is refused.
 func (p *Pages) requireSignIn(q *request, word string) (*reply, error) {
 	if q.http.Method == http.MethodPost {
-		return nil, &oauth.Error{Status: http.StatusForbidden, Code: "access_denied",
-			Description: "you are not signed in, or no longer; nothing was changed"}
+		return nil, forbidden("you are not signed in, or no longer; nothing was changed")
 	}
 	return &reply{to: p.url("") + "?to=" + url.QueryEscape(word)}, nil
 }
@@ -252,6 +239,10 @@ func (q *request) parse() error {
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
 func badRequest(why string) error { return oauth.InvalidRequest(why) }
+
+func forbidden(why string) error {
+	return &oauth.Error{Status: http.StatusForbidden, Code: "access_denied", Description: why}
+}
 
 // url is the address of one of the pages; "" is the first one.
 func (p *Pages) url(word string) string {

@@ -78,7 +78,8 @@ func (p *Pages) addServer(q *request, name string) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.secretReply(q, "programs", secretPage{Title: "Secret of " + name, Secret: string(secret), ServerUses: p.In.URL + "/introspect"}), nil
+	v := secretPage{Title: "Secret of " + name, Secret: string(secret), ServerUses: p.In.URL + "/introspect"}
+	return p.secretReply(q, "programs", v), nil
 }
 
 func (p *Pages) removeServer(q *request, name string) error {
@@ -95,9 +96,11 @@ func (p *Pages) hasServer(q *request, name string) bool {
 }
 
 func (p *Pages) addKey(q *request, name string) (*reply, error) {
-	secret, err := p.Out.AddAPIKey(q.ctx(), keeper.APIKey{Name: name, User: q.form["user"], Provider: q.form["provider"], Write: q.form["write"] == "yes"})
+	key := keeper.APIKey{Name: name, User: q.form["user"], Provider: q.form["provider"], Write: q.form["write"] == "yes"}
+	secret, err := p.Out.AddAPIKey(q.ctx(), key)
 	if err != nil {
 		return nil, err
 	}
-	return p.secretReply(q, "programs", secretPage{Title: "API key " + name, Secret: string(secret), ScriptUses: p.In.URL + "/keep/token?name=…"}), nil
+	v := secretPage{Title: "API key " + name, Secret: string(secret), ScriptUses: p.In.URL + "/keep/token?name=…"}
+	return p.secretReply(q, "programs", v), nil
 }

@@ -24,13 +24,11 @@ const (
 // A session is a browser in which somebody has signed in. Its id, 256 random bits,
 // is in the browser's cookie alone; the database has its SHA-256.
 type session struct {
-	hash    string
-	me      string // canonical profile URL
-	admin   bool
-	agent   string // the browser's User-Agent
-	created time.Time
-	lastUse time.Time
-	expires time.Time
+	Hash                      string
+	Me                        string // canonical profile URL
+	Admin                     bool
+	Agent                     string // the browser's User-Agent
+	Created, LastUse, Expires time.Time
 }
 
 const sessionCookie, signInCookie = "mksession", "mksignin"
@@ -58,19 +56,19 @@ const sessionColumns = `session_hash, me, user_agent, created, last_use, expires
 func scanSession(scan func(...any) error) (*session, error) {
 	s := &session{}
 	var created, lastUse, expires sql.NullString
-	if err := scan(&s.hash, &s.me, &s.agent, &created, &lastUse, &expires); err != nil {
+	if err := scan(&s.Hash, &s.Me, &s.Agent, &created, &lastUse, &expires); err != nil {
 		return nil, err
 	}
-	s.created, s.lastUse, s.expires = store.ParseTime(created), store.ParseTime(lastUse), store.ParseTime(expires)
+	s.Created, s.LastUse, s.Expires = store.ParseTime(created), store.ParseTime(lastUse), store.ParseTime(expires)
 	return s, nil
 }
 
-// ends is when the session ends if nobody uses it before.
-func (s *session) ends() time.Time {
-	if idle := s.lastUse.Add(sessionIdle); idle.Before(s.expires) {
+// Ends is when the session ends if nobody uses it before.
+func (s *session) Ends() time.Time {
+	if idle := s.LastUse.Add(sessionIdle); idle.Before(s.Expires) {
 		return idle
 	}
-	return s.expires
+	return s.Expires
 }
 
 // findSession finds the session of a request; nil if there is none, or if it has
@@ -79,19 +77,20 @@ func (p *Pages) findSession(q *request) (*session, error) {
 	if p.readCookie(q.http, sessionCookie) == "" {
 		return nil, nil
 	}
-	s, err := scanSession(p.In.Grants.DB.QueryRowContext(q.ctx(), `SELECT `+sessionColumns+` FROM sessions WHERE session_hash = ?`, p.sessionHash(q.http)).Scan)
+	row := p.In.Grants.DB.QueryRowContext(q.ctx(), `SELECT `+sessionColumns+` FROM sessions WHERE session_hash = ?`, p.sessionHash(q.http))
+	s, err := scanSession(row.Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("looking up a session: %w", err)
 	}
-	s.admin = slices.Contains(q.st.Admins, s.me)
-	if !q.now.Before(s.ends()) || !s.admin && !q.st.Issues(s.me) {
+	s.Admin = slices.Contains(q.st.Admins, s.Me)
+	if !q.now.Before(s.Ends()) || !s.Admin && !q.st.Issues(s.Me) {
 		return nil, nil
 	}
-	if q.now.Sub(s.lastUse) >= sessionNote {
-		_, err := p.In.Grants.DB.ExecContext(q.ctx(), `UPDATE sessions SET last_use = ? WHERE session_hash = ?`, store.Time(q.now), s.hash)
+	if q.now.Sub(s.LastUse) >= sessionNote {
+		_, err := p.In.Grants.DB.ExecContext(q.ctx(), `UPDATE sessions SET last_use = ? WHERE session_hash = ?`, store.Time(q.now), s.Hash)
 		if err != nil { // a disk that is full must not lock the owner out
 			p.In.Log.Warn("last use of a session not written", "error", err)
 		}
@@ -147,7 +146,7 @@ func (p *Pages) deleteSessions(q *request, condition string, args ...any) error 
 		if err != nil || n == 0 {
 			return err
 		}
-		return store.Record(q.ctx(), tx, store.Event{At: q.now, Kind: "signed out", Me: q.session.me, ClientID: p.In.Authorize.OwnerClient(),
+		return store.Record(q.ctx(), tx, store.Event{At: q.now, Kind: "signed out", Me: q.session.Me, ClientID: p.In.Authorize.OwnerClient(),
 			Detail: plural(int(n), "session", "sessions")})
 	})
 	if err != nil {
@@ -185,25 +184,26 @@ func agent(s string) string {
 	return s
 }
 
-// browser makes a short name of it, such as Firefox on Linux.
-func browser(agent string) string {
-	first := func(names ...[2]string) string {
-		for _, n := range names {
-			if strings.Contains(agent, n[0]) {
-				return n[1]
-			}
-		}
-		return ""
-	}
-	name := first([2]string{"Edg", "Edge"}, [2]string{"OPR/", "Opera"}, [2]string{"Firefox/", "Firefox"},
-		[2]string{"Chrome/", "Chrome"}, [2]string{"Safari/", "Safari"})
-	system := first([2]string{"Android", "Android"}, [2]string{"iPhone", "iPhone"}, [2]string{"iPad", "iPad"},
-		[2]string{"Windows", "Windows"}, [2]string{"Mac OS X", "Mac"}, [2]string{"Linux", "Linux"})
+// Browser is a short name of the browser, such as Firefox on Linux.
+func (s *session) Browser() string {
+	name := firstOf(s.Agent, "Edg", "OPR/", "Firefox/", "Chrome/", "Safari/")
+	system := firstOf(s.Agent, "Android", "iPhone", "iPad", "Windows", "Mac OS X", "Linux")
+	known := strings.NewReplacer("Edg", "Edge", "OPR/", "Opera", "/", "", "Mac OS X", "Mac")
 	switch {
 	case name == "" && system == "":
 		return "A browser"
 	case name == "" || system == "":
-		return name + system
+		return known.Replace(name + system)
 	}
-	return name + " on " + system
+	return known.Replace(name) + " on " + known.Replace(system)
+}
+
+// firstOf is the first of the words that text contains, or "".
+func firstOf(text string, words ...string) string {
+	for _, w := range words {
+		if strings.Contains(text, w) {
+			return w
+		}
+	}
+	return ""
 }

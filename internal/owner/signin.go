@@ -29,12 +29,7 @@ func (p *Pages) home(q *request) (*reply, error) {
 		return p.apps(q)
 	}
 	v := signInPage{Owner: p.url(""), NoEndpoint: len(q.st.Endpoints) == 0, AskAddress: len(q.st.Me) == 0}
-	switch q.form["said"] {
-	case "out":
-		v.Notice = "You are signed out."
-	case "declined":
-		v.Notice = "You were not signed in."
-	}
+	v.Notice = map[string]string{"out": "You are signed out.", "declined": "You were not signed in."}[q.form["said"]]
 	// Links, because browsers check every redirect after a form against form-action.
 	add := func(text string, params url.Values) {
 		if to := returnTo(q.form["to"]); to != "" {
@@ -107,7 +102,7 @@ func (p *Pages) callback(q *request) (*reply, error) {
 // signOut is POST BASE/owner/signout.
 func (p *Pages) signOut(q *request) (*reply, error) {
 	if q.session != nil {
-		if err := p.deleteSessions(q, `session_hash = ?`, q.session.hash); err != nil {
+		if err := p.deleteSessions(q, `session_hash = ?`, q.session.Hash); err != nil {
 			return nil, err
 		}
 	}
@@ -115,16 +110,10 @@ func (p *Pages) signOut(q *request) (*reply, error) {
 }
 
 type sessionsPage struct {
-	Owner, Me string
-	Admin     bool
-	Sessions  []sessionCard
-	Others    string // how many other browsers the person has signed in with, in words; empty if none
-}
-
-type sessionCard struct {
-	Hash, Me, Browser      string
-	Created, LastUse, Ends time.Time
-	Current                bool
+	Owner    string
+	Current  *session // of the browser that asks
+	Sessions []*session
+	Others   string // how many other browsers the person has signed in with, in words; empty if none
 }
 
 // sessions is GET BASE/owner/sessions: where a person is signed in; for an
@@ -134,11 +123,9 @@ func (p *Pages) sessions(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := sessionsPage{Owner: p.url(""), Me: q.session.me, Admin: q.admin()}
-	own := 0
+	v, own := sessionsPage{Owner: p.url(""), Current: q.session, Sessions: all}, 0
 	for _, s := range all {
-		v.Sessions = append(v.Sessions, sessionCard{s.hash, s.me, browser(s.agent), s.created, s.lastUse, s.ends(), s.hash == q.session.hash})
-		if s.me == q.session.me {
+		if s.Me == q.session.Me {
 			own++
 		}
 	}
@@ -152,7 +139,7 @@ func (p *Pages) sessions(q *request) (*reply, error) {
 func (p *Pages) endSessions(q *request) (*reply, error) {
 	var err error
 	if q.form["which"] == "others" {
-		err = p.deleteSessions(q, `me = ? AND session_hash <> ?`, q.session.me, q.session.hash)
+		err = p.deleteSessions(q, `me = ? AND session_hash <> ?`, q.session.Me, q.session.Hash)
 	} else {
 		err = p.deleteSessions(q, `? IN ('', me) AND session_hash = ?`, q.filterMe(), q.form["which"])
 	}
