@@ -81,7 +81,8 @@ func (p *Pages) write(w http.ResponseWriter, q *request, rep *reply) {
 
 func (p *Pages) writePage(w http.ResponseWriter, status int, headOnly bool, d *page.Page) {
 	if err := d.Write(w, status, headOnly, templates()); err != nil {
-		p.In.Log.Error("owner's page not written", "error", err)
+		p.In.Log.Error("owner's page not rendered", "error", err)
+		http.Error(w, d.Title, http.StatusInternalServerError)
 	}
 }
 

@@ -94,7 +94,8 @@ func styleHash(page []byte) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// Write renders the page and sends it, without its body if headOnly.
+// Write renders the page and sends it, without its body if headOnly. If it cannot be
+// rendered, nothing has been sent.
 func (p *Page) Write(w http.ResponseWriter, status int, headOnly bool, templates *template.Template) error {
 	body, header, err := p.Render(templates)
 	if err != nil {
@@ -111,7 +112,7 @@ func (p *Page) Write(w http.ResponseWriter, status int, headOnly bool, templates
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	if !headOnly {
-		_, err = w.Write(body)
+		_, _ = w.Write(body)
 	}
-	return err
+	return nil
 }
