@@ -1,73 +1,44 @@
 package command
 
 import (
-	"errors"
-	"fmt"
+	"flag"
 
 	"mintkeep/keeper"
 )
 
-// The verbs about keys: apikey, key.
-
-func apiKeyFlags(in *Command) {
-	in.stringFlag("user", "", "only for connections of this `user`")
-	in.stringFlag("provider", "", "only for connections to this `provider`")
-	in.boolFlag("write", "may also store, refresh and delete")
+func apiKeyVerb(f *flag.FlagSet) action {
+	var key keeper.APIKey
+	f.StringVar(&key.User, "user", "", "only for connections of this `user`")
+	f.StringVar(&key.Provider, "provider", "", "only for connections to this `provider`")
+	f.BoolVar(&key.Write, "write", false, "may also store, refresh and delete")
+	return func(c *Command) error {
+		return c.withKeeper(func(k *keeper.Keeper) error {
+			switch {
+			case c.is("add", 1):
+				if err := c.ensureKey(k); err != nil { // without it, nothing is answered
+					return err
+				}
+				key.Name = c.args[1]
+				secret, err := k.AddAPIKey(c.ctx, key)
+				return c.println(string(secret), err)
+			case c.is("remove", 1):
+				return k.RemoveAPIKey(c.ctx, c.args[1])
+			case c.isList():
+				return c.listAPIKeys(k)
+			}
+			return c.usage()
+		})
+	}
 }
 
-func runAPIKey(in *Command) error {
-	k, done, err := in.keeper()
+func (c *Command) listAPIKeys(k *keeper.Keeper) error {
+	all, err := k.APIKeys(c.ctx)
 	if err != nil {
 		return err
 	}
-	defer done()
-	switch {
-	case len(in.args) == 2 && in.args[0] == "add":
-		if err := in.ensureKey(k); err != nil { // without it, nothing is answered
-			return err
-		}
-		secret, err := k.AddAPIKey(in.ctx, keeper.APIKey{Name: in.args[1], User: *in.strings["user"],
-			Provider: *in.strings["provider"], Write: *in.bools["write"]})
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(in.Stdout, string(secret))
-		return err
-	case len(in.args) == 2 && in.args[0] == "remove":
-		return k.RemoveAPIKey(in.ctx, in.args[1])
-	case len(in.args) == 0 || len(in.args) == 1 && in.args[0] == "list":
-		all, err := k.APIKeys(in.ctx)
-		if err != nil {
-			return err
-		}
-		var rows [][]string
-		for _, a := range all {
-			rows = append(rows, []string{a.Name, a.User, a.Provider, yesNo(a.Write), timeText(a.Created), timeText(a.LastUse)})
-		}
-		return in.list([]string{"name", "user", "provider", "write", "created", "last_use"}, rows)
+	var rows [][]string
+	for _, a := range all {
+		rows = append(rows, []string{a.Name, a.User, a.Provider, yesNo(a.Write), timeText(a.Created), timeText(a.LastUse)})
 	}
-	return in.usageError()
-}
-
-func runKey(in *Command) error {
-	if len(in.args) != 1 || in.args[0] != "new" && in.args[0] != "rotate" {
-		return in.usageError()
-	}
-	k, done, err := in.keeper()
-	if err != nil {
-		return err
-	}
-	defer done()
-	if in.args[0] == "new" {
-		if k.Keys.Exists() {
-			return errors.New("key: there is one already: " + k.Keys.String() + "\nhint: mintkeep key rotate changes it")
-		}
-		return in.ensureKey(k)
-	}
-	n, id, err := k.Rotate(in.ctx)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(in.Stdout, "%d values sealed again, with key %s\n", n, id)
-	return err
+	return c.list([]string{"name", "user", "provider", "write", "created", "last_use"}, rows)
 }

@@ -4,20 +4,18 @@ package command
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"slices"
-	"strings"
 	"text/tabwriter"
 
-	"mintkeep/endpoint"
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/config"
 	"mintkeep/internal/instance"
 	"mintkeep/internal/store"
+	"mintkeep/keeper"
 )
 
 // A verb is a command of the command line.
@@ -25,38 +23,28 @@ type verb struct {
 	name  string
 	args  string // what follows the name in the usage line
 	about string
-	flags func(*Command) // declares the verb's own flags; may be nil
-	run   func(*Command) error
+	// declare declares the verb's own flags and returns what runs the verb.
+	declare func(*flag.FlagSet) action
 }
 
-func verbs() []verb {
-	return slices.Concat([]verb{
-		{"init", "[-me URL]… [ENDPOINT …]", "create the database and trust the endpoints", initFlags, runInit},
-		{"endpoint", "add|remove|list [URL]", "trusted authorization endpoints", endpointFlags, runEndpoint},
-		{"setting", "[-unset] [NAME [VALUE]]", "list, read, write or unset a setting", settingFlags, runSetting},
-	}, tokenVerbs(), keepVerbs(), []verb{
-		{"serve", "[-listen 127.0.0.1:8080] [-socket-mode 0660]", "answer plain HTTP, behind a web server", serveFlags, runServe},
-		{"fcgi", "[-listen 127.0.0.1:9000] [-socket-mode 0660]", "answer FastCGI on unix:/path or host:port", serveFlags, runFastCGI},
-		{"doctor", "[PROFILE-URL]", "check this installation and, given your profile URL, the live site", nil, runDoctor},
-		{"backup", "FILE", "copy the database into a new file, while it is in use", nil, runBackup},
-		{"demo", "[-stay]", "show the whole flow over HTTP on loopback", demoFlags, runDemo},
-		{"version", "", "version, SQLite version, build", nil, runVersion},
-	})
+// An action does what a verb says. The error is for a person: one line and hints.
+type action func(*Command) error
+
+// noFlags is for a verb without flags of its own.
+func noFlags(run action) func(*flag.FlagSet) action {
+	return func(*flag.FlagSet) action { return run }
 }
 
 // A Command is one verb with its flags and arguments.
 type Command struct {
 	*instance.Environment
-	ctx     context.Context
-	verb    verb
-	flags   *flag.FlagSet
-	args    []string // what is not a flag
-	json    bool
-	values  map[string]string // configuration keys given as flags
-	file    string            // -config
-	strings map[string]*string
-	lists   map[string]*[]string
-	bools   map[string]*bool
+	ctx   context.Context
+	verb  verb
+	flags *flag.FlagSet
+	args  []string          // what is not a flag
+	json  bool              // -json
+	file  string            // -config
+	keys  map[string]string // keys of the configuration file given as flags
 }
 
 // A usageError is the caller's: exit status 2.
@@ -80,15 +68,16 @@ func Run(e *instance.Environment) int {
 		fmt.Fprintf(e.Stderr, "mintkeep: there is no command %q\nhint: mintkeep -h lists them\n", e.Args[0])
 		return 2
 	}
-	in := &Command{Environment: e, ctx: context.Background(), verb: all[n]}
-	switch err := in.parse(e.Args[1:]); {
+	c := &Command{Environment: e, ctx: context.Background(), verb: all[n]}
+	run, err := c.parse(e.Args[1:])
+	switch {
 	case errors.Is(err, flag.ErrHelp):
-		in.help(e.Stdout)
+		c.help()
 		return 0
 	case err != nil:
-		return report(e.Stderr, usageError(fmt.Sprintf("%s: %v", in.verb.name, err)))
+		return report(e.Stderr, c.usageErrorf("%v", err))
 	}
-	return report(e.Stderr, in.verb.run(in))
+	return report(e.Stderr, run(c))
 }
 
 // report writes an error as one line and its hint, and returns the exit status.
@@ -104,8 +93,7 @@ func report(w io.Writer, err error) int {
 }
 
 func usage(w io.Writer) {
-	fmt.Fprintln(w, "mintkeep mints tokens for your own site and keeps those that others gave you.\n\nUsage: mintkeep VERB [flags] [arguments]")
-	fmt.Fprintln(w)
+	fmt.Fprint(w, "mintkeep mints tokens for your own site and keeps those that others gave you.\n\nUsage: mintkeep VERB [flags] [arguments]\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, v := range verbs() {
 		fmt.Fprintf(t, "  %s\t%s\n", v.name, v.about)
@@ -114,175 +102,102 @@ func usage(w io.Writer) {
 	fmt.Fprintln(w, "\nmintkeep VERB -h shows the arguments and flags of a verb.")
 }
 
-func (in *Command) help(w io.Writer) {
-	fmt.Fprintf(w, "Usage: mintkeep %s %s\n\n%s\n\n", in.verb.name, in.verb.args, in.verb.about)
-	in.flags.SetOutput(w)
-	in.flags.PrintDefaults()
+func (c *Command) help() {
+	fmt.Fprintf(c.Stdout, "Usage: mintkeep %s %s\n\n%s\n\n", c.verb.name, c.verb.args, c.verb.about)
+	c.flags.SetOutput(c.Stdout)
+	c.flags.PrintDefaults()
 }
 
-// parse reads flags before, between and after the arguments.
-func (in *Command) parse(args []string) error {
-	in.flags = flag.NewFlagSet(in.verb.name, flag.ContinueOnError)
-	in.flags.SetOutput(io.Discard)
-	in.values, in.strings = make(map[string]string), make(map[string]*string)
-	in.lists, in.bools = make(map[string]*[]string), make(map[string]*bool)
-	in.flags.StringVar(&in.file, "config", in.Getenv("MINTKEEP_CONFIG"), "configuration `file`")
-	in.flags.BoolVar(&in.json, "json", false, "print JSON")
-	for _, k := range in.Settings.Keys() {
+// parse reads flags before, between and after the arguments, up to "--".
+func (c *Command) parse(args []string) (action, error) {
+	c.flags, c.keys = flag.NewFlagSet(c.verb.name, flag.ContinueOnError), make(map[string]string)
+	c.flags.SetOutput(io.Discard)
+	c.flags.StringVar(&c.file, "config", c.Getenv("MINTKEEP_CONFIG"), "configuration `file`")
+	c.flags.BoolVar(&c.json, "json", false, "print JSON")
+	for _, k := range c.Settings.Keys() {
 		if k.File == nil {
 			continue
 		}
-		set := func(v string) error { in.values[k.Name] = v; return nil }
-		in.flags.Func(k.Name, "as the key in the configuration file", set)
+		set := func(v string) error { c.keys[k.Name] = v; return nil }
+		c.flags.Func(k.Name, "as the key in the configuration file", set)
 		if k.Name == "database" {
-			in.flags.Func("db", "short for -database", set)
+			c.flags.Func("db", "short for -database", set)
 		}
 	}
-	if in.verb.flags != nil {
-		in.verb.flags(in)
-	}
+	run := c.verb.declare(c.flags)
 	for {
-		if err := in.flags.Parse(args); err != nil {
-			return err
+		if err := c.flags.Parse(args); err != nil {
+			return nil, err
 		}
-		rest := in.flags.Args()
-		if len(rest) == 0 {
-			return nil
+		rest := c.flags.Args()
+		if n := len(args) - len(rest); len(rest) == 0 || n > 0 && args[n-1] == "--" {
+			c.args = append(c.args, rest...)
+			return run, nil
 		}
-		ended := len(args) > len(rest) && args[len(args)-len(rest)-1] == "--"
-		if ended {
-			in.args = append(in.args, rest...)
-			return nil
-		}
-		in.args, args = append(in.args, rest[0]), rest[1:]
+		c.args, args = append(c.args, rest[0]), rest[1:]
 	}
-}
-
-func (in *Command) stringFlag(name, standard, about string) {
-	in.strings[name] = in.flags.String(name, standard, about)
-}
-
-func (in *Command) boolFlag(name string, about string) {
-	in.bools[name] = in.flags.Bool(name, false, about)
-}
-
-// onFlag is a switch that is on unless it is given as -name=false.
-func (in *Command) onFlag(name string, about string) {
-	in.bools[name] = in.flags.Bool(name, true, about)
-}
-
-func (in *Command) listFlag(name, about string) {
-	var list []string
-	in.lists[name] = &list
-	in.flags.Func(name, about, func(v string) error { list = append(list, v); return nil })
 }
 
 // given reports whether a flag stands on the command line.
-func (in *Command) given(name string) bool {
+func (c *Command) given(name string) bool {
 	found := false
-	in.flags.Visit(func(f *flag.Flag) { found = found || f.Name == name })
+	c.flags.Visit(func(f *flag.Flag) { found = found || f.Name == name })
 	return found
 }
 
-// usageError is a usage error that repeats the usage line.
-func (in *Command) usageError() error {
-	return usageError(fmt.Sprintf("%s: wrong arguments\nhint: mintkeep %s %s", in.verb.name, in.verb.name, in.verb.args))
+// is reports whether the arguments are this word and n more.
+func (c *Command) is(word string, n int) bool { return len(c.args) == n+1 && c.args[0] == word }
+
+// isList reports whether the arguments ask for a list, as no argument does.
+func (c *Command) isList() bool { return len(c.args) == 0 || c.is("list", 0) }
+
+// usage is an error that repeats the usage line.
+func (c *Command) usage() error {
+	return c.usageErrorf("wrong arguments\nhint: mintkeep %s %s", c.verb.name, c.verb.args)
 }
 
-func (in *Command) config() (*config.Config, error) {
-	c, err := in.Settings.Read(in.file, in.Getenv, in.values)
+// usageErrorf is an error of the caller of this verb.
+func (c *Command) usageErrorf(format string, args ...any) error {
+	return usageError(c.verb.name + ": " + fmt.Sprintf(format, args...))
+}
+
+// config reads the configuration; without any, the database is ./tokens.db.
+func (c *Command) config() (*config.Config, error) {
+	conf, err := c.Settings.Read(c.file, c.Getenv, c.keys)
 	if fault := new(config.FlagError); errors.As(err, &fault) {
 		return nil, usageError(fault.Error())
 	}
 	if err != nil {
 		return nil, err
 	}
-	return c.WithDefaults("tokens.db")
+	return conf.WithDefaults("tokens.db")
 }
 
-// open opens the database of an installation; a missing one is an error.
-func (in *Command) open() (*config.Config, *sql.DB, error) {
-	c, err := in.config()
+// withDatabase runs fn with the database of the installation; a missing one is an error.
+func (c *Command) withDatabase(fn func(*config.Config, *sql.DB) error) error {
+	conf, err := c.config()
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	db, err := in.OpenDatabase(in.ctx, c, false, store.Never)
-	return c, db, err
-}
-
-// server opens the inbound half for a verb.
-func (in *Command) server() (*endpoint.Handler, func(), error) {
-	c, db, err := in.open()
+	db, err := c.OpenDatabase(c.ctx, conf, false, store.Never)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	return in.Endpoint(c, db, instance.NewLog(in.Stderr, "")), func() { db.Close() }, nil
+	defer db.Close()
+	return fn(conf, db)
 }
 
-// list prints rows as a table, or as an array of objects with -json. The names
-// of the columns are the names of the members.
-func (in *Command) list(columns []string, rows [][]string) error {
-	if in.json {
-		objects := make([]map[string]any, 0, len(rows))
-		for _, row := range rows {
-			o := make(map[string]any, len(row))
-			for i, v := range row {
-				if o[columns[i]] = v; v == "" {
-					o[columns[i]] = nil
-				}
-			}
-			objects = append(objects, o)
-		}
-		e := json.NewEncoder(in.Stdout)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		return e.Encode(objects)
-	}
-	t := tabwriter.NewWriter(in.Stdout, 0, 0, 2, ' ', 0)
-	if len(rows) > 0 {
-		fmt.Fprintln(t, strings.ToUpper(strings.ReplaceAll(strings.Join(columns, "\t"), "_", " ")))
-	}
-	for _, row := range rows {
-		for i, v := range row {
-			row[i] = strings.Map(printable, v)
-			if v == "" {
-				row[i] = "-"
-			}
-		}
-		fmt.Fprintln(t, strings.Join(row, "\t"))
-	}
-	return t.Flush()
+// withGrants runs fn with what the inbound half has issued.
+func (c *Command) withGrants(fn func(*grant.Store) error) error {
+	return c.withDatabase(func(conf *config.Config, db *sql.DB) error {
+		return fn(c.Grants(conf, db, instance.NewLog(c.Stderr, "")))
+	})
 }
 
-// printable keeps what strangers wrote from steering a terminal.
-func printable(r rune) rune {
-	if r < 0x20 || r >= 0x7f && r < 0xa0 {
-		return '?'
-	}
-	return r
-}
-
-func runVersion(in *Command) error {
-	if len(in.args) > 0 {
-		return in.usageError()
-	}
-	build := "unknown build"
-	if info, ok := debug.ReadBuildInfo(); ok {
-		build = info.GoVersion
-		for _, s := range info.Settings {
-			if s.Key == "GOOS" || s.Key == "GOARCH" || s.Key == "vcs.revision" {
-				build += " " + s.Value
-			}
-		}
-	}
-	_, err := fmt.Fprintf(in.Stdout, "mintkeep %s\nSQLite %s\n%s\n", in.Version, store.SQLiteVersion(), build)
-	return err
-}
-
-// wrap says what was being done; nil stays nil.
-func wrap(doing string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", doing, err)
+// withKeeper runs fn with the outbound half. What that has to say stands in errors
+// and events, so only a configured error log is written besides.
+func (c *Command) withKeeper(fn func(*keeper.Keeper) error) error {
+	return c.withDatabase(func(conf *config.Config, db *sql.DB) error {
+		return fn(c.Keeper(conf, db, instance.NewLog(io.Discard, conf.ErrorLog)))
+	})
 }

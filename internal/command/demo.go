@@ -1,6 +1,7 @@
 package command
 
 import (
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,20 +16,23 @@ import (
 	"mintkeep/internal/store"
 )
 
-func demoFlags(in *Command) { in.boolFlag("stay", "leave both endpoints running at the end") }
+// demoVerb walks the whole inbound flow over real HTTP and shows each exchange.
+func demoVerb(f *flag.FlagSet) action {
+	stay := f.Bool("stay", false, "leave both endpoints running at the end")
+	return func(c *Command) error { return c.demo(*stay) }
+}
 
-// runDemo walks the whole inbound flow over real HTTP and shows each exchange.
-func runDemo(in *Command) error {
-	if len(in.args) > 0 {
-		return in.usageError()
+func (c *Command) demo(stay bool) error {
+	if len(c.args) > 0 {
+		return c.usage()
 	}
 	dir, err := os.MkdirTemp("", "mintkeep-demo")
 	if err != nil {
 		return wrap("demo", err)
 	}
 	defer os.RemoveAll(dir)
-	w := &demo.Walk{Out: in.Stdout, Self: &demo.Selfauth{Me: "https://you.example", Password: "demo", Key: "demo", Now: in.Now}}
-	auth, stop, err := startDemo(in, w, filepath.Join(dir, "tokens.db"))
+	w := &demo.Walk{Out: c.Stdout, Self: &demo.Selfauth{Me: "https://you.example", Password: "demo", Key: "demo", Now: c.Now}}
+	auth, stop, err := startDemo(c, w, filepath.Join(dir, "tokens.db"))
 	if err != nil {
 		return wrap("demo", err)
 	}
@@ -36,15 +40,15 @@ func runDemo(in *Command) error {
 	if err := w.Run(); err != nil {
 		return wrap("demo", err)
 	}
-	if *in.bools["stay"] {
-		stayUntilSignal(in, auth, w.Base)
+	if stay {
+		stayUntilSignal(c, auth, w.Base)
 	}
 	return nil
 }
 
 // startDemo starts the stand-in Selfauth and a token endpoint with an empty
 // database, and completes w. It returns the URL of the former.
-func startDemo(in *Command, w *demo.Walk, database string) (auth string, stop func(), err error) {
+func startDemo(c *Command, w *demo.Walk, database string) (auth string, stop func(), err error) {
 	selfListener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", nil, err
@@ -55,13 +59,13 @@ func startDemo(in *Command, w *demo.Walk, database string) (auth string, stop fu
 	}
 	auth = "http://" + selfListener.Addr().String() + "/auth/"
 	w.Base = "http://" + l.Addr().String() + "/auth/token"
-	c := &config.Config{Database: database, URL: w.Base, Endpoints: []string{auth}, Me: []string{w.Self.Me}, Journal: "rollback"}
-	db, err := in.OpenDatabase(in.ctx, c, true, store.Always)
+	conf := &config.Config{Database: database, URL: w.Base, Endpoints: []string{auth}, Me: []string{w.Self.Me}, Journal: "rollback"}
+	db, err := c.OpenDatabase(c.ctx, conf, true, store.Always)
 	if err != nil {
 		return "", nil, err
 	}
-	s := in.Endpoint(c, db, instance.NewLog(in.Stderr, ""))
-	secret, err := s.Grants.AddServer(in.ctx, demo.Server)
+	s := c.Endpoint(conf, db, instance.NewLog(c.Stderr, ""))
+	secret, err := s.Grants.AddServer(c.ctx, demo.Server)
 	if err != nil {
 		return "", nil, err
 	}
@@ -72,8 +76,8 @@ func startDemo(in *Command, w *demo.Walk, database string) (auth string, stop fu
 	return auth, func() { mint.Close(); self.Close(); db.Close() }, nil
 }
 
-func stayUntilSignal(in *Command, auth, base string) {
-	fmt.Fprintf(in.Stdout, "\nBoth endpoints stay; the password is \"demo\". End with Ctrl-C. A page that uses them has\n\n"+
+func stayUntilSignal(c *Command, auth, base string) {
+	fmt.Fprintf(c.Stdout, "\nBoth endpoints stay; the password is \"demo\". End with Ctrl-C. A page that uses them has\n\n"+
 		"<link rel=\"authorization_endpoint\" href=\"%s\">\n<link rel=\"token_endpoint\" href=\"%s\">\n", auth, base)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGINT, syscall.SIGTERM)

@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"flag"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -12,52 +13,55 @@ import (
 	"mintkeep/internal/store"
 )
 
-// The long-running modes that a person or systemd starts: serve, fcgi.
-
-func serveFlags(in *Command) {
-	in.stringFlag("listen", "", "where to listen: `host:port` or unix:/path")
-	in.stringFlag("socket-mode", "0660", "permissions of the socket file, `octal`")
+// A listening verb is serve or fcgi: a mode that goes on until a signal.
+type listening struct {
+	address, socketMode string
+	standard            string // address without -listen
+	create              store.Creation
+	message             string
+	serve               func(*Command, []net.Listener, *instance.Instance) error
 }
 
-// socketMode reads -socket-mode; these verbs have no arguments.
-func (in *Command) socketMode() (fs.FileMode, error) {
-	mode, err := strconv.ParseUint(*in.strings["socket-mode"], 8, 9)
-	if err != nil || len(in.args) > 0 {
-		return 0, in.usageError()
+func serveVerb(f *flag.FlagSet) action {
+	o := &listening{standard: "127.0.0.1:8080", create: store.Never, message: "serving HTTP"}
+	o.serve = func(_ *Command, l []net.Listener, in *instance.Instance) error { return serve.HTTP(l, in) }
+	return o.declare(f)
+}
+
+// fastCGIVerb may create the database, as a start by a web server may.
+func fastCGIVerb(f *flag.FlagSet) action {
+	o := &listening{standard: "127.0.0.1:9000", create: store.InNewFolder, message: "serving FastCGI"}
+	o.serve = func(c *Command, l []net.Listener, in *instance.Instance) error {
+		return serve.FastCGI(l, in, serve.HasSystemdSockets(c.Env))
 	}
-	return fs.FileMode(mode), nil
+	return o.declare(f)
 }
 
-func runServe(in *Command) error {
-	return in.serve(store.Never, "127.0.0.1:8080", "serving HTTP", serve.HTTP)
+func (o *listening) declare(f *flag.FlagSet) action {
+	f.StringVar(&o.address, "listen", "", "where to listen: `host:port` or unix:/path")
+	f.StringVar(&o.socketMode, "socket-mode", "0660", "permissions of the socket file, `octal`")
+	return o.run
 }
 
-// runFastCGI may create the database, as a start by a web server may.
-func runFastCGI(in *Command) error {
-	return in.serve(store.InNewFolder, "127.0.0.1:9000", "serving FastCGI", func(l []net.Listener, s *instance.Instance) error {
-		return serve.FastCGI(l, s, serve.HasSystemdSockets(in.Env))
-	})
-}
-
-// serve opens the installation and then listens, so that a fault is seen before
+// run opens the installation and then listens, so that a fault is seen before
 // the first request.
-func (in *Command) serve(create store.Creation, address, what string, run func([]net.Listener, *instance.Instance) error) error {
-	mode, err := in.socketMode()
+func (o *listening) run(c *Command) error {
+	mode, err := strconv.ParseUint(o.socketMode, 8, 9)
+	if err != nil || len(c.args) > 0 {
+		return c.usage()
+	}
+	conf, err := c.config()
 	if err != nil {
 		return err
 	}
-	c, err := in.config()
+	in, err := instance.Open(c.ctx, c.Environment, conf, o.create)
 	if err != nil {
 		return err
 	}
-	s, err := instance.Open(in.ctx, in.Environment, c, create)
+	l, err := serve.Listen(c.Env, cmp.Or(o.address, o.standard), fs.FileMode(mode))
 	if err != nil {
-		return err
+		return wrap(c.verb.name, err)
 	}
-	l, err := serve.Listen(in.Env, cmp.Or(*in.strings["listen"], address), mode)
-	if err != nil {
-		return wrap(in.verb.name, err)
-	}
-	s.Log().Info(what, slog.String("address", l[0].Addr().String()))
-	return wrap(in.verb.name, run(l, s))
+	in.Log().Info(o.message, slog.String("address", l[0].Addr().String()))
+	return wrap(c.verb.name, o.serve(c, l, in))
 }

@@ -1,60 +1,48 @@
 package command
 
 import (
+	"flag"
 	"fmt"
 	"slices"
-	"strconv"
-	"time"
 
-	"mintkeep/endpoint"
 	"mintkeep/endpoint/grant"
 	"mintkeep/internal/oauth"
-	"mintkeep/internal/store"
 )
 
-// The verbs about what was issued: token, server, log.
-
-func tokenVerbs() []verb {
-	return []verb{
-		{"token", "list | revoke [ID…] [-client URL] [-all] [-me URL] | mint -me URL -client URL -scope WORDS | prune", "the tokens that were issued", tokenFlags, runToken},
-		{"server", "add|remove|list [NAME]", "resource servers that may introspect", nil, runServer},
-		{"log", "[-n N]", "what happened, newest last", logFlags, runLog},
-	}
+type tokenFlags struct {
+	client, me, scope string
+	all               bool
 }
 
-func tokenFlags(in *Command) {
-	in.stringFlag("client", "", "the app's client_id, a `URL`")
-	in.stringFlag("me", "", "with mint: your profile `URL`; with revoke: only this person's")
-	in.stringFlag("scope", "", "with mint: the scope, `words` with spaces between")
-	in.boolFlag("all", "with revoke: every token")
+func tokenVerb(f *flag.FlagSet) action {
+	o := new(tokenFlags)
+	f.StringVar(&o.client, "client", "", "the app's client_id, a `URL`")
+	f.StringVar(&o.me, "me", "", "with mint: your profile `URL`; with revoke: only this person's")
+	f.StringVar(&o.scope, "scope", "", "with mint: the scope, `words` with spaces between")
+	f.BoolVar(&o.all, "all", false, "with revoke: every token")
+	return o.run
 }
 
-func runToken(in *Command) error {
-	do := map[string]func(*Command, *endpoint.Handler) error{
-		"list": listTokens, "revoke": revokeTokens, "mint": mintToken, "prune": pruneTokens}
+func (o *tokenFlags) run(c *Command) error {
+	do := map[string]func(*Command, *grant.Store) error{"list": listTokens, "revoke": o.revoke, "mint": o.mint, "prune": pruneTokens}
 	uses := map[string][]string{"revoke": {"client", "me", "all"}, "mint": {"client", "me", "scope"}}
-	if len(in.args) == 0 || do[in.args[0]] == nil || in.args[0] != "revoke" && len(in.args) > 1 {
-		return in.usageError()
+	if len(c.args) == 0 || do[c.args[0]] == nil || c.args[0] != "revoke" && len(c.args) > 1 {
+		return c.usage()
 	}
 	for _, name := range []string{"client", "me", "scope", "all"} {
-		if in.given(name) && !slices.Contains(uses[in.args[0]], name) {
-			return in.usageError()
+		if c.given(name) && !slices.Contains(uses[c.args[0]], name) {
+			return c.usage()
 		}
 	}
-	s, done, err := in.server()
-	if err != nil {
-		return err
-	}
-	defer done()
-	return do[in.args[0]](in, s)
+	return c.withGrants(func(s *grant.Store) error { return do[c.args[0]](c, s) })
 }
 
-func listTokens(in *Command, s *endpoint.Handler) error {
-	st, err := s.Grants.Settings(in.ctx)
+func listTokens(c *Command, s *grant.Store) error {
+	st, err := s.Settings(c.ctx)
 	if err != nil {
 		return err
 	}
-	tokens, err := s.Grants.Tokens(in.ctx)
+	tokens, err := s.Tokens(c.ctx)
 	if err != nil {
 		return err
 	}
@@ -64,136 +52,60 @@ func listTokens(in *Command, s *endpoint.Handler) error {
 		if at, expires := t.Expiry(st); expires {
 			expiry = timeText(at)
 		}
-		rows = append(rows, []string{shortID(t), t.ClientID, t.Scope, timeText(t.Created), timeText(t.LastUse), expiry, t.Status(st, in.Now())})
+		id := t.ID[:min(16, len(t.ID))] // php-mintoken's are longer; revoke takes a beginning
+		rows = append(rows, []string{id, t.ClientID, t.Scope, timeText(t.Created), timeText(t.LastUse), expiry, t.Status(st, c.Now())})
 	}
-	return in.list([]string{"id", "client", "scope", "created", "last_use", "expiry", "status"}, rows)
+	return c.list([]string{"id", "client", "scope", "created", "last_use", "expiry", "status"}, rows)
 }
 
-// shortID keeps php-mintoken's long ids readable; revoke takes a beginning.
-func shortID(t *grant.Token) string { return t.ID[:min(16, len(t.ID))] }
-
-func timeText(t time.Time) string {
-	if t.IsZero() {
-		return ""
-	}
-	return t.UTC().Format(time.DateTime)
-}
-
-func revokeTokens(in *Command, s *endpoint.Handler) error {
-	client, all, ids := *in.strings["client"], *in.bools["all"], in.args[1:]
-	given := 0
-	for _, selected := range []bool{client != "", all, len(ids) > 0} {
-		if selected {
-			given++
+func (o *tokenFlags) revoke(c *Command, s *grant.Store) (err error) {
+	ids, me := c.args[1:], o.me
+	chosen := 0
+	for _, b := range []bool{o.client != "", o.all, len(ids) > 0} {
+		if b {
+			chosen++
 		}
 	}
-	if given != 1 {
-		return in.usageError()
+	if chosen != 1 {
+		return c.usage()
 	}
-	var n int
-	var err error
-	me := *in.strings["me"]
-	if in.given("me") {
+	if c.given("me") {
 		if me, err = oauth.CanonicalURL(me); err != nil {
 			return usageError("-me: " + err.Error())
 		}
 	}
+	n := 0
 	switch {
-	case all:
-		n, err = s.Grants.RevokeAll(in.ctx, me)
-	case client != "":
-		n, err = s.Grants.RevokeClient(in.ctx, me, client)
+	case o.all:
+		n, err = s.RevokeAll(c.ctx, me)
+	case o.client != "":
+		n, err = s.RevokeClient(c.ctx, me, o.client)
 	}
 	for _, id := range ids {
-		if err = s.Grants.RevokeID(in.ctx, me, id); err != nil {
+		if err = s.RevokeID(c.ctx, me, id); err != nil {
 			break
 		}
 		n++
 	}
 	if err == nil || n > 0 {
-		fmt.Fprintf(in.Stdout, "%d revoked\n", n)
+		fmt.Fprintf(c.Stdout, "%d revoked\n", n)
 	}
 	return err
 }
 
-func mintToken(in *Command, s *endpoint.Handler) error {
-	me, client, scope := *in.strings["me"], *in.strings["client"], *in.strings["scope"]
-	if me == "" || client == "" || scope == "" {
-		return in.usageError()
+func (o *tokenFlags) mint(c *Command, s *grant.Store) error {
+	if o.me == "" || o.client == "" || o.scope == "" {
+		return c.usage()
 	}
-	secret, err := s.Grants.Mint(in.ctx, me, client, scope)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(in.Stdout, string(secret))
-	return err
+	token, err := s.Mint(c.ctx, o.me, o.client, o.scope)
+	return c.println(string(token), err)
 }
 
-func pruneTokens(in *Command, s *endpoint.Handler) error {
-	st, err := s.Grants.Settings(in.ctx)
+func pruneTokens(c *Command, s *grant.Store) error {
+	st, err := s.Settings(c.ctx)
 	if err != nil {
 		return err
 	}
-	n, err := s.Grants.Prune(in.ctx, st)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(in.Stdout, "%d removed\n", n)
-	return err
-}
-
-func runServer(in *Command) error {
-	s, done, err := in.server()
-	if err != nil {
-		return err
-	}
-	defer done()
-	switch {
-	case len(in.args) == 2 && in.args[0] == "add":
-		secret, err := s.Grants.AddServer(in.ctx, in.args[1])
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintln(in.Stdout, string(secret))
-		return err
-	case len(in.args) == 2 && in.args[0] == "remove":
-		return s.Grants.RemoveServer(in.ctx, in.args[1])
-	case len(in.args) == 0 || len(in.args) == 1 && in.args[0] == "list":
-		servers, err := s.Grants.Servers(in.ctx)
-		if err != nil {
-			return err
-		}
-		var rows [][]string
-		for _, v := range servers {
-			rows = append(rows, []string{v.Name, timeText(v.Created), timeText(v.LastUse)})
-		}
-		return in.list([]string{"name", "created", "last_use"}, rows)
-	}
-	return in.usageError()
-}
-
-func logFlags(in *Command) { in.stringFlag("n", "50", "how many; 0 for all") }
-
-func runLog(in *Command) error {
-	n, err := strconv.Atoi(*in.strings["n"])
-	if err != nil || n < 0 || len(in.args) > 0 {
-		return in.usageError()
-	}
-	if n == 0 {
-		n = -1
-	}
-	_, db, err := in.open()
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	events, err := store.Events(in.ctx, db, 0, n)
-	if err != nil {
-		return err
-	}
-	var rows [][]string
-	for _, e := range slices.Backward(events) {
-		rows = append(rows, []string{timeText(e.At), e.Kind, e.Me, e.ClientID, e.TokenID, e.Connection, e.Actor, e.Address, e.Detail})
-	}
-	return in.list([]string{"at", "event", "me", "client", "token", "connection", "actor", "address", "detail"}, rows)
+	n, err := s.Prune(c.ctx, st)
+	return c.println(fmt.Sprintf("%d removed", n), err)
 }

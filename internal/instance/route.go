@@ -60,14 +60,19 @@ func (e *Environment) Keeper(c *config.Config, db *sql.DB, log *slog.Logger) *ke
 
 // Endpoint makes the token endpoint of an opened site.
 func (e *Environment) Endpoint(c *config.Config, db *sql.DB, log *slog.Logger) *endpoint.Handler {
-	read := config.Memoize(func(rows []config.Row) (*grant.Settings, error) { return e.ParseSettings(rows, c) })
-	grants := &grant.Store{DB: db, Now: e.Now, Log: log, Settings: func(ctx context.Context) (*grant.Settings, error) {
-		return read(context.WithoutCancel(ctx), db) // watching for cancellation would cost more than the statement
-	}}
+	grants := e.Grants(c, db, log)
 	trusted := discover.TrustedClient(c.CAFile)
 	front := &authorize.Handler{URL: c.URL, Grants: grants, Upstreams: trusted, Log: log,
 		Discover: &discover.Client{Public: discover.PublicOnlyClient(c.CAFile, nil), Trusted: trusted}}
 	return &endpoint.Handler{URL: c.URL, Grants: grants, Authorize: front, HeaderHint: strippedBy, Log: log}
+}
+
+// Grants makes the store of an opened installation: what the token endpoint issued.
+func (e *Environment) Grants(c *config.Config, db *sql.DB, log *slog.Logger) *grant.Store {
+	read := config.Memoize(func(rows []config.Row) (*grant.Settings, error) { return e.ParseSettings(rows, c) })
+	return &grant.Store{DB: db, Now: e.Now, Log: log, Settings: func(ctx context.Context) (*grant.Settings, error) {
+		return read(context.WithoutCancel(ctx), db) // watching for cancellation would cost more than the statement
+	}}
 }
 
 // pages makes the owner's pages of an opened installation.

@@ -1,0 +1,124 @@
+package command
+
+import (
+	"cmp"
+	"database/sql"
+	"flag"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"mintkeep/internal/config"
+	"mintkeep/internal/instance"
+	"mintkeep/internal/store"
+)
+
+// appendTo makes a flag that may be repeated.
+func appendTo(list *[]string) func(string) error {
+	return func(v string) error { *list = append(*list, v); return nil }
+}
+
+// initVerb creates what is missing: the folder, the database, the rows.
+func initVerb(f *flag.FlagSet) action {
+	var me []string
+	f.Func("me", "a profile `URL` that gets tokens; may be repeated", appendTo(&me))
+	return func(c *Command) error {
+		conf, err := c.config()
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(filepath.Dir(conf.Database), 0o700); err != nil {
+			return wrap("creating the folder of the database", err)
+		}
+		db, err := c.OpenDatabase(c.ctx, conf, true, store.Always)
+		if err != nil {
+			return err
+		}
+		defer db.Close()
+		if err := c.addEndpoints(db, conf, c.args, me); err != nil {
+			return err
+		}
+		if n, err := store.OverdueMintokens(c.ctx, db, c.Now()); err == nil && n > 0 {
+			fmt.Fprintf(c.Stdout, "%d tokens of php-mintoken are past their date; current PHP still accepted them, mintkeep does not.\n", n)
+		}
+		return c.println("The database is at "+conf.Database, nil)
+	}
+}
+
+func endpointVerb(f *flag.FlagSet) action {
+	var me []string
+	f.Func("me", "with add: a profile `URL` that gets tokens", appendTo(&me))
+	return func(c *Command) error {
+		return c.withDatabase(func(conf *config.Config, db *sql.DB) error {
+			switch {
+			case c.given("me") && !c.is("add", 1):
+				return c.usage()
+			case c.is("add", 1):
+				return c.addEndpoints(db, conf, c.args[1:], me)
+			case c.is("remove", 1):
+				return c.setting("endpoint").Remove(c.ctx, db, c.args[1])
+			case c.isList():
+				return c.listEndpoints(conf, db)
+			}
+			return c.usage()
+		})
+	}
+}
+
+func (c *Command) listEndpoints(conf *config.Config, db *sql.DB) error {
+	rows, err := config.ReadRows(c.ctx, db)
+	if err != nil {
+		return err
+	}
+	var out [][]string
+	for _, r := range rows {
+		if r.Name == "endpoint" {
+			out = append(out, []string{r.Value, "database"})
+		}
+	}
+	for _, u := range conf.Endpoints {
+		out = append(out, []string{u, "configuration file"})
+	}
+	return c.list([]string{"endpoint", "from"}, out)
+}
+
+// addEndpoints adds endpoints and profiles, all of them or none. What an endpoint says
+// about `me` is believed, so a public service is only trusted for named profiles.
+func (c *Command) addEndpoints(db *sql.DB, conf *config.Config, endpoints, me []string) error {
+	public := ""
+	for _, address := range endpoints {
+		u, err := url.Parse(address)
+		if err == nil {
+			err = cmp.Or(config.CheckEndpoint(address), config.CheckSecure(u))
+		}
+		if err != nil {
+			return usageError("endpoint: " + err.Error())
+		}
+		if instance.PublicService(u.Hostname()) {
+			public = u.Hostname()
+		}
+	}
+	return store.Write(c.ctx, db, func(tx *sql.Tx) error {
+		for _, profile := range me {
+			if err := c.add(tx, c.setting("me"), profile); err != nil {
+				return err
+			}
+		}
+		named := len(conf.Me) > 0
+		if public != "" && !named {
+			if err := tx.QueryRowContext(c.ctx, `SELECT EXISTS (SELECT 1 FROM settings WHERE setting_name = 'me')`).Scan(&named); err != nil {
+				return wrap("reading the settings", err)
+			}
+		}
+		if public != "" && !named {
+			return usageError("endpoint: " + public + " signs anybody in, so everybody would get tokens of yours\nhint: name yourself too: -me https://your.site/")
+		}
+		for _, address := range endpoints {
+			if err := c.add(tx, c.setting("endpoint"), address); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
