@@ -127,16 +127,15 @@ func writeAttributes(b *bytes.Buffer, z *html.Tokenizer, more bool) {
 	for more {
 		var key, val []byte
 		key, val, more = z.TagAttr()
-		value := string(val)
 		switch string(key) {
 		case "href", "src", "data", "poster":
-			value = strings.TrimSpace(value)
+			val = bytes.TrimSpace(val)
 		case "class", "rel", "alt", "title", "value":
 		default:
 			continue
 		}
-		if len(value) <= maxAttr {
-			b.WriteString(" " + string(key) + `="` + html.EscapeString(value) + `"`)
+		if len(val) <= maxAttr {
+			b.WriteString(" " + string(key) + `="` + html.EscapeString(string(val)) + `"`)
 		}
 	}
 }
