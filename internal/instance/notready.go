@@ -47,7 +47,8 @@ func notReady(w http.ResponseWriter, r *http.Request, cause error) {
 	switch {
 	case errors.As(cause, &missing) && missing.Where != "":
 		d.Heading, d.Template = "mintkeep runs, but is not set up", "set-up.html"
-		d.Data = struct{ Folder, File, Script string }{filepath.Join(filepath.Dir(missing.Where), "mintkeep"), missing.Where, server(r)["SCRIPT_NAME"]}
+		folder := filepath.Join(filepath.Dir(missing.Where), "mintkeep")
+		d.Data = struct{ Folder, File, Script string }{folder, missing.Where, server(r)["SCRIPT_NAME"]}
 	case strings.Contains(r.Header.Get("Accept"), "text/html"):
 		d.Template, d.Data = "not-ready.html", notReadySentence
 	}

@@ -3,8 +3,6 @@ package owner
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -55,12 +53,7 @@ const sessionColumns = `session_hash, me, user_agent, created, last_use, expires
 
 func scanSession(scan func(...any) error) (*session, error) {
 	s := &session{}
-	var created, lastUse, expires sql.NullString
-	if err := scan(&s.Hash, &s.Me, &s.Agent, &created, &lastUse, &expires); err != nil {
-		return nil, err
-	}
-	s.Created, s.LastUse, s.Expires = store.ParseTime(created), store.ParseTime(lastUse), store.ParseTime(expires)
-	return s, nil
+	return s, scan(&s.Hash, &s.Me, &s.Agent, store.Into(&s.Created), store.Into(&s.LastUse), store.Into(&s.Expires))
 }
 
 // Ends is when the session ends if nobody uses it before.
@@ -77,20 +70,19 @@ func (p *Pages) findSession(q *request) (*session, error) {
 	if p.readCookie(q.http, sessionCookie) == "" {
 		return nil, nil
 	}
-	row := p.In.Grants.DB.QueryRowContext(q.ctx(), `SELECT `+sessionColumns+` FROM sessions WHERE session_hash = ?`, p.sessionHash(q.http))
-	s, err := scanSession(row.Scan)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
+	found, err := store.List(q.ctx(), p.In.Grants.DB, "looking up a session", scanSession,
+		`SELECT `+sessionColumns+` FROM sessions WHERE session_hash = ?`, p.sessionHash(q.http))
+	if err != nil || len(found) == 0 {
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("looking up a session: %w", err)
-	}
+	s := found[0]
 	s.Admin = slices.Contains(q.st.Admins, s.Me)
 	if !q.now.Before(s.Ends()) || !s.Admin && !q.st.Issues(s.Me) {
 		return nil, nil
 	}
 	if q.now.Sub(s.LastUse) >= sessionNote {
-		_, err := p.In.Grants.DB.ExecContext(q.ctx(), `UPDATE sessions SET last_use = ? WHERE session_hash = ?`, store.Time(q.now), s.Hash)
+		err := store.Exec(q.ctx(), p.In.Grants.DB, "writing the last use of a session",
+			`UPDATE sessions SET last_use = ? WHERE session_hash = ?`, store.Time(q.now), s.Hash)
 		if err != nil { // a disk that is full must not lock the owner out
 			p.In.Log.Warn("last use of a session not written", "error", err)
 		}
@@ -117,12 +109,12 @@ func (p *Pages) Admin(r *http.Request) bool {
 func (p *Pages) createSession(q *request, me string) (*http.Cookie, error) {
 	id := secret.New("")
 	err := store.Write(q.ctx(), p.In.Grants.DB, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(q.ctx(), `DELETE FROM sessions WHERE session_hash = ? OR expires <= ? OR last_use <= ?`,
+		err := store.Exec(q.ctx(), tx, "deleting ended sessions", `DELETE FROM sessions WHERE session_hash = ? OR expires <= ? OR last_use <= ?`,
 			p.sessionHash(q.http), store.Time(q.now), store.Time(q.now.Add(-sessionIdle)))
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(q.ctx(), `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?)`,
+		err = store.Exec(q.ctx(), tx, "creating a session", `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?)`,
 			id.Hash(), me, agent(q.http.UserAgent()), store.Time(q.now), store.Time(q.now), store.Time(q.now.Add(sessionLife)))
 		if err != nil {
 			return err
@@ -130,49 +122,28 @@ func (p *Pages) createSession(q *request, me string) (*http.Cookie, error) {
 		return store.Record(q.ctx(), tx, store.Event{At: q.now, Kind: "signed in", Me: me, ClientID: p.In.Authorize.OwnerClient()})
 	})
 	if err != nil {
-		return nil, fmt.Errorf("creating a session: %w", err)
+		return nil, err
 	}
 	return p.cookie(sessionCookie, string(id), sessionLife), nil
 }
 
 // deleteSessions ends the sessions that a condition in SQL names.
 func (p *Pages) deleteSessions(q *request, condition string, args ...any) error {
-	err := store.Write(q.ctx(), p.In.Grants.DB, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(q.ctx(), `DELETE FROM sessions WHERE `+condition, args...)
-		if err != nil {
-			return err
-		}
-		n, err := r.RowsAffected()
+	return store.Write(q.ctx(), p.In.Grants.DB, func(tx *sql.Tx) error {
+		n, err := store.ExecCount(q.ctx(), tx, "ending sessions", `DELETE FROM sessions WHERE `+condition, args...)
 		if err != nil || n == 0 {
 			return err
 		}
 		return store.Record(q.ctx(), tx, store.Event{At: q.now, Kind: "signed out", Me: q.session.Me, ClientID: p.In.Authorize.OwnerClient(),
 			Detail: plural(int(n), "session", "sessions")})
 	})
-	if err != nil {
-		return fmt.Errorf("ending sessions: %w", err)
-	}
-	return nil
 }
 
 // listSessions lists the sessions that have not ended; of one person, or of all if
 // me is empty; those used last first.
 func (p *Pages) listSessions(ctx context.Context, me string, now time.Time) ([]*session, error) {
-	rows, err := p.In.Grants.DB.QueryContext(ctx, `SELECT `+sessionColumns+` FROM sessions
+	return store.List(ctx, p.In.Grants.DB, "listing sessions", scanSession, `SELECT `+sessionColumns+` FROM sessions
 		WHERE ? IN ('', me) AND expires > ? AND last_use > ? ORDER BY last_use DESC`, me, store.Time(now), store.Time(now.Add(-sessionIdle)))
-	if err != nil {
-		return nil, fmt.Errorf("listing sessions: %w", err)
-	}
-	defer rows.Close()
-	var all []*session
-	for rows.Next() {
-		s, err := scanSession(rows.Scan)
-		if err != nil {
-			return nil, fmt.Errorf("listing sessions: %w", err)
-		}
-		all = append(all, s)
-	}
-	return all, rows.Err()
 }
 
 // agent is what a browser calls itself, cut to 200 characters.
