@@ -3,8 +3,6 @@ package grant
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -23,12 +21,10 @@ func IsOwnCode(code string) bool { return strings.HasPrefix(code, prefixCode) }
 // insertCode makes the code that the client redeems for the grant.
 func (p *Pending) insertCode(ctx context.Context, tx *sql.Tx, grantID int64, now time.Time) (secret.Secret, error) {
 	code := secret.New(prefixCode)
-	_, err := tx.ExecContext(ctx, `INSERT INTO codes (code_hash, grant_id, redirect_uri, challenge, created) VALUES (?, ?, ?, ?, ?)`,
+	err := store.Exec(ctx, tx, "writing the code",
+		`INSERT INTO codes (code_hash, grant_id, redirect_uri, challenge, created) VALUES (?, ?, ?, ?, ?)`,
 		code.Hash(), grantID, p.RedirectURI, p.Challenge, store.Time(now))
-	if err != nil {
-		return "", fmt.Errorf("writing the code: %w", err)
-	}
-	return code, nil
+	return code, err
 }
 
 // A codeRow is a code of this endpoint with its grant.
@@ -44,19 +40,14 @@ type codeRow struct {
 
 func findCode(ctx context.Context, tx *sql.Tx, hash string) (*codeRow, error) {
 	c := &codeRow{hash: hash}
-	var created, used, ended sql.NullString
-	err := tx.QueryRowContext(ctx, `SELECT c.redirect_uri, c.challenge, c.created, c.used,
-			g.grant_id, g.me, g.client_id, g.scope, g.endpoint, g.ended
-		FROM codes c JOIN grants g USING (grant_id) WHERE c.code_hash = ?`, hash).
-		Scan(&c.redirectURI, &c.challenge, &created, &used,
-			&c.grant.ID, &c.grant.Me, &c.grant.ClientID, &c.grant.Scope, &c.grant.Endpoint, &ended)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
+	found, err := store.Row(ctx, tx, "looking up a code", `SELECT c.redirect_uri, c.challenge, c.created, c.used IS NOT NULL,
+			g.grant_id, g.me, g.client_id, g.scope, g.endpoint, g.ended IS NOT NULL
+		FROM codes c JOIN grants g USING (grant_id) WHERE c.code_hash = ?`, []any{hash},
+		&c.redirectURI, &c.challenge, store.Into(&c.created), &c.used,
+		&c.grant.ID, &c.grant.Me, &c.grant.ClientID, &c.grant.Scope, &c.grant.Endpoint, &c.ended)
+	if err != nil || !found {
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("looking up a code: %w", err)
-	}
-	c.created, c.used, c.ended = store.ParseTime(created), used.Valid, ended.Valid
 	return c, nil
 }
 
@@ -146,8 +137,7 @@ func (s *Store) redeemCode(ctx context.Context, r Request, ask TokenRequest,
 		if refusal, err = use(tx, &c.grant); err != nil || refusal != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE codes SET used = ? WHERE code_hash = ?`, store.Time(r.Now), c.hash)
-		return err
+		return store.Exec(ctx, tx, "marking the code as used", `UPDATE codes SET used = ? WHERE code_hash = ?`, store.Time(r.Now), c.hash)
 	})
 	if err != nil {
 		return nil, err

@@ -111,35 +111,27 @@ func (g *Grant) insertAccess(ctx context.Context, tx *sql.Tx, scope string, now 
 	token := secret.New(prefixAccess)
 	id := make([]byte, 8)
 	_, _ = rand.Read(id) // never fails
-	_, err := tx.ExecContext(ctx, `INSERT INTO tokens (token_id, token_hash, auth_me, auth_client_id, auth_scope, created, grant_id)
-		VALUES (?, ?, ?, ?, ?, ?, ?)`, hex.EncodeToString(id), token.Hash(), g.Me, g.ClientID, scope, store.Time(now), g.ID)
-	if err != nil {
-		return "", "", fmt.Errorf("writing the access token: %w", err)
-	}
-	return token, hex.EncodeToString(id), nil
+	err := store.Exec(ctx, tx, "writing the access token",
+		`INSERT INTO tokens (token_id, token_hash, auth_me, auth_client_id, auth_scope, created, grant_id) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		hex.EncodeToString(id), token.Hash(), g.Me, g.ClientID, scope, store.Time(now), g.ID)
+	return token, hex.EncodeToString(id), err
 }
 
 // end revokes everything that was issued from a grant: its access tokens now, its
 // refresh tokens because every use of them looks at the grant. It reports whether
 // the grant was still active.
 func end(ctx context.Context, tx *sql.Tx, grantID int64, now time.Time, reason string) (bool, error) {
+	const doing = "ending the grant"
 	at := store.Time(now)
-	r, err := tx.ExecContext(ctx, `UPDATE grants SET ended = ?, end_reason = ? WHERE grant_id = ? AND ended IS NULL`, at, reason, grantID)
-	if err != nil {
-		return false, fmt.Errorf("ending the grant: %w", err)
-	}
-	n, err := r.RowsAffected()
-	if err != nil {
-		return false, fmt.Errorf("ending the grant: %w", err)
-	}
-	_, err = tx.ExecContext(ctx, `UPDATE tokens SET revoked = ? WHERE grant_id = ? AND (revoked IS NULL OR revoked > ?)`, at, grantID, at)
+	n, err := store.ExecCount(ctx, tx, doing, `UPDATE grants SET ended = ?, end_reason = ? WHERE grant_id = ? AND ended IS NULL`,
+		at, reason, grantID)
 	if err == nil {
-		_, err = tx.ExecContext(ctx, `UPDATE refresh_tokens SET reply = NULL WHERE grant_id = ? AND reply IS NOT NULL`, grantID)
+		err = store.Exec(ctx, tx, doing, `UPDATE tokens SET revoked = ? WHERE grant_id = ? AND (revoked IS NULL OR revoked > ?)`, at, grantID, at)
 	}
-	if err != nil {
-		return false, fmt.Errorf("revoking the tokens of the grant: %w", err)
+	if err == nil {
+		err = store.Exec(ctx, tx, doing, `UPDATE refresh_tokens SET reply = NULL WHERE grant_id = ? AND reply IS NOT NULL`, grantID)
 	}
-	return n == 1, nil
+	return n == 1, err
 }
 
 // deleteExpired removes used codes, refusals, pending authorizations and sealed
@@ -155,8 +147,8 @@ func deleteExpired(ctx context.Context, tx *sql.Tx, now time.Time) error {
 		{`DELETE FROM codes WHERE created <= ?`, usedCodeLife},
 		{`UPDATE refresh_tokens SET reply = NULL WHERE reply IS NOT NULL AND rotated < ?`, graceWindow},
 	} {
-		if _, err := tx.ExecContext(ctx, old.statement, store.Time(now.Add(-old.age))); err != nil {
-			return fmt.Errorf("deleting what has expired: %w", err)
+		if err := store.Exec(ctx, tx, "deleting what has expired", old.statement, store.Time(now.Add(-old.age))); err != nil {
+			return err
 		}
 	}
 	return nil

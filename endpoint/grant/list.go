@@ -3,8 +3,6 @@ package grant
 import (
 	"cmp"
 	"context"
-	"database/sql"
-	"fmt"
 	"slices"
 	"time"
 
@@ -17,20 +15,7 @@ func (s *Store) Tokens(ctx context.Context) ([]*Token, error) {
 }
 
 func listTokens(ctx context.Context, db store.Querier, rest string, args ...any) ([]*Token, error) {
-	rows, err := db.QueryContext(ctx, `SELECT `+tokenColumns+` FROM tokens `+rest, args...)
-	if err != nil {
-		return nil, fmt.Errorf("listing tokens: %w", err)
-	}
-	defer rows.Close()
-	var all []*Token
-	for rows.Next() {
-		t, err := scanToken(rows.Scan)
-		if err != nil {
-			return nil, fmt.Errorf("listing tokens: %w", err)
-		}
-		all = append(all, t)
-	}
-	return all, rows.Err()
+	return store.List(ctx, db, "listing tokens", scanToken, `SELECT `+tokenColumns+` FROM tokens `+rest, args...)
 }
 
 // Authorization is what one grant lets an app do, as the owner sees it. Its newest
@@ -90,32 +75,26 @@ func (s *Store) Authorizations(ctx context.Context, st *Settings, me string) ([]
 
 // addGrants adds what the grants know, and whether they have an active refresh token.
 func (s *Store) addGrants(ctx context.Context, st *Settings, grants map[int64]*Authorization, now time.Time) error {
-	rows, err := s.DB.QueryContext(ctx, `SELECT grant_id, endpoint, created, ended,
-		(SELECT max(created) FROM refresh_tokens r WHERE r.grant_id = grants.grant_id AND rotated IS NULL AND killed IS NULL) FROM grants`)
-	if err != nil {
-		return fmt.Errorf("listing grants: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
+	_, err := store.List(ctx, s.DB, "listing grants", func(scan func(...any) error) (none struct{}, err error) {
 		var id int64
 		var endpoint string
-		var created, ended, refresh sql.NullString
-		if err := rows.Scan(&id, &endpoint, &created, &ended, &refresh); err != nil {
-			return fmt.Errorf("listing grants: %w", err)
+		var ended bool
+		var created, refresh time.Time
+		if err := scan(&id, &endpoint, store.Into(&created), &ended, store.Into(&refresh)); err != nil || grants[id] == nil {
+			return none, err
 		}
 		a := grants[id]
-		if a == nil {
-			continue
-		}
 		a.MintedManually = endpoint == mintedManually
-		if at := store.ParseTime(created); !at.IsZero() {
-			a.Since = at
+		if !created.IsZero() {
+			a.Since = created
 		}
-		if at := store.ParseTime(refresh); !at.IsZero() && !ended.Valid && st.Issues(a.Me) {
-			a.addRefresh(st, at, now)
+		if !refresh.IsZero() && !ended && st.Issues(a.Me) {
+			a.addRefresh(st, refresh, now)
 		}
-	}
-	return rows.Err()
+		return none, nil
+	}, `SELECT grant_id, endpoint, created, ended IS NOT NULL,
+		(SELECT max(created) FROM refresh_tokens r WHERE r.grant_id = grants.grant_id AND rotated IS NULL AND killed IS NULL) FROM grants`)
+	return err
 }
 
 func (a *Authorization) addRefresh(st *Settings, created, now time.Time) {

@@ -77,8 +77,8 @@ func (s *Store) Prune(ctx context.Context, st *Settings) (removed int, err error
 			if at, expires := t.Expiry(st); !expires || now.Sub(at) < pruneAfter {
 				continue
 			}
-			if _, err := tx.ExecContext(ctx, `DELETE FROM tokens WHERE token_id = ?`, t.ID); err != nil {
-				return fmt.Errorf("pruning tokens: %w", err)
+			if err := store.Exec(ctx, tx, "pruning tokens", `DELETE FROM tokens WHERE token_id = ?`, t.ID); err != nil {
+				return err
 			}
 			removed++
 		}
@@ -92,26 +92,19 @@ func pruneRefresh(ctx context.Context, tx *sql.Tx, st *Settings, now time.Time) 
 	if st.RefreshLifetime > 0 {
 		idle = store.Time(now.Add(-st.RefreshLifetime - pruneAfter))
 	}
-	_, err := tx.ExecContext(ctx, `DELETE FROM refresh_tokens WHERE coalesce(rotated, killed) < ? OR created < ?
+	return store.Exec(ctx, tx, "pruning refresh tokens", `DELETE FROM refresh_tokens WHERE coalesce(rotated, killed) < ? OR created < ?
 		OR grant_id IN (SELECT grant_id FROM grants WHERE ended < ?)`, long, idle, long)
-	if err != nil {
-		return fmt.Errorf("pruning refresh tokens: %w", err)
-	}
-	return nil
 }
 
 func pruneGrants(ctx context.Context, tx *sql.Tx, now time.Time) error {
-	_, err := tx.ExecContext(ctx, `DELETE FROM grants WHERE created < ?
+	err := store.Exec(ctx, tx, "pruning grants", `DELETE FROM grants WHERE created < ?
 		AND grant_id NOT IN (SELECT grant_id FROM tokens WHERE grant_id IS NOT NULL)
 		AND grant_id NOT IN (SELECT grant_id FROM refresh_tokens)`, store.Time(now.Add(-pruneAfter)))
 	if err == nil {
-		_, err = tx.ExecContext(ctx, `DELETE FROM events WHERE at < ?`, store.Time(now.AddDate(-1, 0, 0)))
+		err = store.Exec(ctx, tx, "pruning events", `DELETE FROM events WHERE at < ?`, store.Time(now.AddDate(-1, 0, 0)))
 	}
 	if err == nil {
-		_, err = tx.ExecContext(ctx, `DELETE FROM pages WHERE tried < ?`, store.Time(now.Add(-pruneAfter)))
+		err = store.Exec(ctx, tx, "pruning pages", `DELETE FROM pages WHERE tried < ?`, store.Time(now.Add(-pruneAfter)))
 	}
-	if err != nil {
-		return fmt.Errorf("pruning grants: %w", err)
-	}
-	return nil
+	return err
 }

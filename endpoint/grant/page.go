@@ -2,9 +2,7 @@ package grant
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"fmt"
 	"time"
 
 	"mintkeep/internal/store"
@@ -20,24 +18,18 @@ const retryAfter = 5 * time.Minute
 func (s *Store) CachedPage(ctx context.Context, now time.Time, about, page string, life time.Duration,
 	read func() (string, error)) (string, error) {
 	var text string
-	var fetched, tried sql.NullString
-	err := s.DB.QueryRowContext(ctx, `SELECT said, fetched, tried FROM pages WHERE about = ? AND url = ?`, about, page).
-		Scan(&text, &fetched, &tried)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("reading what pages said: %w", err)
-	}
-	if now.Sub(store.ParseTime(fetched)) < life || now.Sub(store.ParseTime(tried)) < retryAfter {
-		return text, nil
+	var fetched, tried time.Time
+	_, err := store.Row(ctx, s.DB, "reading what pages said", `SELECT said, fetched, tried FROM pages WHERE about = ? AND url = ?`,
+		[]any{about, page}, &text, store.Into(&fetched), store.Into(&tried))
+	if err != nil || now.Sub(fetched) < life || now.Sub(tried) < retryAfter {
+		return text, err
 	}
 	fresh, fault := read()
 	if fault == nil {
-		text, fetched = fresh, store.NullTime(now)
+		text, fetched = fresh, now
 	}
-	err = store.Write(ctx, s.DB, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO pages (about, url, said, fetched, tried) VALUES (?, ?, ?, ?, ?)
-			ON CONFLICT DO UPDATE SET said = excluded.said, fetched = excluded.fetched, tried = excluded.tried`,
-			about, page, text, fetched, store.Time(now))
-		return err
-	})
+	err = store.Exec(ctx, s.DB, "writing what a page says", `INSERT INTO pages (about, url, said, fetched, tried) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET said = excluded.said, fetched = excluded.fetched, tried = excluded.tried`,
+		about, page, text, store.NullTime(fetched), store.Time(now))
 	return text, errors.Join(fault, err)
 }

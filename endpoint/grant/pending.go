@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
-	"errors"
-	"fmt"
 	"time"
 
 	"mintkeep/internal/oauth"
@@ -45,7 +43,7 @@ type Pending struct {
 	Person  string // who signed in, a canonical profile URL
 }
 
-const pendingColumns = `endpoint, own, client_id, redirect_uri, state, scope, challenge, me, created, grant_id, person`
+const pendingColumns = `endpoint, own, client_id, redirect_uri, state, scope, challenge, me, grant_id, person`
 
 // Create stores a new pending authorization and gives it ID and cookie.
 func (s *Store) Create(ctx context.Context, r Request, p *Pending) error {
@@ -54,17 +52,15 @@ func (s *Store) Create(ctx context.Context, r Request, p *Pending) error {
 		if err := deleteExpired(ctx, tx, r.Now); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `DELETE FROM authorizations WHERE flow_hash IN
+		const doing = "storing the authorization request"
+		err := store.Exec(ctx, tx, doing, `DELETE FROM authorizations WHERE flow_hash IN
 			(SELECT flow_hash FROM authorizations ORDER BY created DESC LIMIT -1 OFFSET ?)`, maxPending-1)
-		if err == nil {
-			_, err = tx.ExecContext(ctx, `INSERT INTO authorizations (flow_hash, cookie_hash, `+pendingColumns+`)
-				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '')`, p.ID.Hash(), p.Cookie.Hash(),
-				p.Endpoint, p.AsClient, p.ClientID, p.RedirectURI, p.State, p.Scope, p.Challenge, p.Me, store.Time(r.Now))
-		}
 		if err != nil {
-			return fmt.Errorf("storing the authorization request: %w", err)
+			return err
 		}
-		return nil
+		return store.Exec(ctx, tx, doing, `INSERT INTO authorizations (flow_hash, cookie_hash, created, `+pendingColumns+`)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '')`, p.ID.Hash(), p.Cookie.Hash(), store.Time(r.Now),
+			p.Endpoint, p.AsClient, p.ClientID, p.RedirectURI, p.State, p.Scope, p.Challenge, p.Me)
 	})
 }
 
@@ -83,17 +79,14 @@ func (s *Store) Pending(ctx context.Context, now time.Time, id, cookie secret.Se
 		return nil, ErrNotPending()
 	}
 	p := &Pending{ID: id, Cookie: cookie}
-	var created string
-	err := s.DB.QueryRowContext(ctx, `SELECT `+pendingColumns+` FROM authorizations WHERE flow_hash = ? AND cookie_hash = ? AND created > ?`,
-		id.Hash(), cookie.Hash(), store.Time(now.Add(-PendingLife))).Scan(&p.Endpoint, &p.AsClient, &p.ClientID, &p.RedirectURI,
-		&p.State, &p.Scope, &p.Challenge, &p.Me, &created, &p.GrantID, &p.Person)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, ErrNotPending()
+	found, err := store.Row(ctx, s.DB, "looking up an authorization request",
+		`SELECT `+pendingColumns+` FROM authorizations WHERE flow_hash = ? AND cookie_hash = ? AND created > ?`,
+		[]any{id.Hash(), cookie.Hash(), store.Time(now.Add(-PendingLife))},
+		&p.Endpoint, &p.AsClient, &p.ClientID, &p.RedirectURI, &p.State, &p.Scope, &p.Challenge, &p.Me, &p.GrantID, &p.Person)
+	if err == nil && !found {
+		err = ErrNotPending()
 	}
-	if err != nil {
-		return nil, fmt.Errorf("looking up an authorization request: %w", err)
-	}
-	return p, nil
+	return p, err
 }
 
 // Accept makes the grant of an upstream's code (ask, as it was redeemed there) and
@@ -138,8 +131,9 @@ func (s *Store) IssueCode(ctx context.Context, r Request, p *Pending, scope stri
 		if err := p.consume(ctx, tx); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE grants SET scope = ? WHERE grant_id = ?`, scope, p.GrantID); err != nil {
-			return fmt.Errorf("writing what was granted: %w", err)
+		err = store.Exec(ctx, tx, "writing what was granted", `UPDATE grants SET scope = ? WHERE grant_id = ?`, scope, p.GrantID)
+		if err != nil {
+			return err
 		}
 		code, err = p.insertCode(ctx, tx, p.GrantID, r.Now)
 		return err
@@ -167,36 +161,28 @@ func (s *Store) Cancel(ctx context.Context, p *Pending) error {
 // since it was read: a browser that asks twice is no thief.
 func (p *Pending) stillPending(ctx context.Context, tx *sql.Tx) error {
 	var one int
-	err := tx.QueryRowContext(ctx, `SELECT 1 FROM authorizations WHERE flow_hash = ? AND grant_id = ?`, p.ID.Hash(), p.GrantID).Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return ErrNotPending()
+	found, err := store.Row(ctx, tx, "looking up an authorization request",
+		`SELECT 1 FROM authorizations WHERE flow_hash = ? AND grant_id = ?`, []any{p.ID.Hash(), p.GrantID}, &one)
+	if err == nil && !found {
+		err = ErrNotPending()
 	}
-	if err != nil {
-		return fmt.Errorf("looking up an authorization request: %w", err)
-	}
-	return nil
+	return err
 }
 
 // awaitConsent keeps the authorization until the owner has said what is granted.
 func (p *Pending) awaitConsent(ctx context.Context, tx *sql.Tx, g *Grant) error {
-	_, err := tx.ExecContext(ctx, `UPDATE authorizations SET grant_id = ?, person = ? WHERE flow_hash = ?`, g.ID, g.Me, p.ID.Hash())
-	if err != nil {
-		return fmt.Errorf("storing who signed in: %w", err)
-	}
 	p.GrantID, p.Person = g.ID, g.Me
-	return nil
+	return store.Exec(ctx, tx, "storing who signed in",
+		`UPDATE authorizations SET grant_id = ?, person = ? WHERE flow_hash = ?`, g.ID, g.Me, p.ID.Hash())
 }
 
 // consume deletes the authorization; of several requests at once, one succeeds.
 func (p *Pending) consume(ctx context.Context, tx *sql.Tx) error {
-	r, err := tx.ExecContext(ctx, `DELETE FROM authorizations WHERE flow_hash = ?`, p.ID.Hash())
-	if err != nil {
-		return fmt.Errorf("ending an authorization request: %w", err)
+	n, err := store.ExecCount(ctx, tx, "ending an authorization request", `DELETE FROM authorizations WHERE flow_hash = ?`, p.ID.Hash())
+	if err == nil && n == 0 {
+		err = ErrNotPending()
 	}
-	if n, err := r.RowsAffected(); err != nil || n == 0 {
-		return errors.Join(err, ErrNotPending())
-	}
-	return nil
+	return err
 }
 
 // derive makes values from the cookie that only this browser's authorization can

@@ -3,8 +3,6 @@ package grant
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -33,30 +31,23 @@ type refreshRow struct {
 // insertRefresh makes a refresh token of the grant.
 func (g *Grant) insertRefresh(ctx context.Context, tx *sql.Tx, tokenID string, now time.Time) (secret.Secret, error) {
 	token := secret.New(prefixRefresh)
-	_, err := tx.ExecContext(ctx, `INSERT INTO refresh_tokens (refresh_hash, grant_id, token_id, created) VALUES (?, ?, ?, ?)`,
+	err := store.Exec(ctx, tx, "writing the refresh token",
+		`INSERT INTO refresh_tokens (refresh_hash, grant_id, token_id, created) VALUES (?, ?, ?, ?)`,
 		token.Hash(), g.ID, tokenID, store.Time(now))
-	if err != nil {
-		return "", fmt.Errorf("writing the refresh token: %w", err)
-	}
-	return token, nil
+	return token, err
 }
 
 func findRefresh(ctx context.Context, tx *sql.Tx, hash string) (*refreshRow, error) {
 	r := &refreshRow{hash: hash}
-	var created, rotated, successor, revoked, ended sql.NullString
-	err := tx.QueryRowContext(ctx, `SELECT r.token_id, r.created, r.rotated, r.successor, r.killed, r.reply,
-			g.grant_id, g.me, g.client_id, g.scope, g.endpoint, g.ended
-		FROM refresh_tokens r JOIN grants g USING (grant_id) WHERE r.refresh_hash = ?`, hash).
-		Scan(&r.tokenID, &created, &rotated, &successor, &revoked, &r.reply,
-			&r.grant.ID, &r.grant.Me, &r.grant.ClientID, &r.grant.Scope, &r.grant.Endpoint, &ended)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
+	found, err := store.Row(ctx, tx, "looking up a refresh token",
+		`SELECT r.token_id, r.created, r.rotated, coalesce(r.successor, ''), r.killed IS NOT NULL, r.reply,
+			g.grant_id, g.me, g.client_id, g.scope, g.endpoint, g.ended IS NOT NULL
+		FROM refresh_tokens r JOIN grants g USING (grant_id) WHERE r.refresh_hash = ?`, []any{hash},
+		&r.tokenID, store.Into(&r.created), store.Into(&r.rotated), &r.successor, &r.revoked, &r.reply,
+		&r.grant.ID, &r.grant.Me, &r.grant.ClientID, &r.grant.Scope, &r.grant.Endpoint, &r.ended)
+	if err != nil || !found {
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("looking up a refresh token: %w", err)
-	}
-	r.created, r.rotated = store.ParseTime(created), store.ParseTime(rotated)
-	r.successor, r.revoked, r.ended = successor.String, revoked.Valid, ended.Valid
 	return r, nil
 }
 
@@ -153,21 +144,18 @@ func (row *refreshRow) revokeReused(ctx context.Context, tx *sql.Tx, r Request) 
 
 // revoke revokes a successor that nobody has used, with its access token.
 func (row *refreshRow) revoke(ctx context.Context, tx *sql.Tx, now time.Time) error {
-	_, err := tx.ExecContext(ctx, `UPDATE refresh_tokens SET killed = ?, reply = NULL WHERE refresh_hash = ?`, store.Time(now), row.hash)
-	if err == nil {
-		err = revokeAt(ctx, tx, row.tokenID, now)
-	}
+	err := store.Exec(ctx, tx, "revoking an unused refresh token",
+		`UPDATE refresh_tokens SET killed = ?, reply = NULL WHERE refresh_hash = ?`, store.Time(now), row.hash)
 	if err != nil {
-		return fmt.Errorf("revoking an unused refresh token: %w", err)
+		return err
 	}
-	return nil
+	return revokeAt(ctx, tx, row.tokenID, now)
 }
 
 // revokeAt revokes an access token from the given moment on, if it is not earlier.
 func revokeAt(ctx context.Context, tx *sql.Tx, tokenID string, at time.Time) error {
-	_, err := tx.ExecContext(ctx, `UPDATE tokens SET revoked = ? WHERE token_id = ? AND (revoked IS NULL OR revoked > ?)`,
-		store.Time(at), tokenID, store.Time(at))
-	return err
+	return store.Exec(ctx, tx, "revoking a token", `UPDATE tokens SET revoked = ?2 WHERE token_id = ?1 AND (revoked IS NULL OR revoked > ?2)`,
+		tokenID, store.Time(at))
 }
 
 // rotate makes the successor and seals the reply into the row of the presented
@@ -205,16 +193,14 @@ func (row *refreshRow) markRotated(ctx context.Context, tx *sql.Tx, token, next 
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE refresh_tokens SET rotated = ?, successor = ?, reply = ? WHERE refresh_hash = ?`,
+	const doing = "rotating the refresh token"
+	err = store.Exec(ctx, tx, doing, `UPDATE refresh_tokens SET rotated = ?, successor = ?, reply = ? WHERE refresh_hash = ?`,
 		store.Time(now), next.Hash(), sealed, row.hash)
 	if err == nil {
-		_, err = tx.ExecContext(ctx, `UPDATE refresh_tokens SET reply = NULL WHERE successor = ? AND grant_id = ?`, row.hash, row.grant.ID)
+		err = store.Exec(ctx, tx, doing, `UPDATE refresh_tokens SET reply = NULL WHERE successor = ? AND grant_id = ?`, row.hash, row.grant.ID)
 	}
 	if err == nil {
 		err = revokeAt(ctx, tx, row.tokenID, now.Add(graceWindow))
 	}
-	if err != nil {
-		return fmt.Errorf("rotating the refresh token: %w", err)
-	}
-	return nil
+	return err
 }

@@ -3,7 +3,6 @@ package grant
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -23,13 +22,10 @@ func (s *Store) CheckRefusals(ctx context.Context, r Request) error {
 		return nil
 	}
 	var n int
-	err := s.DB.QueryRowContext(ctx, `SELECT count(*) FROM refusals WHERE address = ? AND refused > ? AND refused <= ?`,
-		r.Address, store.Time(r.Now.Add(-refusalWindow)), store.Time(r.Now.Add(time.Minute))).Scan(&n)
-	if err != nil {
-		return fmt.Errorf("counting refusals: %w", err)
-	}
-	if n < refusalLimit {
-		return nil
+	_, err := store.Row(ctx, s.DB, "counting refusals", `SELECT count(*) FROM refusals WHERE address = ? AND refused > ? AND refused <= ?`,
+		[]any{r.Address, store.Time(r.Now.Add(-refusalWindow)), store.Time(r.Now.Add(time.Minute))}, &n)
+	if err != nil || n < refusalLimit {
+		return err
 	}
 	return &oauth.Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", Header: map[string]string{"Retry-After": "300"},
 		Description: "too many codes from this address were refused; wait five minutes"}
@@ -47,9 +43,9 @@ func (s *Store) RecordRefusal(ctx context.Context, r Request, clientID string, c
 			return err
 		}
 		if r.Address != "" {
-			_, err := tx.ExecContext(ctx, `INSERT INTO refusals (address, refused) VALUES (?, ?)`, r.Address, store.Time(r.Now))
+			err := store.Exec(ctx, tx, "counting a refusal", `INSERT INTO refusals (address, refused) VALUES (?, ?)`, r.Address, store.Time(r.Now))
 			if err != nil {
-				return fmt.Errorf("counting a refusal: %w", err)
+				return err
 			}
 		}
 		return store.Record(ctx, tx, store.Event{At: r.Now, Kind: "refused", ClientID: clientID, Address: r.Address, Detail: e.Description})

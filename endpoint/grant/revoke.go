@@ -44,7 +44,7 @@ func (s *Store) Revoke(ctx context.Context, now time.Time, token secret.Secret) 
 func revokeToken(ctx context.Context, tx *sql.Tx, t *Token, now time.Time) error {
 	if t.GrantID == 0 {
 		if err := revokeAt(ctx, tx, t.ID, now); err != nil {
-			return fmt.Errorf("revoking a token: %w", err)
+			return err
 		}
 	} else if active, err := end(ctx, tx, t.GrantID, now, "revoked"); err != nil || !active {
 		return err
@@ -112,10 +112,10 @@ func (s *Store) revokeGrants(ctx context.Context, ofGrant, ofToken string, arg .
 			return err
 		}
 		// What was allowed a moment ago may still be a code.
-		_, err = tx.ExecContext(ctx, `DELETE FROM codes WHERE used IS NULL AND grant_id IN
+		err = store.Exec(ctx, tx, "deleting codes", `DELETE FROM codes WHERE used IS NULL AND grant_id IN
 			(SELECT grant_id FROM grants WHERE ended IS NULL `+ofGrant+`)`, arg...)
 		if err != nil {
-			return fmt.Errorf("deleting codes: %w", err)
+			return err
 		}
 		found = append(loose, grants...)
 		for _, t := range found {

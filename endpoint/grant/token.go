@@ -55,21 +55,18 @@ func IsTokenError(err error) bool {
 // The times are cast because the driver would turn columns declared TIMESTAMP
 // into its own idea of a time.
 const tokenColumns = `token_id, token_hash, auth_me, auth_client_id, auth_scope,
-	CAST(tokens.created AS TEXT), CAST(last_use AS TEXT), CAST(revoked AS TEXT), grant_id, last_server`
+	CAST(tokens.created AS TEXT), CAST(last_use AS TEXT), CAST(revoked AS TEXT), revoked IS NOT NULL,
+	coalesce(grant_id, 0), coalesce(last_server, '')`
 
 func scanToken(scan func(...any) error) (*Token, error) {
 	var t Token
-	var created, lastUse, revoked, server sql.NullString
-	var grant sql.NullInt64
-	if err := scan(&t.ID, &t.hash, &t.Me, &t.ClientID, &t.Scope, &created, &lastUse, &revoked, &grant, &server); err != nil {
-		return nil, err
-	}
-	t.Created, t.LastUse, t.Revoked = store.ParseTime(created), store.ParseTime(lastUse), store.ParseTime(revoked)
-	if revoked.Valid && t.Revoked.IsZero() { // unreadable: closed rather than open
+	var revoked bool
+	err := scan(&t.ID, &t.hash, &t.Me, &t.ClientID, &t.Scope, store.Into(&t.Created), store.Into(&t.LastUse), store.Into(&t.Revoked),
+		&revoked, &t.GrantID, &t.Server)
+	if revoked && t.Revoked.IsZero() { // unreadable: closed rather than open
 		t.Revoked = time.Unix(0, 0)
 	}
-	t.GrantID, t.Server = grant.Int64, server.String
-	return &t, nil
+	return &t, err
 }
 
 // Expiry is the moment from which the token is not accepted if nobody uses it

@@ -3,8 +3,6 @@ package grant
 import (
 	"context"
 	"database/sql"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -30,12 +28,10 @@ const (
 // UpstreamKind is what is known of an upstream; "" if nothing is, or what is known
 // is too old: people put other programs at old addresses.
 func (s *Store) UpstreamKind(ctx context.Context, now time.Time, endpoint string) (kind UpstreamKind, err error) {
-	err = s.DB.QueryRowContext(ctx, `SELECT kind FROM endpoint_kinds WHERE endpoint = ? AND learned > CASE kind WHEN ? THEN ? ELSE ? END`,
-		endpoint, GrantsScopes, store.Time(now.Add(-scopesLife)), store.Time(now.Add(-probedLife))).Scan(&kind)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("looking up the kind of an endpoint: %w", err)
-	}
-	return kind, nil
+	_, err = store.Row(ctx, s.DB, "looking up the kind of an endpoint",
+		`SELECT kind FROM endpoint_kinds WHERE endpoint = ? AND learned > CASE kind WHEN ? THEN ? ELSE ? END`,
+		[]any{endpoint, GrantsScopes, store.Time(now.Add(-scopesLife)), store.Time(now.Add(-probedLife))}, &kind)
+	return kind, err
 }
 
 // LearnUpstream remembers the kind of an upstream.
@@ -44,12 +40,8 @@ func (s *Store) LearnUpstream(ctx context.Context, now time.Time, endpoint strin
 }
 
 func learnUpstream(ctx context.Context, tx *sql.Tx, now time.Time, endpoint string, kind UpstreamKind) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO endpoint_kinds (endpoint, kind, learned) VALUES (?, ?, ?)
+	return store.Exec(ctx, tx, "noting the kind of an endpoint", `INSERT INTO endpoint_kinds (endpoint, kind, learned) VALUES (?, ?, ?)
 		ON CONFLICT DO UPDATE SET kind = excluded.kind, learned = excluded.learned`, endpoint, kind, store.Time(now))
-	if err != nil {
-		return fmt.Errorf("noting the kind of an endpoint: %w", err)
-	}
-	return nil
 }
 
 // EndpointOrder sorts the trusted endpoints: first those that confirmed codes of
@@ -59,39 +51,24 @@ func (s *Store) EndpointOrder(ctx context.Context, r Request, code string) ([]st
 	if len(trusted) < 2 {
 		return trusted, nil
 	}
-	rows, err := s.DB.QueryContext(ctx, `SELECT endpoint FROM code_shapes WHERE shape = ? ORDER BY confirmed DESC`, shape(code))
-	if err != nil {
-		return nil, fmt.Errorf("reading code shapes: %w", err)
-	}
-	defer rows.Close()
-	var order []string
-	for rows.Next() {
-		var endpoint string
-		if err := rows.Scan(&endpoint); err != nil {
-			return nil, fmt.Errorf("reading code shapes: %w", err)
-		}
-		if slices.Contains(trusted, endpoint) {
-			order = append(order, endpoint)
-		}
-	}
+	order, err := store.List(ctx, s.DB, "reading code shapes", func(scan func(...any) error) (endpoint string, err error) {
+		return endpoint, scan(&endpoint)
+	}, `SELECT endpoint FROM code_shapes WHERE shape = ? ORDER BY confirmed DESC`, shape(code))
+	order = slices.DeleteFunc(order, func(e string) bool { return !slices.Contains(trusted, e) })
 	for _, endpoint := range trusted {
 		if !slices.Contains(order, endpoint) {
 			order = append(order, endpoint)
 		}
 	}
-	return order, rows.Err()
+	return order, err
 }
 
 func rememberShape(ctx context.Context, tx *sql.Tx, r Request, code, endpoint string) error {
 	if len(r.Settings.Endpoints) < 2 {
 		return nil
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO code_shapes (shape, endpoint, confirmed) VALUES (?, ?, ?)
+	return store.Exec(ctx, tx, "writing the code's shape", `INSERT INTO code_shapes (shape, endpoint, confirmed) VALUES (?, ?, ?)
 		ON CONFLICT DO UPDATE SET confirmed = excluded.confirmed`, shape(code), endpoint, store.Time(r.Now))
-	if err != nil {
-		return fmt.Errorf("writing the code's shape: %w", err)
-	}
-	return nil
 }
 
 // shape is what the codes of one program have in common: h for a run of hex

@@ -5,8 +5,6 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -44,21 +42,14 @@ func isHex(s string) bool {
 
 // usedBy returns the grant that a code gave when it was redeemed, 0 if it was not.
 func usedBy(ctx context.Context, db store.Querier, code string, now time.Time) (grantID int64, err error) {
-	err = db.QueryRowContext(ctx, `SELECT grant_id FROM redeemed_codes WHERE code_key = ? AND redeemed > ?`,
-		codeKey(code), store.Time(now.Add(-usedCodeLife))).Scan(&grantID)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return 0, fmt.Errorf("reading the used codes: %w", err)
-	}
-	return grantID, nil
+	_, err = store.Row(ctx, db, "reading the used codes", `SELECT grant_id FROM redeemed_codes WHERE code_key = ? AND redeemed > ?`,
+		[]any{codeKey(code), store.Time(now.Add(-usedCodeLife))}, &grantID)
+	return grantID, err
 }
 
 func markUsed(ctx context.Context, tx *sql.Tx, code string, grantID int64, now time.Time) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO redeemed_codes (code_key, grant_id, redeemed) VALUES (?, ?, ?)`,
+	return store.Exec(ctx, tx, "marking the code as used", `INSERT INTO redeemed_codes (code_key, grant_id, redeemed) VALUES (?, ?, ?)`,
 		codeKey(code), grantID, store.Time(now))
-	if err != nil {
-		return fmt.Errorf("marking the code as used: %w", err)
-	}
-	return nil
 }
 
 // CheckReplay looks a code up before an authorization endpoint is asked about it.
