@@ -13,11 +13,14 @@ import (
 	"time"
 
 	"mintkeep/keeper"
+	"mintkeep/keeper/api"
 	"mintkeep/keeper/keepertest"
+	"mintkeep/keeper/provider"
 )
 
 func (h *house) handler() http.Handler {
-	return h.Handler(func(r *http.Request) string { return strings.TrimPrefix(r.URL.Path, "/auth/token.cgi/") })
+	return &api.Handler{Keeper: h.Keeper, Admin: func(r *http.Request) bool { return h.admin },
+		Route: func(r *http.Request) string { return strings.TrimPrefix(r.URL.Path, "/auth/token.cgi/") }}
 }
 
 // do makes one request with an API key.
@@ -109,7 +112,7 @@ func TestTokensAPIDocumented(t *testing.T) {
 	h.clock.t = time.Date(2025, 1, 15, 10, 0, 0, 0, time.UTC)
 	key := h.key(keeper.APIKey{Name: "agent", Write: true})
 	// The refresh of the last request but one must not leave the house.
-	google, err := keeper.FromPreset("google", "google", "")
+	google, err := provider.FromPreset("google", "google", "")
 	check(t, err)
 	google.Issuer, google.TokenURL = "", h.url+"/token"
 	check(t, h.AddProvider(context.Background(), google))
@@ -284,7 +287,7 @@ func TestHTTPOneRefresh(t *testing.T) {
 			r := httptest.NewRequest("GET", "/keep/token?provider=box", nil)
 			r.Header.Set("Authorization", "Bearer "+string(key))
 			w := httptest.NewRecorder()
-			k.Handler(func(r *http.Request) string { return r.URL.Path[1:] }).ServeHTTP(w, r)
+			(&api.Handler{Keeper: k, Route: func(r *http.Request) string { return r.URL.Path[1:] }}).ServeHTTP(w, r)
 			bodies[i] = fmt.Sprint(w.Code, w.Body)
 		})
 	}

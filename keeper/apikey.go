@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"mintkeep/internal/secret"
@@ -14,7 +13,7 @@ import (
 	"mintkeep/keeper/internal/text"
 )
 
-// APIKey lets a caller of the HTTP API in.
+// APIKey is what a caller of the HTTP API may do.
 type APIKey struct {
 	Name     string    `json:"name"`
 	User     string    `json:"user,omitzero"`     // "" is every user
@@ -24,7 +23,8 @@ type APIKey struct {
 	LastUse  time.Time `json:"last_use,omitzero"`
 }
 
-// AddAPIKey makes a key and returns its secret, which is not stored and cannot be had again.
+// AddAPIKey makes a key and returns its secret, of which only the hash is stored.
+// ErrExists if the name is taken.
 func (k *Keeper) AddAPIKey(ctx context.Context, a APIKey) (Secret, error) {
 	if !text.ValidName(a.Name) {
 		return "", fault.Invalid(fmt.Sprintf("API key name %q", a.Name), "1 to 200 characters without slash or control characters")
@@ -44,7 +44,7 @@ func (k *Keeper) AddAPIKey(ctx context.Context, a APIKey) (Secret, error) {
 	})
 }
 
-// RemoveAPIKey ends a key at once.
+// RemoveAPIKey ends a key at once; ErrUnknown if there is none of that name.
 func (k *Keeper) RemoveAPIKey(ctx context.Context, name string) error {
 	return store.Write(ctx, k.DB, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, `DELETE FROM api_reads WHERE api_key_name = ?`, name); err != nil {
@@ -88,34 +88,32 @@ func (k *Keeper) APIKeys(ctx context.Context) ([]APIKey, error) {
 	return list, rows.Err()
 }
 
-// apiKey looks a presented key up; ok is false for one that is unknown.
-func (k *Keeper) apiKey(ctx context.Context, s Secret) (a APIKey, ok bool, err error) {
+// FindAPIKey returns the key that a caller presented; ErrUnknown if there is none.
+func (k *Keeper) FindAPIKey(ctx context.Context, s Secret) (APIKey, error) {
+	unknown := &Fault{Kind: ErrUnknown, What: "unknown API key"}
 	if !s.WellFormed("mkk_") {
-		return a, false, nil
+		return APIKey{}, unknown
 	}
-	a, err = scanAPIKey(k.DB.QueryRowContext(ctx, `SELECT `+apiKeyColumns+` FROM api_keys WHERE key_hash = ?`, s.Hash()).Scan)
+	a, err := scanAPIKey(k.DB.QueryRowContext(ctx, `SELECT `+apiKeyColumns+` FROM api_keys WHERE key_hash = ?`, s.Hash()).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return a, false, nil
+		return APIKey{}, unknown
 	}
 	if err != nil {
-		return a, false, fmt.Errorf("looking up an API key: %w", err)
+		return APIKey{}, fmt.Errorf("looking up an API key: %w", err)
 	}
-	return a, true, nil
+	return a, nil
 }
 
-func errOtherProvider() error {
-	return &apiError{status: http.StatusForbidden, code: "access_denied", desc: "this API key is for another provider"}
-}
-
-// covers reports whether the key is good for a user's connection at a provider.
+// Covers reports whether the key is good for a user's connection at a provider.
 // The zero key, the owner's own, is good for all.
-func (a APIKey) covers(user, provider string) bool {
-	return (a.User == "" || a.User == user) && (a.Provider == "" || a.Provider == provider)
+func (a APIKey) Covers(user, providerName string) bool {
+	return (a.User == "" || a.User == user) && (a.Provider == "" || a.Provider == providerName)
 }
 
-// noteRead records that a key read a connection, at most once a minute for each
-// pair. A read that cannot be recorded is refused by the caller.
-func (k *Keeper) noteRead(ctx context.Context, a APIKey, c kept) error {
+// RecordRead records that a key read a connection, at most once a minute for
+// each pair. If it fails, the caller must not hand the token out: ErrUnknown if
+// the key or the connection has just been removed.
+func (k *Keeper) RecordRead(ctx context.Context, a APIKey, c Connection) error {
 	now := k.now()
 	var last sql.NullString
 	err := k.DB.QueryRowContext(ctx, `SELECT last_use FROM api_reads WHERE api_key_name = ? AND connection_id = ?`, a.Name, c.ID).Scan(&last)
@@ -137,8 +135,6 @@ func (k *Keeper) noteRead(ctx context.Context, a APIKey, c kept) error {
 		if n, err := res.RowsAffected(); n == 0 || err != nil {
 			return errors.Join(err, unknownToken(c.Name)) // the key or the token has just been removed
 		}
-		e := c.event("read", "")
-		e.Actor = a.Name
-		return k.record(ctx, tx, e)
+		return k.record(ctx, tx, store.Event{Kind: "read", Connection: c.User + "/" + c.Name, Actor: a.Name})
 	})
 }

@@ -1,285 +1,117 @@
 package keeper
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
+	"fmt"
 	"io"
-	"mime"
-	"net/http"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
 	"mintkeep/keeper/internal/fault"
-	"mintkeep/keeper/internal/text"
+	"mintkeep/keeper/provider"
 )
 
-// reply is a JSON object (or form) from a provider.
-type reply map[string]any
-
-func (r reply) text(name string) string {
-	switch v := r[name].(type) {
-	case string:
-		return v
-	case json.Number:
-		return v.String()
-	}
-	return ""
+// Ask is how a grant speaks with the person at the terminal.
+type Ask struct {
+	Out      io.Writer                                  // where to tell what to do; nil says nothing
+	In       io.Reader                                  // for pasting the redirected address; nil if nobody can
+	Open     func(url string) error                     // opens a browser; nil if there is none
+	Listen   string                                     // loopback address to come back to; "" is 127.0.0.1 and any port
+	Username string                                     // for password and login
+	User     func() (string, error)                     // asks for it where it is ""; nil if nobody can be asked
+	Secret   func(prompt string) (Secret, error)        // asks for a password or key
+	Wait     func(context.Context, time.Duration) error // nil really waits; for tests
 }
 
-func (r reply) list(name string) []string {
-	values, ok := r[name].([]any)
-	if !ok {
+func (a Ask) say(format string, args ...any) {
+	if a.Out != nil {
+		fmt.Fprintf(a.Out, format+"\n", args...)
+	}
+}
+
+func (a Ask) wait(ctx context.Context, d time.Duration) error {
+	if a.Wait != nil {
+		return a.Wait(ctx, d)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
 		return nil
 	}
-	list := []string{}
-	for _, v := range values {
-		if s, ok := v.(string); ok {
-			list = append(list, s)
+}
+
+func (a Ask) password(username *string) (Secret, error) {
+	if *username = a.Username; *username == "" && a.User != nil {
+		var err error
+		if *username, err = a.User(); err != nil {
+			return "", err
 		}
 	}
-	return list
+	if *username == "" {
+		return "", fault.Invalid("no user name", "-username NAME")
+	}
+	return a.secret("Password of " + *username)
 }
 
-// seconds reads a duration however it is written: 3600, "3600", 3600.0.
-func (r reply) seconds(name string) time.Duration {
-	f, err := strconv.ParseFloat(strings.TrimSpace(r.text(name)), 64)
-	if err != nil || !(f > 0) {
-		return 0
+func (a Ask) secret(prompt string) (Secret, error) {
+	if a.Secret == nil {
+		return "", fault.Invalid("nobody to ask for: "+prompt, "give it on stdin")
 	}
-	return time.Duration(min(f, 1<<31) * float64(time.Second))
+	s, err := a.Secret(prompt)
+	if err == nil && strings.TrimSpace(string(s)) == "" {
+		err = fault.Invalid("empty: "+prompt, "")
+	}
+	return s, err
 }
 
-// answer is what a provider gave.
-type answer struct {
-	access, refresh         Secret
-	tokenType, scope        string
-	expires, refreshExpires time.Time
+// connectClient is RFC 6749 section 4.4.
+func (k *Keeper) connectClient(ctx context.Context, p provider.Provider, n *NewConnection, _ Ask) (err error) {
+	n.Token, err = k.client().ClientCredentials(ctx, p, n.Scope)
+	n.Token.RefreshToken = "" // section 4.4.3: there should be none, and it is not needed
+	return err
 }
 
-// providerError is what a provider said instead (RFC 6749 section 5.2).
-type providerError struct {
-	status     int
-	code, desc string
-	retryAfter time.Duration
-	dead       bool
-}
-
-func (e *providerError) Error() string {
-	s := "the provider answered"
-	if e.status != 0 {
-		s += " " + strconv.Itoa(e.status)
-	}
-	if e.code != "" {
-		s += " " + e.code
-	}
-	if e.desc != "" {
-		s += " (" + e.desc + ")"
-	}
-	return s
-}
-
-var errNoRefreshToken = errors.New("there is no refresh token")
-
-// isDead reports whether the provider refused the credential itself. Anything
-// else, a wrong client secret among it, can pass without connecting again.
-func isDead(err error) bool {
-	if errors.Is(err, errNoRefreshToken) {
-		return true
-	}
-	var p *providerError
-	if !errors.As(err, &p) || p.status >= 500 || p.status == http.StatusTooManyRequests {
-		return false
-	}
-	switch p.code {
-	case "invalid_grant",
-		"bad_refresh_token",                      // GitHub
-		"invalid_refresh_token", "token_revoked", // Slack
-		"invalid_code": // Zoho
-		return true
-	}
-	return p.dead
-}
-
-func isStatus(err error, status int) bool {
-	var p *providerError
-	return errors.As(err, &p) && p.status == status
-}
-
-// client never follows a redirect: a request that carries a secret goes where the owner said.
-func (k *Keeper) client() *http.Client {
-	c := http.Client{}
-	if k.Client != nil {
-		c = *k.Client
-	}
-	c.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &c
-}
-
-// send asks once and reads the answer; secrets are blotted out of what the provider says.
-func (k *Keeper) send(ctx context.Context, req *http.Request, secrets []string) (reply, error) {
-	ctx, cancel := context.WithTimeout(ctx, k.timeout())
-	defer cancel()
-	req.Header.Set("Accept", "application/json")
-	res, err := k.client().Do(req.WithContext(ctx))
+// connectPassword is RFC 6749 section 4.3. The password is not kept (section 4.3.1).
+func (k *Keeper) connectPassword(ctx context.Context, p provider.Provider, n *NewConnection, ask Ask) error {
+	password, err := ask.password(&n.Username)
 	if err != nil {
-		return nil, notReached(err, secrets)
+		return err
 	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	n.Token, err = k.client().Password(ctx, p, n.Username, password, n.Scope)
+	return err
+}
+
+// connectLogin logs in. The password is kept sealed, to log in again when the
+// refresh token has ended, and for nothing else.
+func (k *Keeper) connectLogin(ctx context.Context, p provider.Provider, n *NewConnection, ask Ask) error {
+	if p.Login == nil {
+		return fault.Invalid("provider "+p.Name+" has no JSON login", "")
+	}
+	var err error
+	if n.Password, err = ask.password(&n.Username); err != nil {
+		return err
+	}
+	n.Token, err = k.client().LogIn(ctx, p, n.Username, n.Password)
+	return err
+}
+
+// connectStatic keeps what the provider's own pages gave.
+func (k *Keeper) connectStatic(_ context.Context, _ provider.Provider, n *NewConnection, ask Ask) error {
+	n.Kind, n.Field = KindAPIKey, "api_key"
+	prompt := "API key"
+	if n.Grant == GrantJWT {
+		n.Kind, n.Field, prompt = KindJWT, "access_token", "JWT"
+	}
+	s, err := ask.secret(prompt)
 	if err != nil {
-		return nil, notReached(err, secrets)
+		return err
 	}
-	r, parsed := parseReply(res.Header.Get("Content-Type"), body)
-	code, _ := r["error"].(string)
-	if res.StatusCode < 200 || res.StatusCode > 299 || code != "" {
-		return r, &providerError{status: res.StatusCode, code: text.Redact(code, secrets), desc: text.Redact(r.text("error_description"), secrets),
-			retryAfter: k.retryAfter(res.Header.Get("Retry-After"))}
+	n.Token.AccessToken = Secret(strings.TrimSpace(string(s)))
+	if n.Kind == KindJWT {
+		n.Token.Expires = provider.JWTExpiry(n.Token.AccessToken)
 	}
-	if !parsed && len(bytes.TrimSpace(body)) > 0 {
-		return reply{}, &providerError{status: res.StatusCode, desc: "not a JSON object"}
-	}
-	return r, nil
-}
-
-// notReached is an error on the way, which may quote what a provider wrote.
-func notReached(err error, secrets []string) error {
-	said := err
-	if outer := (*url.Error)(nil); errors.As(err, &outer) {
-		said = outer.Err // without the address
-	}
-	return &unreached{text.Redact(said.Error(), secrets), err}
-}
-
-type unreached struct {
-	said  string
-	cause error
-}
-
-func (e *unreached) Error() string { return "asking the provider: " + e.said }
-
-// Unwrap is the cause, for errors.Is and As; it is not for printing.
-func (e *unreached) Unwrap() error { return e.cause }
-
-func parseReply(contentType string, body []byte) (reply, bool) {
-	media, _, _ := mime.ParseMediaType(contentType)
-	r := reply{}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	if d.Decode(&r) == nil && r != nil {
-		return r, true
-	}
-	r = reply{}
-	if media != "application/x-www-form-urlencoded" && media != "text/plain" {
-		return r, false
-	}
-	form, err := url.ParseQuery(string(body))
-	for name := range form {
-		r[name] = form.Get(name)
-	}
-	return r, err == nil
-}
-
-func (k *Keeper) retryAfter(s string) time.Duration {
-	if n, err := strconv.Atoi(s); err == nil && n > 0 {
-		return time.Duration(n) * time.Second
-	}
-	if at, err := http.ParseTime(s); err == nil {
-		return max(0, at.Sub(k.now()))
-	}
-	return 0
-}
-
-// post sends a form with the client's authentication (RFC 6749 section 2.3.1).
-func (k *Keeper) post(ctx context.Context, s site, to string, form url.Values) (reply, error) {
-	if to == "" {
-		return nil, fault.Invalid("provider "+s.Name+" has no such endpoint", "`mintkeep provider set` adds one")
-	}
-	secrets := []string{string(s.ClientSecret)}
-	for name, values := range form {
-		if name != "grant_type" && name != "scope" && name != "client_id" && name != "redirect_uri" && name != "token_type_hint" {
-			secrets = append(secrets, values...)
-		}
-	}
-	header := s.AuthStyle == AuthHeader && s.ClientSecret != ""
-	if !header && s.ClientID != "" {
-		form.Set("client_id", s.ClientID)
-		if s.ClientSecret != "" {
-			form.Set("client_secret", string(s.ClientSecret))
-		}
-	}
-	req, err := http.NewRequest(http.MethodPost, to, strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if s.JSONBody {
-		if req, err = jsonRequest(to, flat(form)); err != nil {
-			return nil, err
-		}
-	}
-	for name, value := range s.Headers {
-		req.Header.Set(name, value)
-	}
-	if header {
-		req.SetBasicAuth(url.QueryEscape(s.ClientID), url.QueryEscape(string(s.ClientSecret)))
-		secrets = append(secrets, strings.TrimPrefix(req.Header.Get("Authorization"), "Basic "))
-	}
-	return k.send(ctx, req, secrets)
-}
-
-func flat(form url.Values) map[string]string {
-	m := map[string]string{}
-	for name := range form {
-		m[name] = form.Get(name)
-	}
-	return m
-}
-
-func jsonRequest(to string, body any) (*http.Request, error) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	req, err := http.NewRequest(http.MethodPost, to, bytes.NewReader(data))
-	if err == nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	return req, err
-}
-
-// sendable reports whether a token is one of RFC 6749 appendix A.12: with a line
-// break in it, it would be more than one header.
-func sendable(s Secret) bool {
-	return !strings.ContainsFunc(string(s), func(r rune) bool { return r < ' ' || r > '~' })
-}
-
-// askToken is the one token request; grants differ in their form alone.
-func (k *Keeper) askToken(ctx context.Context, s site, form url.Values) (answer, error) {
-	sent := k.now()
-	r, err := k.post(ctx, s, s.TokenURL, form)
-	if err != nil {
-		return answer{}, err
-	}
-	a := answer{access: Secret(r.text("access_token")), refresh: Secret(r.text("refresh_token")),
-		tokenType: r.text("token_type"), scope: NormalScope(r.text("scope"))}
-	if a.access == "" {
-		return a, &providerError{status: http.StatusOK, desc: "no access_token in the answer"}
-	}
-	if !sendable(a.access) {
-		return a, &providerError{status: http.StatusOK, desc: "an access_token that no header can carry"}
-	}
-	if a.tokenType == "" || strings.EqualFold(a.tokenType, "bearer") {
-		a.tokenType = "Bearer"
-	}
-	a.expires = expiry(sent, r.seconds("expires_in"), a.access, s.lifetime())
-	if d := r.seconds("refresh_token_expires_in"); d > 0 {
-		a.refreshExpires = sent.Add(d)
-	} else if d := r.seconds("refresh_expires_in"); d > 0 {
-		a.refreshExpires = sent.Add(d)
-	}
-	return a, nil
+	return nil
 }

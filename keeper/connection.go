@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"mintkeep/internal/store"
+	"mintkeep/keeper/internal/fault"
 	"mintkeep/keeper/internal/text"
 	"mintkeep/keeper/keyring"
+	"mintkeep/keeper/provider"
 )
 
 // States of a connection.
@@ -55,11 +57,11 @@ type Connection struct {
 	LastUse        time.Time `json:"last_use,omitzero"`
 }
 
-// kept is a whole row.
-type kept struct {
+// connectionRow is a whole row of table connections.
+type connectionRow struct {
 	Connection
 	tokenType, tokenField string
-	requested, standard   string // scope asked for, and what the provider is asked for if nothing is said
+	requested, standard   string // scope that was asked for, and the provider's own
 	clientID              string
 	username              string
 	generation            int64
@@ -69,14 +71,14 @@ type kept struct {
 	clientSecret, access, refresh, previous, password, extra sql.NullString // sealed
 }
 
-const keptColumns = `connection_id, user_id, connection_name, provider_name, grant_type, token_kind, connections.scope, scopes,
+const connectionColumns = `connection_id, user_id, connection_name, provider_name, grant_type, token_kind, connections.scope, scopes,
 	expires, refresh_expires, state, failures, retry_after, last_error, recovered, connections.created, connections.updated, refreshed, last_use,
 	token_type, token_field, requested_scope, connections.client_id, username, generation, lease_until,
 	connections.client_secret, access_token, refresh_token, previous_refresh_token, password, extra,
 	coalesce((SELECT p.scope FROM providers p WHERE p.provider_name = connections.provider_name), '')`
 
-func (k *Keeper) scanKept(scan func(...any) error) (kept, error) {
-	var c kept
+func (k *Keeper) scanConnection(scan func(...any) error) (connectionRow, error) {
+	var c connectionRow
 	var scopes, expires, refreshExpires, retry, recovered, created, updated, refreshed, used, lease sql.NullString
 	err := scan(&c.ID, &c.User, &c.Name, &c.Provider, &c.Grant, &c.Kind, &c.Scope, &scopes,
 		&expires, &refreshExpires, &c.rowState, &c.Failures, &retry, &c.LastError, &recovered, &created, &updated, &refreshed, &used,
@@ -90,8 +92,13 @@ func (k *Keeper) scanKept(scan func(...any) error) (kept, error) {
 			return c, fmt.Errorf("reading the scopes of connection %s/%s: %w", c.User, c.Name, err)
 		}
 	}
-	c.Expires, c.RefreshExpires, c.RetryAfter, c.leaseUntil = store.ParseTime(expires), store.ParseTime(refreshExpires), store.ParseTime(retry), store.ParseTime(lease)
-	c.Created, c.Updated, c.Refreshed, c.LastUse = store.ParseTime(created), store.ParseTime(updated), store.ParseTime(refreshed), store.ParseTime(used)
+	for _, t := range []struct {
+		to   *time.Time
+		from sql.NullString
+	}{{&c.Expires, expires}, {&c.RefreshExpires, refreshExpires}, {&c.RetryAfter, retry}, {&c.leaseUntil, lease},
+		{&c.Created, created}, {&c.Updated, updated}, {&c.Refreshed, refreshed}, {&c.LastUse, used}} {
+		*t.to = store.ParseTime(t.from)
+	}
 	c.State = c.rowState
 	if at := store.ParseTime(recovered); c.State == StateOK && !at.IsZero() && k.now().Sub(at) < 24*time.Hour {
 		c.State = StateRecovered
@@ -106,7 +113,7 @@ func (k *Keeper) scanKept(scan func(...any) error) (kept, error) {
 	return c, nil
 }
 
-func (c kept) canRefresh() bool {
+func (c connectionRow) canRefresh() bool {
 	return c.Kind == KindOAuth2 && (c.refresh.Valid || c.Grant == GrantClientCredentials || c.password.Valid)
 }
 
@@ -119,8 +126,12 @@ func (c Connection) GetCommand() string {
 	return s
 }
 
+func (c connectionRow) event(kind, detail string) store.Event {
+	return store.Event{Kind: kind, Connection: c.User + "/" + c.Name, Detail: detail}
+}
+
 // reconnect is the command that obtains a new first token, of the same kind and scope.
-func (c kept) reconnect() string {
+func (c connectionRow) reconnect() string {
 	s := "mintkeep connect " + text.ShellWord(c.Provider)
 	if c.Name != c.Provider {
 		s += " -as " + text.ShellWord(c.Name)
@@ -135,19 +146,19 @@ func (c kept) reconnect() string {
 	if c.username != "" {
 		s += " -username " + text.ShellWord(c.username)
 	}
-	scope := cmp.Or(c.requested, c.Scope) // the second is in the site's words; too long a one is left out
-	if scope != "" && scope != NormalScope(c.standard) && c.Kind == KindOAuth2 && text.Redact(scope, nil) == scope {
+	scope := cmp.Or(c.requested, c.Scope) // the second is the provider's text and may not fit a command
+	if scope != "" && scope != provider.NormalScope(c.standard) && c.Kind == KindOAuth2 && text.Redact(scope, nil) == scope {
 		s += " -scope " + text.ShellWord(scope)
 	}
 	return s
 }
 
-func (c kept) at(column string) keyring.AssociatedData {
+func (c connectionRow) at(column string) keyring.AssociatedData {
 	return keyring.At("connections", column, c.User, c.Name)
 }
 
-func (k *Keeper) load(ctx context.Context, q store.Querier, user, name string) (kept, error) {
-	c, err := k.scanKept(q.QueryRowContext(ctx, `SELECT `+keptColumns+` FROM connections
+func (k *Keeper) load(ctx context.Context, q store.Querier, user, name string) (connectionRow, error) {
+	c, err := k.scanConnection(q.QueryRowContext(ctx, `SELECT `+connectionColumns+` FROM connections
 		WHERE user_id = ? AND connection_name = ?`, user, name).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no connection %q of user %q", name, user),
@@ -159,15 +170,15 @@ func (k *Keeper) load(ctx context.Context, q store.Querier, user, name string) (
 	return c, nil
 }
 
-func (k *Keeper) loadAll(ctx context.Context, where string, args ...any) ([]kept, error) {
-	rows, err := k.DB.QueryContext(ctx, `SELECT `+keptColumns+` FROM connections `+where, args...)
+func (k *Keeper) loadAll(ctx context.Context, where string, args ...any) ([]connectionRow, error) {
+	rows, err := k.DB.QueryContext(ctx, `SELECT `+connectionColumns+` FROM connections `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading connections: %w", err)
 	}
 	defer rows.Close()
-	all := []kept{}
+	all := []connectionRow{}
 	for rows.Next() {
-		c, err := k.scanKept(rows.Scan)
+		c, err := k.scanConnection(rows.Scan)
 		if err != nil {
 			return nil, fmt.Errorf("reading connections: %w", err)
 		}
@@ -208,9 +219,10 @@ func Troubled(list []Connection) []Connection {
 }
 
 // Find is the connection that a client has at an issuer (or provider) with
-// exactly these scopes, in any order; either as requested or as granted.
+// exactly these scopes, in any order, as requested or as granted; ErrUnknown if
+// there is none.
 func (k *Keeper) Find(ctx context.Context, clientID, issuer string, scopes ...string) (Connection, error) {
-	scope := NormalScope(strings.Join(scopes, " "))
+	scope := provider.NormalScope(strings.Join(scopes, " "))
 	all, err := k.loadAll(ctx, `LEFT JOIN providers USING (provider_name)
 		WHERE coalesce(nullif(connections.client_id, ''), providers.client_id) = ? AND ? IN (providers.issuer, provider_name)
 		AND ? IN (connections.scope, requested_scope)
@@ -222,4 +234,26 @@ func (k *Keeper) Find(ctx context.Context, clientID, issuer string, scopes ...st
 		return Connection{}, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no connection of client %q at %q with scope %q", clientID, issuer, scope)}
 	}
 	return all[0].Connection, nil
+}
+
+// Lookup is the connection of a user by its name, by its provider, or both; the
+// one that is called like the provider comes first. It fails with ErrUnknown if
+// there is none, with ErrInvalid if it is not clear which one is meant.
+func (k *Keeper) Lookup(ctx context.Context, user, name, providerName string) (Connection, error) {
+	all, err := k.loadAll(ctx, `WHERE user_id = ? AND ? IN ('', connection_name) AND ? IN ('', provider_name)
+		ORDER BY connection_name <> provider_name, connection_id LIMIT 2`, user, name, providerName)
+	if err != nil {
+		return Connection{}, err
+	}
+	if len(all) == 0 {
+		return Connection{}, unknownToken(name + providerName)
+	}
+	if len(all) > 1 && all[0].Name != all[0].Provider {
+		return Connection{}, fault.Invalid("several connections of this provider; say which with name", "")
+	}
+	return all[0].Connection, nil
+}
+
+func unknownToken(what string) error {
+	return &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no token %q", what)}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mintkeep/keeper"
+	"mintkeep/keeper/provider"
 )
 
 // A database that cannot be written is 503, never "no such token"; a valid
@@ -55,7 +56,7 @@ func TestClientGone(t *testing.T) {
 func TestSecretCleared(t *testing.T) {
 	h := newHouse(t)
 	h.provider()
-	check(t, h.SetProvider(context.Background(), "box", func(p *keeper.Provider) error { p.HasSecret = false; return nil }))
+	check(t, h.SetProvider(context.Background(), "box", func(p *provider.Provider) error { p.HasSecret = false; return nil }))
 	p, err := h.Provider(context.Background(), "box")
 	check(t, err)
 	equal(t, "has secret", p.HasSecret, false)

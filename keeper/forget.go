@@ -2,23 +2,18 @@ package keeper
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
-	"slices"
-	"strings"
 	"time"
 
+	"mintkeep/internal/oauth"
 	"mintkeep/internal/store"
 	"mintkeep/keeper/internal/fault"
 	"mintkeep/keeper/internal/text"
 	"mintkeep/keeper/keyring"
+	"mintkeep/keeper/provider"
 )
-
-var errNoEndpoint = errors.New("the provider has no revocation endpoint")
 
 // Policy says what forgetting does at the provider.
 type Policy struct {
@@ -59,32 +54,38 @@ func (k *Keeper) ForgetAll(ctx context.Context, user string, policy Policy) ([]O
 	return done, nil
 }
 
+// Delete removes a connection here and nowhere else, for the holder of an API
+// key. ErrUnknown also if the key does not cover it.
+func (k *Keeper) Delete(ctx context.Context, by APIKey, user, name string) error {
+	_, err := k.forget(ctx, user, name, Policy{}, by)
+	return err
+}
+
 // forget works under the lease, so that no refresh brings a token that nobody
 // revokes.
 func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, by APIKey) (Outcome, error) {
-	o := Outcome{User: user, Name: name}
-	r, c, until, err := k.claim(ctx, user, name)
+	o := Outcome{User: user, Name: name, Result: NotRevoked}
+	keys, c, until, err := k.acquireLease(ctx, user, name)
 	if err != nil {
 		return o, err
 	}
-	if !by.covers(c.User, c.Provider) {
+	if !by.Covers(c.User, c.Provider) {
 		k.dropLease(ctx, c)
 		return o, unknownToken(name)
 	}
-	asked := policy.RevokeOnline
-	if slices.Contains(strings.Fields(c.Scope), "offline_access") {
-		asked = policy.RevokeOffline
+	revoke := policy.RevokeOnline
+	if oauth.HasScope(c.Scope, "offline_access") {
+		revoke = policy.RevokeOffline
 	}
 	ctx = context.WithoutCancel(ctx)
-	o.Result = NotRevoked
-	if asked && c.Kind == KindOAuth2 {
+	if revoke && c.Kind == KindOAuth2 {
 		asking, cancel := context.WithDeadline(ctx, until)
 		defer cancel()
-		o.Err = k.revokeAll(asking, r, c)
+		o.Err = k.revokeTokens(asking, keys, c)
 		switch {
 		case o.Err == nil:
 			o.Result = Revoked
-		case errors.Is(o.Err, errNoEndpoint):
+		case errors.Is(o.Err, provider.ErrNoRevocation):
 			o.Result = NoEndpoint
 		case policy.EvenIfRevokeFails:
 			o.Result = Queued
@@ -92,41 +93,14 @@ func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, b
 			o.Result = KeptQueued
 		}
 	}
-	return o, k.insist(ctx, func() error {
-		return store.Write(ctx, k.DB, func(tx *sql.Tx) error { return k.saveForgotten(ctx, tx, r, c, o, by) })
+	return o, k.retryWrite(ctx, func() error {
+		return store.Write(ctx, k.DB, func(tx *sql.Tx) error { return k.saveForgotten(ctx, tx, keys, c, o, by) })
 	})
-}
-
-// claim waits for the lease of a connection and says until when it may be used
-// to ask the provider.
-func (k *Keeper) claim(ctx context.Context, user, name string) (*keyring.Keyring, kept, time.Time, error) {
-	deadline := time.Now().Add(k.lease() + k.timeout())
-	for {
-		began := time.Now()
-		r, err := k.Keys.Load()
-		if err != nil {
-			return nil, kept{}, began, err
-		}
-		c, err := k.load(ctx, k.DB, user, name)
-		if err != nil {
-			return nil, c, began, err
-		}
-		got, err := k.takeLease(ctx, c, k.now())
-		if got || err != nil {
-			return r, c, began.Add(k.leaseUse()), err
-		}
-		if began.After(deadline) {
-			return nil, c, began, &Fault{Kind: ErrTemporary, What: fmt.Sprintf("connection %s/%s: another process is still refreshing it", user, name)}
-		}
-		if err := pause(ctx); err != nil {
-			return nil, c, began, err
-		}
-	}
 }
 
 // saveForgotten removes the connection, or notes that it is to go. If somebody
 // has connected again meanwhile, the new connection stays.
-func (k *Keeper) saveForgotten(ctx context.Context, tx *sql.Tx, r *keyring.Keyring, c kept, o Outcome, by APIKey) error {
+func (k *Keeper) saveForgotten(ctx context.Context, tx *sql.Tx, keys *keyring.Keyring, c connectionRow, o Outcome, by APIKey) error {
 	e := c.event("forgotten", o.Result)
 	e.Actor = by.Name
 	query, args := `DELETE FROM connections WHERE connection_id = ? AND generation = ?`, []any{c.ID, c.generation}
@@ -134,7 +108,7 @@ func (k *Keeper) saveForgotten(ctx context.Context, tx *sql.Tx, r *keyring.Keyri
 		e.Kind = "forgetting"
 		query = `UPDATE connections SET state = 'forgetting', failures = failures + 1, last_error = ?, retry_after = ?,
 			updated = ?, lease_until = NULL WHERE connection_id = ? AND generation = ?`
-		args = append([]any{text.FirstLine(o.Err.Error()), store.NullTime(k.now().Add(backoff(c.Failures, o.Err))), store.Time(k.now())}, args...)
+		args = append([]any{text.FirstLine(o.Err.Error()), store.Time(k.now().Add(backoff(c.Failures, o.Err))), store.Time(k.now())}, args...)
 	}
 	res, err := tx.ExecContext(ctx, query, args...)
 	if err != nil {
@@ -144,7 +118,7 @@ func (k *Keeper) saveForgotten(ctx context.Context, tx *sql.Tx, r *keyring.Keyri
 		return errors.Join(err, &Fault{Kind: ErrTemporary, What: fmt.Sprintf("connection %s/%s was made anew meanwhile and stays", c.User, c.Name)})
 	}
 	if o.Result == Queued {
-		if err := k.queue(ctx, tx, r, c, o.Err); err != nil {
+		if err := k.queueRevocation(ctx, tx, keys, c, o.Err); err != nil {
 			return err
 		}
 	}
@@ -156,61 +130,38 @@ func (k *Keeper) saveForgotten(ctx context.Context, tx *sql.Tx, r *keyring.Keyri
 	return k.record(ctx, tx, e)
 }
 
-// revokeAll revokes the refresh token, and with it the access token if that is
+// revokeTokens revokes the refresh token, and with it the access token if that is
 // still good (RFC 7009 section 2.1 only recommends that one ends the other).
-func (k *Keeper) revokeAll(ctx context.Context, r *keyring.Keyring, c kept) error {
-	s, err := k.siteOf(ctx, r, c)
+func (k *Keeper) revokeTokens(ctx context.Context, keys *keyring.Keyring, c connectionRow) error {
+	p, err := k.providerOf(ctx, keys, c)
 	if errors.Is(err, ErrUnknown) {
-		return errNoEndpoint // the provider was removed; there is nobody to ask
+		return provider.ErrNoRevocation // the provider was removed; there is nobody to ask
 	}
 	if err != nil {
 		return err
 	}
-	access, err1 := r.Open(c.access, c.at("access_token"))
-	refresh, err2 := r.Open(c.refresh, c.at("refresh_token"))
+	access, err1 := keys.Open(c.access, c.at("access_token"))
+	refresh, err2 := keys.Open(c.refresh, c.at("refresh_token"))
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	if s.Login != nil {
-		return k.logout(ctx, s, access, refresh)
+	client := k.client()
+	if p.Login != nil {
+		return client.LogOut(ctx, p, access, refresh)
 	}
 	if refresh != "" {
-		if err := k.revoke(ctx, s, refresh, "refresh_token"); err != nil {
+		if err := client.Revoke(ctx, p, refresh, "refresh_token"); err != nil {
 			return err
 		}
 	}
 	if access == "" || !c.Expires.IsZero() && !c.Expires.After(k.now()) {
 		return nil
 	}
-	return k.revoke(ctx, s, access, "access_token")
-}
-
-// revoke is RFC 7009 section 2.1.
-func (k *Keeper) revoke(ctx context.Context, s site, token Secret, hint string) error {
-	if s.RevokeURL == "" {
-		return errNoEndpoint
-	}
-	_, err := k.post(ctx, s, s.RevokeURL, url.Values{"token": {string(token)}, "token_type_hint": {hint}})
-	var p *providerError
-	if errors.As(err, &p) {
-		if p.status == http.StatusOK && p.code == "" {
-			return nil // section 2.2: the content of the answer is of no interest
-		}
-		if p.code == "invalid_token" && p.status == http.StatusBadRequest {
-			return nil // section 2.2: it is gone already; Google says so instead of 200
-		}
-		if p.code == "unsupported_token_type" && hint == "access_token" {
-			return nil // section 2.2.1: these cannot be revoked and run out by themselves
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("revoking the %s: %w", strings.ReplaceAll(hint, "_", " "), err)
-	}
-	return nil
+	return client.Revoke(ctx, p, access, "access_token")
 }
 
 // Revoke revokes one token of a connection at the provider, "access_token" or
-// "refresh_token", and drops it here. Without its refresh token a connection is
+// "refresh_token", and drops it here. A connection without its refresh token is
 // of no further use and is removed.
 func (k *Keeper) Revoke(ctx context.Context, user, name, which string) error {
 	if which == "refresh_token" {
@@ -220,7 +171,7 @@ func (k *Keeper) Revoke(ctx context.Context, user, name, which string) error {
 	if which != "access_token" {
 		return fault.Invalid(fmt.Sprintf("revoking the %q", which), "access_token or refresh_token")
 	}
-	r, err := k.Keys.Load()
+	keys, err := k.Keys.Load()
 	if err != nil {
 		return err
 	}
@@ -228,53 +179,50 @@ func (k *Keeper) Revoke(ctx context.Context, user, name, which string) error {
 	if err != nil {
 		return err
 	}
-	s, err := k.siteOf(ctx, r, c)
+	p, err := k.providerOf(ctx, keys, c)
 	if err != nil {
 		return err
 	}
-	access, err := r.Open(c.access, c.at("access_token"))
+	access, err := keys.Open(c.access, c.at("access_token"))
 	if err != nil || access == "" {
 		return errors.Join(err, fault.Invalid("there is no access token", ""))
 	}
-	if err := k.revoke(ctx, s, access, which); err != nil {
+	if err := k.client().Revoke(ctx, p, access, which); err != nil {
 		return err
 	}
 	return store.Write(ctx, k.DB, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE connections SET access_token = NULL, expires = ?, generation = generation + 1
-			WHERE connection_id = ? AND generation = ?`, store.NullTime(k.now().Add(-time.Second)), c.ID, c.generation)
+			WHERE connection_id = ? AND generation = ?`, store.Time(k.now().Add(-time.Second)), c.ID, c.generation)
 		return errors.Join(err, k.record(ctx, tx, c.event("revoked", which)))
 	})
 }
 
-// queue keeps a copy of what the provider has yet to revoke.
-func (k *Keeper) queue(ctx context.Context, tx *sql.Tx, r *keyring.Keyring, c kept, why error) error {
-	key, err := r.Current(ctx, tx)
+// Introspect asks the provider about a connection's access token (RFC 7662
+// section 2.1) and returns its answer.
+func (k *Keeper) Introspect(ctx context.Context, user, name string) (map[string]any, error) {
+	keys, err := k.Keys.Load()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	secret, err1 := r.Open(c.clientSecret, c.at("client_secret"))
-	access, err2 := r.Open(c.access, c.at("access_token"))
-	token, err3 := r.Open(c.refresh, c.at("refresh_token"))
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return err
-	}
-	id, hint := rand.Text(), "refresh_token"
-	if token == "" {
-		token, access, hint = access, "", "access_token"
-	}
-	if c.Grant == GrantLogin {
-		hint = "logout"
-	}
-	at := func(column string) keyring.AssociatedData {
-		return keyring.At("revocations", column, id)
-	}
-	now := k.now()
-	_, err = tx.ExecContext(ctx, `INSERT INTO revocations (revocation_id, provider_name, client_id, client_secret, hint, token, access_token,
-		retry_after, last_error, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, id, c.Provider, c.clientID,
-		key.Seal(secret, at("client_secret")), hint, key.Seal(token, at("token")), key.Seal(access, at("access_token")),
-		store.NullTime(now.Add(backoff(0, why))), text.FirstLine(why.Error()), store.Time(now))
+	c, err := k.load(ctx, k.DB, user, name)
 	if err != nil {
-		return fmt.Errorf("queueing a revocation: %w", err)
+		return nil, err
 	}
-	return nil
+	p, err := k.providerOf(ctx, keys, c)
+	if err != nil {
+		return nil, err
+	}
+	if p.IntrospectURL == "" {
+		return nil, fault.Invalid("provider "+p.Name+" has no introspection endpoint",
+			"`mintkeep provider set "+text.ShellWord(p.Name)+" -introspect-url URL`")
+	}
+	access, err := keys.Open(c.access, c.at("access_token"))
+	if err != nil {
+		return nil, err
+	}
+	m, err := k.client().Introspect(ctx, p, access)
+	if err != nil {
+		return nil, fmt.Errorf("introspecting %s: %w", name, err)
+	}
+	return m, nil
 }

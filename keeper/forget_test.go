@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mintkeep/keeper"
+	"mintkeep/keeper/provider"
 )
 
 func tokens(t *testing.T, h *house) (access string) {
@@ -33,7 +34,7 @@ func TestForgetPolicy(t *testing.T) {
 	} {
 		h := newHouse(t)
 		ctx := context.Background()
-		h.provider(func(p *keeper.Provider) { p.Scope = test.scope })
+		h.provider(func(p *provider.Provider) { p.Scope = test.scope })
 		h.connect()
 		access := tokens(t, h)
 		if test.status != 0 {
@@ -71,7 +72,7 @@ func TestForgetPolicy(t *testing.T) {
 
 func TestForgetNoEndpoint(t *testing.T) {
 	h := newHouse(t)
-	h.provider(func(p *keeper.Provider) { p.RevokeURL = "" })
+	h.provider(func(p *provider.Provider) { p.RevokeURL = "" })
 	h.connect()
 	o, err := h.Forget(context.Background(), "owner", "box", keeper.Policy{RevokeOnline: true})
 	check(t, err)

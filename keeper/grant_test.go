@@ -11,10 +11,11 @@ import (
 
 	"mintkeep/keeper"
 	"mintkeep/keeper/keepertest"
+	"mintkeep/keeper/provider"
 )
 
-func jsonLogin(base string) *keeper.Login {
-	p, err := keeper.FromPreset("ergani", "x", "")
+func jsonLogin(base string) *provider.Login {
+	p, err := provider.FromPreset("ergani", "x", "")
 	if err != nil {
 		panic(err)
 	}
@@ -167,7 +168,7 @@ func TestPasswordNotKept(t *testing.T) {
 
 func TestClientCredentials(t *testing.T) {
 	h := newHouse(t)
-	h.provider(func(p *keeper.Provider) { p.AuthURL, p.DeviceURL, p.AuthStyle = "", "", keeper.AuthBody })
+	h.provider(func(p *provider.Provider) { p.AuthURL, p.DeviceURL, p.AuthStyle = "", "", provider.AuthBody })
 	_, err := h.Connect(context.Background(), keeper.Target{Provider: "box"}, "", keeper.Ask{})
 	check(t, err)
 	h.clock.pass(2 * time.Hour)
@@ -196,7 +197,7 @@ func TestStatic(t *testing.T) {
 func TestJSONLogin(t *testing.T) {
 	h := newHouse(t)
 	ctx := context.Background()
-	check(t, h.AddProvider(ctx, keeper.Provider{Name: "box", Options: keeper.Options{Login: jsonLogin(h.url)}}))
+	check(t, h.AddProvider(ctx, provider.Provider{Name: "box", Options: provider.Options{Login: jsonLogin(h.url)}}))
 	c, err := h.Connect(ctx, keeper.Target{Provider: "box"}, "", ask(keepertest.Password))
 	check(t, err)
 	equal(t, "expires", c.Expires, h.clock.now().Add(time.Hour).UTC())

@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"mintkeep/keeper/internal/text"
+	"mintkeep/keeper/provider"
 )
 
 // Imported is what became of one entry of an imported store.
@@ -36,7 +38,7 @@ func (k *Keeper) ImportTokenKeep(ctx context.Context, from *sql.DB, user string)
 	defer rows.Close()
 	done := []Imported{}
 	for rows.Next() {
-		p := Provider{AuthStyle: AuthBody}
+		p := provider.Provider{AuthStyle: provider.AuthBody}
 		var secret, access, refresh string
 		var expires int64
 		if err := rows.Scan(&p.Name, &p.ClientID, &secret, &p.AuthURL, &p.TokenURL, &p.Scope, &access, &refresh, &expires); err != nil {
@@ -47,9 +49,9 @@ func (k *Keeper) ImportTokenKeep(ctx context.Context, from *sql.DB, user string)
 		if strings.Contains(p.Scope, ",") {
 			p.Separator = ","
 		}
-		n := first{grant: GrantImported, answer: answer{access: Secret(access), refresh: Secret(refresh)}}
+		n := newImport(access, refresh)
 		if expires > 0 {
-			n.expires = time.Unix(expires, 0).UTC()
+			n.Token.Expires = time.Unix(expires, 0).UTC()
 		}
 		n.User = user
 		result, err := k.importOne(ctx, p, n)
@@ -61,8 +63,13 @@ func (k *Keeper) ImportTokenKeep(ctx context.Context, from *sql.DB, user string)
 	return done, rows.Err()
 }
 
+func newImport(access, refresh string) NewConnection {
+	return NewConnection{Grant: GrantImported, Kind: KindOAuth2, Field: "access_token",
+		Token: provider.TokenResponse{AccessToken: Secret(access), RefreshToken: Secret(refresh)}}
+}
+
 // importOne registers the provider if it is new, and keeps its token if that is new.
-func (k *Keeper) importOne(ctx context.Context, p Provider, n first) (Imported, error) {
+func (k *Keeper) importOne(ctx context.Context, p provider.Provider, n NewConnection) (Imported, error) {
 	result := Imported{Name: n.Name, Provider: p.Name, Result: "imported"}
 	if n.Name == "" {
 		n.Name, result.Name = p.Name, p.Name
@@ -75,12 +82,12 @@ func (k *Keeper) importOne(ctx context.Context, p Provider, n first) (Imported, 
 	if err != nil && !errors.Is(err, ErrExists) {
 		return result, err
 	}
-	if n.access == "" && n.refresh == "" {
+	if n.Token.AccessToken == "" && n.Token.RefreshToken == "" {
 		result.Result = "provider imported; it has no token: mintkeep connect " + text.ShellWord(p.Name)
 		return result, nil
 	}
-	n.Provider, n.kind, n.field = p.Name, KindOAuth2, "access_token"
-	if err := n.Target.defaults(p); err != nil {
+	n.Provider = p.Name
+	if err := n.setDefaults(p); err != nil {
 		result.Result = "skipped: " + text.FirstLine(err.Error())
 		return result, nil
 	}
@@ -88,11 +95,11 @@ func (k *Keeper) importOne(ctx context.Context, p Provider, n first) (Imported, 
 		result.Result = "skipped: already here"
 		return result, err
 	}
-	r, err := k.Keys.Load()
+	keys, err := k.Keys.Load()
 	if err != nil {
 		return result, err
 	}
-	_, err = k.keep(ctx, r, n, "imported")
+	_, err = k.saveConnection(ctx, keys, n, "imported", APIKey{})
 	return result, err
 }
 
@@ -118,12 +125,13 @@ func (k *Keeper) ImportPyAuthFlow(ctx context.Context, from io.Reader, user stri
 				done = append(done, Imported{Name: scope, Result: "skipped: it holds no token (a flow that was never finished)"})
 				continue
 			}
-			n := first{grant: GrantImported, answer: answer{access: Secret(e.Access), refresh: Secret(e.Refresh), expires: jwtExpiry(Secret(e.Access))}}
-			n.User, n.Scope = user, NormalScope(scope)
-			if n.expires.IsZero() && e.Refresh != "" {
-				n.expires = k.now() // its age is unknown, so it is refreshed before it is used
+			n := newImport(e.Access, e.Refresh)
+			n.Token.Expires = provider.JWTExpiry(n.Token.AccessToken)
+			n.User, n.Scope = user, provider.NormalScope(scope)
+			if n.Token.Expires.IsZero() && e.Refresh != "" {
+				n.Token.Expires = k.now() // its age is unknown, so it is refreshed before it is used
 			}
-			result, err := k.importEntry(ctx, Provider{Issuer: e.Issuer, ClientID: e.Client, AuthStyle: AuthBody}, n)
+			result, err := k.importEntry(ctx, provider.Provider{Issuer: e.Issuer, ClientID: e.Client, AuthStyle: provider.AuthBody}, n)
 			if err != nil {
 				return done, err
 			}
@@ -135,7 +143,7 @@ func (k *Keeper) ImportPyAuthFlow(ctx context.Context, from io.Reader, user stri
 
 // importEntry finds names for a store that has none: the issuer's host, and a
 // number where that is taken by another client or scope.
-func (k *Keeper) importEntry(ctx context.Context, p Provider, n first) (Imported, error) {
+func (k *Keeper) importEntry(ctx context.Context, p provider.Provider, n NewConnection) (Imported, error) {
 	if c, err := k.Find(ctx, p.ClientID, p.Issuer, n.Scope); err == nil {
 		return Imported{c.Name, c.Provider, "skipped: already here"}, nil
 	} else if !errors.Is(err, ErrUnknown) {
@@ -152,12 +160,8 @@ func (k *Keeper) importEntry(ctx context.Context, p Provider, n first) (Imported
 	}); err != nil {
 		return Imported{}, err
 	}
-	user := n.User
-	if user == "" {
-		user = DefaultUser
-	}
 	if n.Name, err = firstFree(p.Name, func(name string) (bool, error) {
-		_, err := k.load(ctx, k.DB, user, name)
+		_, err := k.load(ctx, k.DB, cmp.Or(n.User, DefaultUser), name)
 		return errors.Is(err, ErrUnknown), notUnknown(err)
 	}); err != nil {
 		return Imported{}, err

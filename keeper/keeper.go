@@ -1,26 +1,18 @@
 // Package keeper keeps the tokens that other sites gave the owner: it obtains
-// the first one (grants of RFC 6749, RFC 7636, RFC 8628, a JSON login), seals
+// the first one (grants of RFC 6749, RFC 7636, RFC 8628, or a JSON login), seals
 // it, refreshes it when it is due, and hands it out.
 //
-// Several processes may work on one database at once, CGI children among them.
-// So nothing is remembered in memory: the database decides who refreshes (a
-// lease in the connection's row), and every change of a token is conditional on
-// the generation it was made from. No transaction is open while a provider is
-// asked.
-//
-// A token is asked for in token.go: fresh? else lease → refresh.go → ask.go → save.
-// First tokens come by grant.go, code.go, device.go and login.go; web.go is the
-// browser's way. site.go and provider.go are about the providers, connection.go
-// about what is kept, seal.go, keyfile.go and rotate.go about sealing, forget.go and
-// revocations.go about the end. api.go routes HTTP to gettoken.go and tokensapi.go.
-//
-// Authorization requests and TokenSource are x/oauth2's. The token request is not
-// (ask.go): x/oauth2 drops an answer whose expires_in it cannot read, and with it a
-// refresh token that has just been rotated; it measures expiry with a clock of its
-// own, and puts the answer's body into its errors.
-//
-//	k := &keeper.Keeper{DB: db, Keys: keeper.keyring.Source{Path: "mintkeep.key"}}
+//	k := &keeper.Keeper{DB: db, Keys: keyring.Source{Path: "mintkeep.key"}}
 //	t, err := k.Token(ctx, "owner", "mastodon", 5*time.Minute)
+//
+// The database is a SQLite file with the tables of schema.sql. Several processes
+// may work on it at once, CGI children among them, so nothing is remembered in
+// memory. The database decides who refreshes (a lease in the connection's row),
+// and every change of a token is conditional on the generation it was made from.
+// No transaction is open while a provider is asked.
+//
+// Package provider has what is said to providers, keyring the sealing of
+// secrets, api the HTTP interface, keepertest a provider for tests.
 package keeper
 
 import (
@@ -28,20 +20,20 @@ import (
 	"database/sql"
 	"log/slog"
 	"net/http"
-	"slices"
-	"strings"
 	"time"
 
 	"mintkeep/internal/secret"
 	"mintkeep/internal/store"
 	"mintkeep/keeper/keyring"
+	"mintkeep/keeper/provider"
 )
 
 // DefaultUser owns the connections that name no user.
 const DefaultUser = "owner"
 
-// DefaultMinTTL is the lifetime that a token handed out over HTTP has at least.
-const DefaultMinTTL = 300 * time.Second
+// Secret is a token, key or password. It hides itself when it is printed,
+// logged or encoded; convert it to string where it is really to be sent.
+type Secret = secret.Secret
 
 // Keeper is the outbound half. The zero value of every field but DB and Keys is usable.
 type Keeper struct {
@@ -57,21 +49,16 @@ type Keeper struct {
 	Log *slog.Logger
 	// URL is BASE, the public URL of the program; needed for the browser flow.
 	URL string
-	// Page writes a page of a few paragraphs for a browser; the caller has the
-	// program's way of writing HTML. nil writes plain text.
-	Page func(w http.ResponseWriter, status int, title string, paragraphs ...string)
-	// Admin reports whether a request comes from a signed-in administrator; nil is never.
-	Admin func(*http.Request) bool
-	// Timeout limits one request to a provider; 0 is 12 s.
+	// Timeout limits one request to a provider; 0 is provider.DefaultTimeout.
 	Timeout time.Duration
 	// Lease is how long one process alone may refresh a connection; 0 is 25 s.
 	// It must be longer than Timeout.
 	Lease time.Duration
+	// Hold puts off the end of the program until release is called: between
+	// sending a refresh token and saving the next one, a connection would be
+	// lost. nil holds nothing.
+	Hold func() (release func())
 }
-
-// Secret is a token, key or password. It hides itself when it is printed,
-// logged or encoded; convert it to string where it is really to be sent.
-type Secret = secret.Secret
 
 func (k *Keeper) now() time.Time {
 	if k.Now != nil {
@@ -84,7 +71,7 @@ func (k *Keeper) timeout() time.Duration {
 	if k.Timeout > 0 {
 		return k.Timeout
 	}
-	return 12 * time.Second
+	return provider.DefaultTimeout
 }
 
 func (k *Keeper) lease() time.Duration {
@@ -97,11 +84,22 @@ func (k *Keeper) lease() time.Duration {
 // leaseUse is how much of a lease is used for asking; the rest is for saving.
 func (k *Keeper) leaseUse() time.Duration { return k.lease() * 9 / 10 }
 
+func (k *Keeper) hold() (release func()) {
+	if k.Hold == nil {
+		return func() {}
+	}
+	return k.Hold()
+}
+
 func (k *Keeper) log() *slog.Logger {
 	if k.Log != nil {
 		return k.Log
 	}
 	return slog.New(slog.DiscardHandler)
+}
+
+func (k *Keeper) client() provider.Client {
+	return provider.Client{HTTP: k.Client, Now: k.Now, Timeout: k.timeout()}
 }
 
 // record notes the time of an event and writes it in the transaction of what it tells.
@@ -139,13 +137,4 @@ func (k *Keeper) EnsureKey(ctx context.Context) (made bool, err error) {
 // there were and the id of the new key. See keyring.Rotate.
 func (k *Keeper) Rotate(ctx context.Context) (sealed int, keyID string, err error) {
 	return keyring.Rotate(ctx, k.DB, k.Keys, sealedTables(), k.now())
-}
-
-// NormalScope is a scope with its values sorted and said once (RFC 6749
-// section 3.3: the order does not matter). Commas separate as well as spaces,
-// since several providers write them.
-func NormalScope(scope string) string {
-	words := strings.FieldsFunc(scope, func(r rune) bool { return r == ' ' || r == ',' || r == '\t' || r == '\n' })
-	slices.Sort(words)
-	return strings.Join(slices.Compact(words), " ")
 }

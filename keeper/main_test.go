@@ -18,6 +18,7 @@ import (
 	"mintkeep/keeper"
 	"mintkeep/keeper/keepertest"
 	"mintkeep/keeper/keyring"
+	"mintkeep/keeper/provider"
 )
 
 const dsn = "?_txlock=immediate&_busy_timeout=8000"
@@ -82,7 +83,7 @@ func (c *clock) pass(d time.Duration) {
 	c.t = c.t.Add(d)
 }
 
-// house is a keeper with a real database, a doubled clock and a provider in a box.
+// house is a keeper with a real database, a clock of its own and a provider in a box.
 type house struct {
 	*keeper.Keeper
 	t     testing.TB
@@ -91,6 +92,7 @@ type house struct {
 	box   *keepertest.Provider
 	url   string
 	log   *bytes.Buffer
+	admin bool // who asks is a signed-in administrator
 }
 
 func newHouse(t testing.TB) *house {
@@ -117,11 +119,11 @@ func newHouse(t testing.TB) *house {
 }
 
 // provider registers the box as "box".
-func (h *house) provider(change ...func(*keeper.Provider)) {
+func (h *house) provider(change ...func(*provider.Provider)) {
 	h.t.Helper()
-	p := keeper.Provider{Name: "box", Issuer: h.url, AuthURL: h.url + "/authorize", TokenURL: h.url + "/token", DeviceURL: h.url + "/device",
+	p := provider.Provider{Name: "box", Issuer: h.url, AuthURL: h.url + "/authorize", TokenURL: h.url + "/token", DeviceURL: h.url + "/device",
 		RevokeURL: h.url + "/revoke", IntrospectURL: h.url + "/introspect", ClientID: keepertest.ClientID,
-		ClientSecret: keepertest.ClientSecret, AuthStyle: keeper.AuthHeader, Scope: "read write"}
+		ClientSecret: keepertest.ClientSecret, AuthStyle: provider.AuthHeader, Scope: "read write"}
 	for _, c := range change {
 		c(&p)
 	}

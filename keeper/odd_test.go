@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mintkeep/keeper"
+	"mintkeep/keeper/provider"
 )
 
 // Google ends the access token with the refresh token, and answers 400
@@ -25,7 +26,7 @@ func TestForgetWhatIsGone(t *testing.T) {
 		}
 	}))
 	t.Cleanup(site.Close)
-	h.provider(func(p *keeper.Provider) { p.RevokeURL = site.URL })
+	h.provider(func(p *provider.Provider) { p.RevokeURL = site.URL })
 	h.connect()
 	o, err := h.Forget(t.Context(), "owner", "box", keeper.Policy{RevokeOffline: true, RevokeOnline: true})
 	if err != nil || o.Result != keeper.Revoked || asked != 2 {
@@ -70,7 +71,7 @@ func TestTwoConnectionsInOneBrowser(t *testing.T) {
 	h := newHouse(t)
 	h.provider()
 	_, browser := h.site()
-	h.Admin = func(*http.Request) bool { return true }
+	h.admin = true
 	browser.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	step := func(u string) (to, body string) {
 		res, err := browser.Get(u)
@@ -120,7 +121,7 @@ func TestSecretsEchoed(t *testing.T) {
 			io.WriteString(w, `{"error":"x","error_description":"got `+body+`\u009b2J\u202e"}`)
 		},
 	} {
-		for _, style := range []string{keeper.AuthHeader, keeper.AuthBody} {
+		for _, style := range []string{provider.AuthHeader, provider.AuthBody} {
 			t.Run(name+", "+style, func(t *testing.T) {
 				h := newHouse(t)
 				h.provider()
@@ -130,7 +131,7 @@ func TestSecretsEchoed(t *testing.T) {
 					answer(w, r, string(body))
 				}))
 				t.Cleanup(site.Close)
-				check(t, h.SetProvider(t.Context(), "box", func(p *keeper.Provider) error {
+				check(t, h.SetProvider(t.Context(), "box", func(p *provider.Provider) error {
 					p.TokenURL, p.ClientSecret, p.AuthStyle = site.URL, secret, style
 					return nil
 				}))
@@ -157,7 +158,7 @@ func TestTokenWithLineBreak(t *testing.T) {
 		io.WriteString(w, `{"access_token":"tok\r\nX-Evil: 1","token_type":"Bearer"}`)
 	}))
 	t.Cleanup(site.Close)
-	check(t, h.SetProvider(t.Context(), "box", func(p *keeper.Provider) error { p.TokenURL = site.URL; return nil }))
+	check(t, h.SetProvider(t.Context(), "box", func(p *provider.Provider) error { p.TokenURL = site.URL; return nil }))
 	_, err := h.Refresh(t.Context(), "owner", "box")
 	wants(t, err, keeper.ErrTemporary, "no header can carry")
 }
@@ -188,7 +189,7 @@ func TestDeviceOfStranger(t *testing.T) {
 		io.WriteString(w, `{"device_code":"d","user_code":"A\u001b[2JB","verification_uri":"https://site.example/","verification_uri_complete":"-x /etc/passwd","expires_in":1}`)
 	}))
 	t.Cleanup(site.Close)
-	h.provider(func(p *keeper.Provider) { p.DeviceURL = site.URL })
+	h.provider(func(p *provider.Provider) { p.DeviceURL = site.URL })
 	var said strings.Builder
 	_, err := h.Connect(t.Context(), keeper.Target{Provider: "box"}, keeper.GrantDevice,
 		keeper.Ask{Out: &said, Open: func(to string) error { t.Errorf("opened %q", to); return nil }})

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"mintkeep/keeper"
+	"mintkeep/keeper/provider"
 )
 
 func TestPresets(t *testing.T) {
 	names := []string{}
-	for _, s := range keeper.Presets() {
+	for _, s := range provider.Presets() {
 		names = append(names, s.Name)
-		p, err := keeper.FromPreset(s.Name, "mine", "social.example")
+		p, err := provider.FromPreset(s.Name, "mine", "social.example")
 		check(t, err)
 		h := newHouse(t)
 		check(t, h.AddProvider(context.Background(), p))
@@ -27,12 +28,12 @@ func TestPresets(t *testing.T) {
 		}
 	}
 	equal(t, "presets", strings.Join(names, " "), "google slack openai anthropic github microsoft zoom dropbox notion zoho pipedrive mastodon ergani ergani-test")
-	p, err := keeper.FromPreset("mastodon", "m", "social.example")
+	p, err := provider.FromPreset("mastodon", "m", "social.example")
 	check(t, err)
 	equal(t, "token url", p.TokenURL, "https://social.example/oauth/token")
-	_, err = keeper.FromPreset("mastodon", "m", "")
+	_, err = provider.FromPreset("mastodon", "m", "")
 	wants(t, err, keeper.ErrInvalid, "instance")
-	p, err = keeper.FromPreset("ergani-test", "e", "")
+	p, err = provider.FromPreset("ergani-test", "e", "")
 	check(t, err)
 	equal(t, "base", p.Login.Base, "https://trialv2eservices.yeka.gr/WebservicesAPI/Api/")
 }
@@ -42,17 +43,17 @@ func TestProviders(t *testing.T) {
 	ctx := context.Background()
 	h.provider()
 	h.connect()
-	wants(t, h.AddProvider(ctx, keeper.Provider{Name: "box", Issuer: h.url}), keeper.ErrExists)
+	wants(t, h.AddProvider(ctx, provider.Provider{Name: "box", Issuer: h.url}), keeper.ErrExists)
 	for _, u := range []string{"http://example.com/token", "ftp://example.com", "https://user:pw@example.com/", "://", "https://"} {
-		wants(t, h.AddProvider(ctx, keeper.Provider{Name: "bad", TokenURL: u}), keeper.ErrInvalid)
+		wants(t, h.AddProvider(ctx, provider.Provider{Name: "bad", TokenURL: u}), keeper.ErrInvalid)
 	}
-	wants(t, h.AddProvider(ctx, keeper.Provider{Name: "a/b", Issuer: h.url}), keeper.ErrInvalid)
-	wants(t, h.AddProvider(ctx, keeper.Provider{Name: "none"}), keeper.ErrInvalid)
+	wants(t, h.AddProvider(ctx, provider.Provider{Name: "a/b", Issuer: h.url}), keeper.ErrInvalid)
+	wants(t, h.AddProvider(ctx, provider.Provider{Name: "none"}), keeper.ErrInvalid)
 	wants(t, h.RemoveProvider(ctx, "box"), keeper.ErrInvalid, "1 connection")
-	check(t, h.SetProvider(ctx, "box", func(p *keeper.Provider) error {
+	check(t, h.SetProvider(ctx, "box", func(p *provider.Provider) error {
 		equal(t, "has secret", p.HasSecret, true)
 		equal(t, "secret shown", p.ClientSecret == "", true)
-		p.Scope, p.AuthStyle = "read", keeper.AuthBody
+		p.Scope, p.AuthStyle = "read", provider.AuthBody
 		return nil
 	}))
 	h.clock.pass(2 * time.Hour)
@@ -73,7 +74,7 @@ func TestDiscover(t *testing.T) {
 	check(t, err)
 	equal(t, "token", p.TokenURL, h.url+"/token")
 	equal(t, "device", p.DeviceURL, h.url+"/device")
-	equal(t, "style", p.AuthStyle, keeper.AuthHeader)
+	equal(t, "style", p.AuthStyle, provider.AuthHeader)
 	_, err = h.Discover(context.Background(), h.url+"/other")
 	wants(t, err, keeper.ErrTemporary)
 	paths := []string{}
@@ -90,7 +91,7 @@ func TestDiscover(t *testing.T) {
 	body = `{"issuer":"BASE/tenant","token_endpoint":"BASE/t","token_endpoint_auth_methods_supported":["client_secret_post"]}`
 	p, err = h.Discover(context.Background(), srv.URL+"/tenant")
 	check(t, err)
-	equal(t, "style", p.AuthStyle, keeper.AuthBody)
+	equal(t, "style", p.AuthStyle, provider.AuthBody)
 	equal(t, "asked", strings.Join(paths, " "), "/.well-known/oauth-authorization-server/tenant /tenant/.well-known/openid-configuration")
 	for _, body = range []string{`{"issuer":"https://evil.example","token_endpoint":"BASE/t"}`, `{"issuer":"BASE/tenant","token_endpoint":"http://evil.example/t"}`, `{"issuer":"BASE/tenant"}`} {
 		_, err = h.Discover(context.Background(), srv.URL+"/tenant")

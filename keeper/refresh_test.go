@@ -11,6 +11,7 @@ import (
 
 	"mintkeep/keeper"
 	"mintkeep/keeper/keepertest"
+	"mintkeep/keeper/provider"
 )
 
 func TestTokenServedUntilDue(t *testing.T) {
@@ -76,7 +77,7 @@ func TestExpiresIn(t *testing.T) {
 func TestAssumedLifetime(t *testing.T) {
 	h := newHouse(t)
 	h.box.ExpiresIn = ""
-	h.provider(func(p *keeper.Provider) { p.Lifetime = 600 })
+	h.provider(func(p *provider.Provider) { p.Lifetime = 600 })
 	equal(t, "expires", h.connect().Expires, h.clock.now().Add(10*time.Minute).UTC())
 }
 

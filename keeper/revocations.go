@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"mintkeep/internal/store"
 	"mintkeep/keeper/internal/text"
 	"mintkeep/keeper/keyring"
+	"mintkeep/keeper/provider"
 )
 
 // maxTries ends the attempts at a revocation that the provider keeps refusing;
@@ -18,7 +20,7 @@ const maxTries = 30
 // RetryRevocations asks the providers again for the revocations that failed.
 // RefreshDue does this too.
 func (k *Keeper) RetryRevocations(ctx context.Context) ([]Outcome, error) {
-	r, err := k.Keys.Load()
+	keys, err := k.Keys.Load()
 	if err != nil {
 		return nil, err
 	}
@@ -35,9 +37,9 @@ func (k *Keeper) RetryRevocations(ctx context.Context) ([]Outcome, error) {
 		}
 		done = append(done, o)
 	}
-	queued, err := k.claimQueued(ctx, r)
+	queued, err := k.claimQueued(ctx, keys)
 	for _, q := range queued {
-		o, err := k.retry(ctx, r, q)
+		o, err := k.retryRevocation(ctx, keys, q)
 		if err != nil {
 			return done, err
 		}
@@ -54,10 +56,10 @@ type queuedRevocation struct {
 
 // claimQueued takes what is due and puts it off at once, so that two runs do
 // not ask for the same.
-func (k *Keeper) claimQueued(ctx context.Context, r *keyring.Keyring) ([]queuedRevocation, error) {
+func (k *Keeper) claimQueued(ctx context.Context, keys *keyring.Keyring) ([]queuedRevocation, error) {
 	rows, err := k.DB.QueryContext(ctx, `UPDATE revocations SET tries = tries + 1, retry_after = ? WHERE retry_after <= ?
 		RETURNING revocation_id, provider_name, client_id, hint, tries, client_secret, token, access_token`,
-		store.NullTime(k.now().Add(backoff(3, nil))), store.Time(k.now()))
+		store.Time(k.now().Add(backoff(3, nil))), store.Time(k.now()))
 	if err != nil {
 		return nil, fmt.Errorf("reading queued revocations: %w", err)
 	}
@@ -69,13 +71,10 @@ func (k *Keeper) claimQueued(ctx context.Context, r *keyring.Keyring) ([]queuedR
 		if err := rows.Scan(&q.id, &q.provider, &q.clientID, &q.hint, &q.tries, &secret, &token, &access); err != nil {
 			return nil, err
 		}
-		at := func(column string) keyring.AssociatedData {
-			return keyring.At("revocations", column, q.id)
-		}
 		var err1, err2, err3 error
-		q.secret, err1 = r.Open(secret, at("client_secret"))
-		q.token, err2 = r.Open(token, at("token"))
-		q.access, err3 = r.Open(access, at("access_token"))
+		q.secret, err1 = keys.Open(secret, revocationPlace(q.id, "client_secret"))
+		q.token, err2 = keys.Open(token, revocationPlace(q.id, "token"))
+		q.access, err3 = keys.Open(access, revocationPlace(q.id, "access_token"))
 		if err := errors.Join(err1, err2, err3); err != nil {
 			return nil, err
 		}
@@ -84,25 +83,25 @@ func (k *Keeper) claimQueued(ctx context.Context, r *keyring.Keyring) ([]queuedR
 	return list, rows.Err()
 }
 
-func (k *Keeper) retry(ctx context.Context, r *keyring.Keyring, q queuedRevocation) (Outcome, error) {
+func (k *Keeper) retryRevocation(ctx context.Context, keys *keyring.Keyring, q queuedRevocation) (Outcome, error) {
 	o := Outcome{Name: q.provider, Result: Revoked}
-	s, err := k.siteNamed(ctx, r, q.provider)
+	p, err := k.providerWithSecret(ctx, keys, q.provider)
 	if err == nil {
 		if q.clientID != "" {
-			s.ClientID, s.ClientSecret = q.clientID, q.secret
+			p.ClientID, p.ClientSecret = q.clientID, q.secret
 		}
-		err = k.revokeQueued(ctx, s, q)
+		err = k.revokeQueued(ctx, p, q)
 	}
 	if o.Err = err; err != nil {
 		o.Result = Queued
-		if q.tries >= maxTries || errors.Is(err, errNoEndpoint) || errors.Is(err, ErrUnknown) {
+		if q.tries >= maxTries || errors.Is(err, provider.ErrNoRevocation) || errors.Is(err, ErrUnknown) {
 			o.Result = "given up"
 		}
 	}
 	return o, store.Write(ctx, k.DB, func(tx *sql.Tx) error {
 		if o.Result == Queued {
 			_, err := tx.ExecContext(ctx, `UPDATE revocations SET retry_after = ?, last_error = ? WHERE revocation_id = ?`,
-				store.NullTime(k.now().Add(backoff(q.tries, err))), text.FirstLine(o.Err.Error()), q.id)
+				store.Time(k.now().Add(backoff(q.tries, err))), text.FirstLine(o.Err.Error()), q.id)
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `DELETE FROM revocations WHERE revocation_id = ?`, q.id); err != nil {
@@ -112,15 +111,48 @@ func (k *Keeper) retry(ctx context.Context, r *keyring.Keyring, q queuedRevocati
 	})
 }
 
-func (k *Keeper) revokeQueued(ctx context.Context, s site, q queuedRevocation) error {
+func (k *Keeper) revokeQueued(ctx context.Context, p provider.Provider, q queuedRevocation) error {
+	client := k.client()
 	if q.hint == "logout" {
-		if s.Login == nil {
-			return errNoEndpoint
-		}
-		return k.logout(ctx, s, q.access, q.token)
+		return client.LogOut(ctx, p, q.access, q.token)
 	}
-	if err := k.revoke(ctx, s, q.token, q.hint); err != nil || q.access == "" {
+	if err := client.Revoke(ctx, p, q.token, q.hint); err != nil || q.access == "" {
 		return err
 	}
-	return k.revoke(ctx, s, q.access, "access_token")
+	return client.Revoke(ctx, p, q.access, "access_token")
+}
+
+func revocationPlace(id, column string) keyring.AssociatedData {
+	return keyring.At("revocations", column, id)
+}
+
+// queueRevocation keeps a copy of what the provider has yet to revoke.
+func (k *Keeper) queueRevocation(ctx context.Context, tx *sql.Tx, keys *keyring.Keyring, c connectionRow, why error) error {
+	key, err := keys.Current(ctx, tx)
+	if err != nil {
+		return err
+	}
+	clientSecret, err1 := keys.Open(c.clientSecret, c.at("client_secret"))
+	access, err2 := keys.Open(c.access, c.at("access_token"))
+	token, err3 := keys.Open(c.refresh, c.at("refresh_token"))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return err
+	}
+	id, hint := rand.Text(), "refresh_token"
+	if token == "" {
+		token, access, hint = access, "", "access_token"
+	}
+	if c.Grant == GrantLogin {
+		hint = "logout"
+	}
+	seal := func(s Secret, column string) sql.NullString { return key.Seal(s, revocationPlace(id, column)) }
+	now := k.now()
+	_, err = tx.ExecContext(ctx, `INSERT INTO revocations (revocation_id, provider_name, client_id, client_secret, hint, token, access_token,
+		retry_after, last_error, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, id, c.Provider, c.clientID,
+		seal(clientSecret, "client_secret"), hint, seal(token, "token"), seal(access, "access_token"),
+		store.Time(now.Add(backoff(0, why))), text.FirstLine(why.Error()), store.Time(now))
+	if err != nil {
+		return fmt.Errorf("queueing a revocation: %w", err)
+	}
+	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"mintkeep/keeper"
 	"mintkeep/keeper/keepertest"
 	"mintkeep/keeper/keyring"
+	"mintkeep/keeper/provider"
 )
 
 // sealedHouse has a secret in every sealed column that a quiet house can have.
@@ -28,7 +29,7 @@ func sealedHouse(t *testing.T) *house {
 	h.clock.pass(2 * time.Hour)
 	_, err := h.token() // fills previous_refresh_token
 	check(t, err)
-	check(t, h.AddProvider(context.Background(), keeper.Provider{Name: "json", AuthStyle: keeper.AuthBody, Options: keeper.Options{Login: jsonLogin(h.url)}}))
+	check(t, h.AddProvider(context.Background(), provider.Provider{Name: "json", AuthStyle: provider.AuthBody, Options: provider.Options{Login: jsonLogin(h.url)}}))
 	_, err = h.Connect(context.Background(), keeper.Target{Provider: "json"}, "", ask(keepertest.Password))
 	check(t, err)
 	_, err = h.Ticket(context.Background(), keeper.Target{Provider: "box"})

@@ -2,13 +2,12 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"golang.org/x/oauth2"
 
-	"mintkeep/internal/store"
 	"mintkeep/keeper/internal/fault"
 	"mintkeep/keeper/keyring"
 )
@@ -24,27 +23,28 @@ type Token struct {
 	Provider    string
 }
 
-// Token is an access token with at least minTTL left, refreshed first if it
+// Token returns an access token with at least minTTL left, refreshed first if it
 // has less (RFC 6749 section 6). Where a refreshed token did not live so long
-// either, three quarters of its life will do. If that fails while the kept one is still
-// valid, the kept one is returned. Errors: ErrUnknown, ErrReauthorize (connect again),
-// ErrTemporary (later).
+// either, three quarters of its life will do. If the refresh fails while the kept
+// token is still valid, that is returned. It fails with ErrUnknown,
+// ErrReauthorize (only Connect helps) or ErrTemporary (try later).
 func (k *Keeper) Token(ctx context.Context, user, name string, minTTL time.Duration) (Token, error) {
-	return k.token(ctx, user, name, func(c kept, now time.Time) bool {
-		return c.Expires.IsZero() || c.Expires.Sub(now) >= max(c.atMost(minTTL), time.Second)
+	return k.token(ctx, user, name, func(c connectionRow, now time.Time) bool {
+		return c.Expires.IsZero() || c.Expires.Sub(now) >= max(c.reachableTTL(minTTL), time.Second)
 	}, false)
 }
 
-// atMost is minTTL, or less if not even the last refresh gave that: else each call
-// would refresh.
-func (c kept) atMost(minTTL time.Duration) time.Duration {
+// reachableTTL is minTTL, or less if not even the last refresh gave that: else
+// each call would refresh.
+func (c connectionRow) reachableTTL(minTTL time.Duration) time.Duration {
 	if life := c.Expires.Sub(c.Refreshed); !c.Refreshed.IsZero() && life > 0 && life <= minTTL+time.Second {
 		return life * 3 / 4
 	}
 	return minTTL
 }
 
-// Refresh refreshes now, whatever is left.
+// Refresh refreshes now, whatever is left. It fails with ErrInvalid if there is
+// no refresh token, else like Token.
 func (k *Keeper) Refresh(ctx context.Context, user, name string) (Token, error) {
 	first, err := k.load(ctx, k.DB, user, name)
 	if err != nil {
@@ -53,18 +53,19 @@ func (k *Keeper) Refresh(ctx context.Context, user, name string) (Token, error) 
 	if !first.Refreshable {
 		return Token{}, fault.Invalid(fmt.Sprintf("connection %s/%s cannot be refreshed: it has no refresh token", user, name), first.reconnect())
 	}
-	return k.token(ctx, user, name, func(c kept, _ time.Time) bool { return c.generation != first.generation }, true)
+	return k.token(ctx, user, name, func(c connectionRow, _ time.Time) bool { return c.generation != first.generation }, true)
 }
 
-// token is the one way to a token: fresh? else take the lease and refresh, or
-// wait for whoever has it, and look again. force means that the caller wants
-// the refresh itself, so a failure is not covered up by a token still valid.
-func (k *Keeper) token(ctx context.Context, user, name string, fresh func(kept, time.Time) bool, force bool) (Token, error) {
+// token is the one way to a token. If it is not fresh, take the lease and
+// refresh, or wait for whoever has the lease, and look again. force means that
+// the caller wants the refresh itself, so that a token still valid does not cover
+// up a failure.
+func (k *Keeper) token(ctx context.Context, user, name string, fresh func(connectionRow, time.Time) bool, force bool) (Token, error) {
 	asked, refreshed, first := false, false, int64(0)
 	deadline := time.Now().Add(k.lease() + k.timeout())
 	for {
 		began := time.Now()
-		r, err := k.Keys.Load() // before the row is read: a rotation in between only adds keys
+		keys, err := k.Keys.Load() // before the row is read: a rotation in between only adds keys
 		if err != nil {
 			return Token{}, err
 		}
@@ -80,37 +81,38 @@ func (k *Keeper) token(ctx context.Context, user, name string, fresh func(kept, 
 		}
 		renewed := c.generation != first && (c.Expires.IsZero() || c.Expires.After(now))
 		if c.rowState != StateForgetting && (fresh(c, now) || renewed || refreshed) {
-			return k.unseal(r, c, refreshed)
+			return c.open(keys, refreshed)
 		}
-		fault := k.obstacle(c, now, asked, force)
-		if fault == nil && time.Now().After(deadline) {
-			fault = &Fault{Kind: ErrTemporary, What: fmt.Sprintf("connection %s/%s: another process is still refreshing it", user, name), RetryAfter: k.lease()}
+		blocked := c.refreshBlocked(now, asked, force)
+		if blocked == nil && time.Now().After(deadline) {
+			blocked = &Fault{Kind: ErrTemporary, What: fmt.Sprintf("connection %s/%s: another process is still refreshing it", user, name),
+				RetryAfter: k.lease()}
 		}
-		if fault != nil {
+		if blocked != nil {
 			if !force && c.rowState != StateForgetting && c.Expires.After(now) {
-				return k.unseal(r, c, refreshed)
+				return c.open(keys, refreshed)
 			}
-			return Token{}, fault
+			return Token{}, blocked
 		}
-		got, err := k.takeLease(ctx, c, now)
+		got, err := k.tryLease(ctx, c, now)
 		if err != nil {
 			return Token{}, err
 		}
 		if !got {
-			if err := pause(ctx); err != nil {
+			if err := sleepJittered(ctx); err != nil {
 				return Token{}, err
 			}
 			continue
 		}
 		asked = true
-		if refreshed, err = k.renew(ctx, r, c, began.Add(k.leaseUse())); err != nil {
+		if refreshed, err = k.refreshAndSave(ctx, keys, c, began.Add(k.leaseUse())); err != nil {
 			return Token{}, err
 		}
 	}
 }
 
-// obstacle is why the token cannot be refreshed now; nil if it can be tried.
-func (k *Keeper) obstacle(c kept, now time.Time, asked, force bool) error {
+// refreshBlocked is why the token cannot be refreshed now; nil if it can be tried.
+func (c connectionRow) refreshBlocked(now time.Time, asked, force bool) error {
 	who := fmt.Sprintf("connection %s/%s", c.User, c.Name)
 	switch {
 	case c.rowState == StateForgetting:
@@ -126,8 +128,9 @@ func (k *Keeper) obstacle(c kept, now time.Time, asked, force bool) error {
 	return nil
 }
 
-func (k *Keeper) unseal(r *keyring.Keyring, c kept, refreshed bool) (Token, error) {
-	access, err := r.Open(c.access, c.at("access_token"))
+// open unseals the access token.
+func (c connectionRow) open(keys *keyring.Keyring, refreshed bool) (Token, error) {
+	access, err := keys.Open(c.access, c.at("access_token"))
 	if err != nil {
 		return Token{}, err
 	}
@@ -137,31 +140,52 @@ func (k *Keeper) unseal(r *keyring.Keyring, c kept, refreshed bool) (Token, erro
 	return Token{access, c.tokenType, c.Kind, c.Scope, c.Expires, refreshed, c.Provider}, nil
 }
 
-// takeLease makes this process the one that may ask the provider. It fails if
-// somebody else is, or has been since c was read. A lease longer than any that is
-// given was taken while the clock was wrong.
-func (k *Keeper) takeLease(ctx context.Context, c kept, now time.Time) (bool, error) {
-	if c.leaseUntil.After(now) && !c.leaseUntil.After(now.Add(k.lease())) {
-		return false, nil // no write is needed to know that
-	}
-	res, err := k.DB.ExecContext(ctx, `UPDATE connections SET lease_until = ?
-		WHERE connection_id = ? AND generation = ? AND state = ? AND failures = ? AND (lease_until IS NULL OR lease_until <= ? OR lease_until > ?)`,
-		store.NullTime(now.Add(k.lease())), c.ID, c.generation, c.rowState, c.Failures, store.Time(now), store.NullTime(now.Add(k.lease())))
-	if err != nil {
-		return false, fmt.Errorf("taking the lease of connection %s/%s: %w", c.User, c.Name, err)
-	}
-	n, err := res.RowsAffected()
-	return n == 1, err
+// StoredToken is everything of a connection that the Tokens API hands out.
+type StoredToken struct {
+	Connection
+	AccessToken, RefreshToken Secret
+	TokenType                 string
+	Field                     string // what the Tokens API calls the access token
+	Extra                     Secret // JSON object, or ""
+	NewlyRefreshed            bool
 }
 
-// pause waits a moment, never quite as long as anybody else.
-func pause(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return &Fault{Kind: ErrTemporary, What: "waiting for another process to refresh", Err: ctx.Err()}
-	case <-time.After(50*time.Millisecond + rand.N(150*time.Millisecond)):
-		return nil
+// StoredToken returns a connection with its secrets, refreshed first if it has
+// expired. One that cannot be refreshed is returned as it is. ErrUnknown also
+// if the API key does not cover it.
+func (k *Keeper) StoredToken(ctx context.Context, by APIKey, user, name string) (t StoredToken, err error) {
+	c, err := k.loadCovered(ctx, by, user, name)
+	if err != nil {
+		return t, err
 	}
+	if c.Refreshable || c.rowState != StateOK {
+		fresh, err := k.Token(ctx, user, name, 0)
+		if err != nil {
+			return t, err
+		}
+		t.NewlyRefreshed = fresh.Refreshed || !fresh.Expires.Equal(c.Expires)
+	}
+	keys, err := k.Keys.Load()
+	if err != nil {
+		return t, err
+	}
+	if c, err = k.loadCovered(ctx, by, user, name); err != nil {
+		return t, err
+	}
+	t.Connection, t.TokenType, t.Field = c.Connection, c.tokenType, c.tokenField
+	var err1, err2, err3 error
+	t.AccessToken, err1 = keys.Open(c.access, c.at("access_token"))
+	t.RefreshToken, err2 = keys.Open(c.refresh, c.at("refresh_token"))
+	t.Extra, err3 = keys.Open(c.extra, c.at("extra"))
+	return t, errors.Join(err1, err2, err3)
+}
+
+func (k *Keeper) loadCovered(ctx context.Context, by APIKey, user, name string) (connectionRow, error) {
+	c, err := k.load(ctx, k.DB, user, name)
+	if errors.Is(err, ErrUnknown) || err == nil && !by.Covers(c.User, c.Provider) {
+		return c, unknownToken(name)
+	}
+	return c, err
 }
 
 // TokenSource is a connection as golang.org/x/oauth2 wants it: every Token is a

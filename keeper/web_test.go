@@ -69,7 +69,7 @@ func TestConnectGuards(t *testing.T) {
 	equal(t, "nobody", status(h.URL+"/keep/connect?provider=box"), 403)
 	equal(t, "bad ticket", status(h.URL+"/keep/connect?provider=box&ticket=x"), 400)
 	equal(t, "bad state", status(h.URL+"/keep/callback?state=x&code=y"), 400)
-	h.Admin = func(*http.Request) bool { return true }
+	h.admin = true
 	equal(t, "other site", status(h.URL+"/keep/connect?provider=box", "Sec-Fetch-Site", "cross-site"), 403)
 	equal(t, "unknown provider", status(h.URL+"/keep/connect?provider=nothing"), 404)
 	equal(t, "administrator", status(h.URL+"/keep/connect?provider=box"), 200)

@@ -61,7 +61,7 @@ var rooms = [][]string{
 	{"internal/store", "internal/demo"},
 	{"internal/discover"},
 	{"internal/oauth", "internal/page"},
-	{"internal/secret"},
+	{"internal/secret", "keeper/internal/fault", "keeper/internal/text"},
 	{"keeper/keepertest"},
 }
 

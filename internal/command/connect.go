@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"mintkeep/keeper"
+	"mintkeep/keeper/provider"
 )
 
 type connectFlags struct {
@@ -83,7 +84,7 @@ func (o *connectFlags) ensureProvider(c *Command, k *keeper.Keeper, name string)
 	if !errors.Is(err, keeper.ErrUnknown) {
 		return err
 	}
-	preset, unknown := keeper.FindPreset(cmp.Or(o.preset, name))
+	preset, unknown := provider.FindPreset(cmp.Or(o.preset, name))
 	if unknown != nil && o.fields.Issuer == "" && o.fields.TokenURL == "" && !c.interactive() {
 		return err
 	}

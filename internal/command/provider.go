@@ -7,32 +7,33 @@ import (
 	"strings"
 
 	"mintkeep/keeper"
+	"mintkeep/keeper/provider"
 )
 
 // A providerField is a property of a provider that is a flag of the same name.
 type providerField struct {
 	name, about string
-	of          func(*keeper.Provider) *string
+	of          func(*provider.Provider) *string
 }
 
 func providerFields() []providerField {
 	return []providerField{
-		{"issuer", "the issuer's `URL`, whose metadata names the endpoints", func(p *keeper.Provider) *string { return &p.Issuer }},
-		{"auth-url", "authorization endpoint", func(p *keeper.Provider) *string { return &p.AuthURL }},
-		{"token-url", "token endpoint", func(p *keeper.Provider) *string { return &p.TokenURL }},
-		{"device-url", "device authorization endpoint", func(p *keeper.Provider) *string { return &p.DeviceURL }},
-		{"revoke-url", "revocation endpoint", func(p *keeper.Provider) *string { return &p.RevokeURL }},
-		{"introspect-url", "introspection endpoint", func(p *keeper.Provider) *string { return &p.IntrospectURL }},
-		{"client-id", "the `id` that the provider gave your app", func(p *keeper.Provider) *string { return &p.ClientID }},
-		{"auth-style", "`header` or body: where the client secret is sent", func(p *keeper.Provider) *string { return &p.AuthStyle }},
-		{"scope", "scope to ask for, `words` with spaces between", func(p *keeper.Provider) *string { return &p.Scope }},
+		{"issuer", "the issuer's `URL`, whose metadata names the endpoints", func(p *provider.Provider) *string { return &p.Issuer }},
+		{"auth-url", "authorization endpoint", func(p *provider.Provider) *string { return &p.AuthURL }},
+		{"token-url", "token endpoint", func(p *provider.Provider) *string { return &p.TokenURL }},
+		{"device-url", "device authorization endpoint", func(p *provider.Provider) *string { return &p.DeviceURL }},
+		{"revoke-url", "revocation endpoint", func(p *provider.Provider) *string { return &p.RevokeURL }},
+		{"introspect-url", "introspection endpoint", func(p *provider.Provider) *string { return &p.IntrospectURL }},
+		{"client-id", "the `id` that the provider gave your app", func(p *provider.Provider) *string { return &p.ClientID }},
+		{"auth-style", "`header` or body: where the client secret is sent", func(p *provider.Provider) *string { return &p.AuthStyle }},
+		{"scope", "scope to ask for, `words` with spaces between", func(p *provider.Provider) *string { return &p.Scope }},
 	}
 }
 
 // providerFlags describe a provider: of the verb provider, and of connect for one
 // that is not registered yet.
 type providerFlags struct {
-	fields                                keeper.Provider // what providerFields names
+	fields                                provider.Provider // what providerFields names
 	preset, instance, options, secretFile string
 	secret, public                        bool
 }
@@ -50,7 +51,7 @@ func (o *providerFlags) declare(f *flag.FlagSet) {
 }
 
 // apply puts the flags that were given into a provider.
-func (o *providerFlags) apply(c *Command, p *keeper.Provider) error {
+func (o *providerFlags) apply(c *Command, p *provider.Provider) error {
 	for _, f := range providerFields() {
 		if c.given(f.name) {
 			*f.of(p) = *f.of(&o.fields)
@@ -92,7 +93,7 @@ func providerVerb(f *flag.FlagSet) action {
 
 func (c *Command) listPresets() error {
 	var rows [][]string
-	for _, p := range keeper.Presets() {
+	for _, p := range provider.Presets() {
 		rows = append(rows, []string{p.Name, p.Grants, p.Note})
 	}
 	return c.list([]string{"preset", "grants", "note"}, rows)
@@ -111,7 +112,7 @@ func listProviders(c *Command, k *keeper.Keeper) error {
 		} else if p.TokenURL != "" {
 			from = p.TokenURL
 		}
-		rows = append(rows, []string{p.Name, p.Preset, from, p.ClientID, yesNo(p.HasSecret), p.AuthStyle, p.Scope, p.DefaultGrant()})
+		rows = append(rows, []string{p.Name, p.Preset, from, p.ClientID, yesNo(p.HasSecret), p.AuthStyle, p.Scope, keeper.DefaultGrant(p)})
 	}
 	return c.list([]string{"name", "preset", "tokens_from", "client_id", "secret", "auth_style", "scope", "grant"}, rows)
 }
@@ -153,11 +154,11 @@ func redirectAddress(k *keeper.Keeper) string {
 }
 
 // describe finds out what is known of a provider that is to be added.
-func (o *providerFlags) describe(c *Command, k *keeper.Keeper, name string) (p keeper.Provider, err error) {
+func (o *providerFlags) describe(c *Command, k *keeper.Keeper, name string) (p provider.Provider, err error) {
 	preset, issuer := o.preset, o.fields.Issuer
 	bare := o.fields.TokenURL == "" && o.options == ""
 	if preset == "" && issuer == "" {
-		if known, err := keeper.FindPreset(name); err == nil && (bare || !known.AsksInstance) {
+		if known, err := provider.FindPreset(name); err == nil && (bare || !known.AsksInstance) {
 			preset = name // what other flags name is changed in it
 		} else if bare { // else they say where it is
 			if issuer, err = c.ask("Issuer URL", "issuer (or -preset, -auth-url, -token-url)"); err != nil {
@@ -167,7 +168,7 @@ func (o *providerFlags) describe(c *Command, k *keeper.Keeper, name string) (p k
 	}
 	switch {
 	case preset != "":
-		known, err := keeper.FindPreset(preset)
+		known, err := provider.FindPreset(preset)
 		if err != nil {
 			return p, err
 		}
@@ -177,7 +178,7 @@ func (o *providerFlags) describe(c *Command, k *keeper.Keeper, name string) (p k
 				return p, err
 			}
 		}
-		return keeper.FromPreset(preset, name, instance)
+		return provider.FromPreset(preset, name, instance)
 	case issuer != "" && o.fields.TokenURL == "":
 		p, err = k.Discover(c.ctx, issuer)
 	}
@@ -190,7 +191,7 @@ func (o *providerFlags) set(c *Command, k *keeper.Keeper) (err error) {
 	if c.given("preset") || c.given("instance") {
 		return c.usageErrorf("set does not change preset and instance\nhint: mintkeep provider remove %s, and add it anew; or name the URLs", c.args[1])
 	}
-	var at keeper.Provider
+	var at provider.Provider
 	if o.fields.Issuer != "" && !c.given("token-url") {
 		if at, err = k.Discover(c.ctx, o.fields.Issuer); err != nil {
 			return err
@@ -202,7 +203,7 @@ func (o *providerFlags) set(c *Command, k *keeper.Keeper) (err error) {
 			return err
 		}
 	}
-	return k.SetProvider(c.ctx, c.args[1], func(p *keeper.Provider) error {
+	return k.SetProvider(c.ctx, c.args[1], func(p *provider.Provider) error {
 		p.ClientSecret = secret
 		if at.TokenURL != "" {
 			p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL = at.AuthURL, at.TokenURL, at.DeviceURL, at.RevokeURL, at.IntrospectURL

@@ -15,6 +15,7 @@ import (
 	"mintkeep/internal/discover"
 	"mintkeep/internal/owner"
 	"mintkeep/keeper"
+	"mintkeep/keeper/api"
 	"mintkeep/keeper/keyring"
 )
 
@@ -24,11 +25,11 @@ import (
 func (s *Instance) route(db *sql.DB) http.Handler {
 	in, out := s.env.Endpoint(s.config, db, s.log), s.env.Keeper(s.config, db, s.log)
 	pages := s.pages(in, out)
-	out.Admin, out.Page = pages.Admin, pages.KeeperPage
-	kept := out.Handler(func(r *http.Request) string {
-		route, _ := in.Route(r)
-		return route
-	})
+	kept := &api.Handler{Keeper: out, Admin: pages.Admin, Page: pages.KeeperPage,
+		Route: func(r *http.Request) string {
+			route, _ := in.Route(r)
+			return route
+		}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := r.URL.Path
 		if !strings.Contains(p, "/keep/") && !strings.Contains(p, "/v2/users/") && !strings.Contains(p, "/owner") {
@@ -36,7 +37,7 @@ func (s *Instance) route(db *sql.DB) http.Handler {
 			return
 		}
 		switch route, below := in.Route(r); {
-		case below && keeper.Serves(route) && out.On(r.Context()):
+		case below && api.Serves(route) && out.On(r.Context()):
 			kept.ServeHTTP(w, r)
 		case below && owner.Serves(route), !below && path.Base(p) == "owner":
 			pages.ServeHTTP(w, r)

@@ -7,8 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
 	"mintkeep/keeper"
+	"mintkeep/keeper/provider"
 )
 
 type connectionsPage struct {
@@ -52,7 +54,7 @@ func (p *Pages) connections(q *request) (*reply, error) {
 }
 
 // inBrowser reports whether a site can be connected by going there.
-func inBrowser(s keeper.Provider) bool {
+func inBrowser(s provider.Provider) bool {
 	return !s.Static && s.Login == nil && (s.AuthURL != "" || s.Issuer != "")
 }
 
@@ -89,7 +91,7 @@ func (p *Pages) connect(q *request) (*reply, error) {
 	if !p.Out.On(q.ctx()) {
 		return nil, notFound()
 	}
-	if keeper.Foreign(q.http) {
+	if oauth.IsCrossSite(q.http) {
 		return nil, forbidden("another site sent you here; start from the page Connections")
 	}
 	site, err := p.Out.Provider(q.ctx(), q.form["provider"])

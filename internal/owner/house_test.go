@@ -24,6 +24,7 @@ import (
 	"mintkeep/internal/owner"
 	"mintkeep/internal/secret"
 	"mintkeep/keeper"
+	"mintkeep/keeper/api"
 	"mintkeep/keeper/keepertest"
 	"mintkeep/keeper/keyring"
 )
@@ -105,13 +106,13 @@ func newHouseAt(t testing.TB, door func(http.Handler) *httptest.Server) *house {
 		Authorize: &authorize.Handler{Grants: grants, Upstreams: client, Discover: &discover.Client{Trusted: client}, Log: log}}
 	out := &keeper.Keeper{DB: db, Now: h.clock, Keys: keyring.Source{Path: filepath.Join(dir, "mintkeep.key")}}
 	h.Pages = &owner.Pages{In: in, Out: out, Check: func(*http.Request) []owner.Finding { return h.findings }}
-	out.Admin, out.Page = h.Admin, h.KeeperPage
-	kept := out.Handler(func(r *http.Request) string { route, _ := in.Route(r); return route })
+	kept := &api.Handler{Keeper: out, Admin: h.Admin, Page: h.KeeperPage,
+		Route: func(r *http.Request) string { route, _ := in.Route(r); return route }}
 	srv := door(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch route, _ := in.Route(r); {
 		case owner.Serves(route):
 			h.ServeHTTP(w, r)
-		case keeper.Serves(route):
+		case api.Serves(route):
 			kept.ServeHTTP(w, r)
 		default:
 			in.ServeHTTP(w, r)

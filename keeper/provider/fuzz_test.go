@@ -1,4 +1,4 @@
-package keeper
+package provider
 
 import (
 	"testing"
@@ -11,7 +11,7 @@ func FuzzReply(f *testing.F) {
 	f.Add("text/html", `<html>`)
 	f.Add("application/json", `{"expires_in":1e400,"error":{"x":1}}`)
 	f.Fuzz(func(t *testing.T, media, body string) {
-		r, _ := parseReply(media, []byte(body))
+		r, _ := parseFields(media, []byte(body))
 		if r == nil {
 			t.Fatal("nil")
 		}
@@ -31,7 +31,7 @@ func FuzzMoment(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if m := moment(s, now); !m.IsZero() && m.Location() != time.UTC {
+		if m := ParseTime(s, now); !m.IsZero() && m.Location() != time.UTC {
 			t.Error(m)
 		}
 	})

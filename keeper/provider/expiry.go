@@ -1,4 +1,4 @@
-package keeper
+package provider
 
 import (
 	"encoding/base64"
@@ -6,15 +6,18 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mintkeep/internal/secret"
 )
 
-// expiry is what the provider said, else what a JWT says of itself, else what
-// the owner said, else unknown.
-func expiry(sent time.Time, in time.Duration, token Secret, assumed time.Duration) time.Time {
+// Expiry is when a token expires: as the provider said (in is what is left), else
+// as the token itself says if it is a JWT, else after the assumed lifetime; zero
+// if nothing is known.
+func Expiry(sent time.Time, in time.Duration, token secret.Secret, assumed time.Duration) time.Time {
 	if in > 0 {
 		return sent.Add(in)
 	}
-	if exp := jwtExpiry(token); !exp.IsZero() {
+	if exp := JWTExpiry(token); !exp.IsZero() {
 		return exp
 	}
 	if assumed > 0 {
@@ -23,10 +26,9 @@ func expiry(sent time.Time, in time.Duration, token Secret, assumed time.Duratio
 	return time.Time{}
 }
 
-// jwtExpiry is the exp of a token that happens to be a JWT (RFC 7519 section
-// 4.1.4), else zero. The signature is not looked at: the token is the
-// provider's to judge, and this only decides when to ask for a new one.
-func jwtExpiry(token Secret) time.Time {
+// JWTExpiry is the exp of a token that is a JWT (RFC 7519 section 4.1.4), else
+// zero. The signature is not verified: it only decides when to ask for a new token.
+func JWTExpiry(token secret.Secret) time.Time {
 	parts := strings.Split(string(token), ".")
 	if len(parts) != 3 {
 		return time.Time{}
@@ -41,8 +43,9 @@ func jwtExpiry(token Secret) time.Time {
 	return time.Unix(int64(claims.Exp), 0).UTC()
 }
 
-// moment reads seconds from now, a Unix time, or a date; a date without a zone is UTC.
-func moment(s string, now time.Time) time.Time {
+// ParseTime reads seconds from now, a Unix time in seconds or milliseconds, or a
+// date (RFC 3339; without a zone it is UTC). Anything else is the zero time.
+func ParseTime(s string, now time.Time) time.Time {
 	s = strings.TrimSpace(s)
 	if f, err := strconv.ParseFloat(s, 64); err == nil {
 		switch {
@@ -61,4 +64,14 @@ func moment(s string, now time.Time) time.Time {
 		}
 	}
 	return time.Time{}
+}
+
+// ParseSeconds reads a duration in seconds however it is written ("3600",
+// "3600.0"), up to 68 years. Anything else is 0.
+func ParseSeconds(s string) time.Duration {
+	f, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+	if err != nil || !(f > 0) {
+		return 0
+	}
+	return time.Duration(min(f, 1<<31) * float64(time.Second))
 }

@@ -1,4 +1,4 @@
-package keeper
+package provider
 
 import (
 	"fmt"
@@ -19,14 +19,15 @@ type Preset struct {
 	base         Provider
 }
 
-// provider is a copy under a name of the owner's choice.
-func (s Preset) provider(name string) Provider {
+// Named returns the preset as a provider under a name of the owner's choice.
+func (s Preset) Named(name string) Provider {
 	p := s.base
 	p.Name, p.Preset = name, s.Name
 	return p
 }
 
-func of(e oauth2.Endpoint, style string, more Provider) Provider {
+// withURLs is more with the endpoints that x/oauth2 knows.
+func withURLs(e oauth2.Endpoint, style string, more Provider) Provider {
 	more.AuthURL, more.TokenURL, more.AuthStyle = e.AuthURL, e.TokenURL, style
 	if more.DeviceURL == "" {
 		more.DeviceURL = e.DeviceAuthURL
@@ -39,17 +40,17 @@ func of(e oauth2.Endpoint, style string, more Provider) Provider {
 func Presets() []Preset {
 	offline := Options{AuthParams: map[string]string{"access_type": "offline", "prompt": "consent"}}
 	return []Preset{
-		{Name: "google", Grants: "code device", base: of(endpoints.Google, AuthBody, Provider{Issuer: "https://accounts.google.com",
+		{Name: "google", Grants: "code device", base: withURLs(endpoints.Google, AuthBody, Provider{Issuer: "https://accounts.google.com",
 			RevokeURL: "https://oauth2.googleapis.com/revoke", Options: offline})},
-		{Name: "slack", Grants: "code", base: of(endpoints.Slack, AuthBody, Provider{Options: Options{Separator: ","}})},
+		{Name: "slack", Grants: "code", base: withURLs(endpoints.Slack, AuthBody, Provider{Options: Options{Separator: ","}})},
 		{Name: "openai", Grants: "api_key", base: Provider{AuthStyle: AuthBody, Options: Options{Static: true}}},
 		{Name: "anthropic", Grants: "api_key", base: Provider{AuthStyle: AuthBody, Options: Options{Static: true}}},
-		{Name: "github", Grants: "code device", base: of(endpoints.GitHub, AuthBody, Provider{})},
+		{Name: "github", Grants: "code device", base: withURLs(endpoints.GitHub, AuthBody, Provider{})},
 		{Name: "microsoft", Grants: "code device client_credentials", Note: "ask for offline_access to get a refresh token",
-			base: of(endpoints.AzureAD(""), AuthBody, Provider{})},
-		{Name: "zoom", Grants: "code device", base: of(endpoints.Zoom, AuthHeader, Provider{
+			base: withURLs(endpoints.AzureAD(""), AuthBody, Provider{})},
+		{Name: "zoom", Grants: "code device", base: withURLs(endpoints.Zoom, AuthHeader, Provider{
 			DeviceURL: "https://zoom.us/oauth/devicecode", RevokeURL: "https://zoom.us/oauth/revoke"})},
-		{Name: "dropbox", Grants: "code", base: of(endpoints.Dropbox, AuthBody, Provider{
+		{Name: "dropbox", Grants: "code", base: withURLs(endpoints.Dropbox, AuthBody, Provider{
 			Options: Options{AuthParams: map[string]string{"token_access_type": "offline"}}})},
 		{Name: "notion", Grants: "code", base: Provider{AuthStyle: AuthHeader, AuthURL: "https://api.notion.com/v1/oauth/authorize",
 			TokenURL: "https://api.notion.com/v1/oauth/token", RevokeURL: "https://api.notion.com/v1/oauth/revoke",
@@ -59,7 +60,7 @@ func Presets() []Preset {
 			base: Provider{AuthStyle: AuthBody, AuthURL: "https://accounts.zoho.com/oauth/v2/auth",
 				TokenURL: "https://accounts.zoho.com/oauth/v2/token", RevokeURL: "https://accounts.zoho.com/oauth/v2/token/revoke",
 				Options: Options{Separator: ",", AuthParams: offline.AuthParams}}},
-		{Name: "pipedrive", Grants: "code", base: of(endpoints.Pipedrive, AuthHeader, Provider{
+		{Name: "pipedrive", Grants: "code", base: withURLs(endpoints.Pipedrive, AuthHeader, Provider{
 			RevokeURL: "https://oauth.pipedrive.com/oauth/revoke"})},
 		{Name: "mastodon", Grants: "code client_credentials", AsksInstance: true, Note: "each server is a provider of its own: -instance HOST",
 			base: Provider{AuthStyle: AuthBody, Scope: "read"}},
@@ -68,14 +69,14 @@ func Presets() []Preset {
 	}
 }
 
-// FindPreset is the preset of that name, else ErrUnknown.
+// FindPreset returns the preset of that name, else ErrUnknown.
 func FindPreset(name string) (Preset, error) {
 	for _, p := range Presets() {
 		if p.Name == name {
 			return p, nil
 		}
 	}
-	return Preset{}, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no preset %q", name), Hint: "`mintkeep provider presets` lists them"}
+	return Preset{}, &fault.Fault{Kind: fault.ErrUnknown, What: fmt.Sprintf("no preset %q", name), Hint: "`mintkeep provider presets` lists them"}
 }
 
 // NeedsClient reports whether the provider must know this program as a client,
@@ -89,7 +90,7 @@ func FromPreset(preset, name, instance string) (Provider, error) {
 	if err != nil {
 		return Provider{}, err
 	}
-	p := s.provider(name)
+	p := s.Named(name)
 	if !s.AsksInstance {
 		return p, nil
 	}
@@ -101,5 +102,5 @@ func FromPreset(preset, name, instance string) (Provider, error) {
 		base = "https://" + base
 	}
 	p.AuthURL, p.TokenURL, p.RevokeURL = base+"/oauth/authorize", base+"/oauth/token", base+"/oauth/revoke"
-	return p, p.check()
+	return p, p.Check()
 }

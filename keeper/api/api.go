@@ -1,0 +1,155 @@
+// Package api is the HTTP interface of package keeper: keep/token, the Tokens API
+// under v2/users/, and the pages keep/connect and keep/callback, on which a
+// connection is made in a browser.
+package api
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"mintkeep/internal/oauth"
+	"mintkeep/keeper"
+)
+
+// Handler answers the routes of the keeper.
+type Handler struct {
+	Keeper *keeper.Keeper
+	// Route gives the decoded path after BASE, without the slash in front; web
+	// servers disagree so much about it that only the caller can know.
+	Route func(*http.Request) string
+	// Admin reports whether a request comes from a signed-in administrator; nil is never.
+	Admin func(*http.Request) bool
+	// Page writes a page of a few paragraphs for a browser; nil writes plain text.
+	Page func(w http.ResponseWriter, status int, title string, paragraphs ...string)
+}
+
+// Serves reports whether a route belongs to the keeper.
+func Serves(route string) bool {
+	return strings.HasPrefix(route, "keep/") || strings.HasPrefix(route, "v2/users/")
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	w.Header().Set("Referrer-Policy", "no-referrer")
+	path := strings.Split(h.Route(r), "/")
+	if len(path) == 2 && path[0] == "keep" && path[1] != "token" {
+		if err := h.serveBrowser(w, r, path[1]); err != nil {
+			h.writePageError(w, r, err)
+		}
+		return
+	}
+	status, body, err := h.serveAPI(r, path)
+	if err != nil {
+		h.writeError(w, r, err, path[0] == "v2")
+		return
+	}
+	writeJSON(w, status, body)
+}
+
+func (h *Handler) now() time.Time {
+	if h.Keeper.Now != nil {
+		return h.Keeper.Now().UTC()
+	}
+	return time.Now().UTC()
+}
+
+// parseQuery reads parameters none of which may be given twice.
+func parseQuery(r *http.Request, names ...string) (url.Values, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, badRequest("the query cannot be read")
+	}
+	for _, name := range names {
+		if len(q[name]) > 1 {
+			return nil, badRequest("%s is given twice", name)
+		}
+	}
+	return q, nil
+}
+
+// serveAPI is one call of the API: whose key it is, whether it may, and the answer.
+func (h *Handler) serveAPI(r *http.Request, path []string) (int, any, error) {
+	do, write, err := h.findRoute(r, path)
+	if err != nil {
+		return 0, nil, err
+	}
+	key, err := h.authenticate(r)
+	if err != nil {
+		return 0, nil, err
+	}
+	if write && !key.Write {
+		return 0, nil, forbidden("insufficient_scope", "this API key may only read")
+	}
+	if len(path) > 2 && key.User != "" && key.User != path[2] {
+		return 0, nil, forbidden("access_denied", "this API key is for another user")
+	}
+	return do(r, key, path)
+}
+
+type call func(r *http.Request, key keeper.APIKey, path []string) (int, any, error)
+
+// findRoute is the table of routes.
+func (h *Handler) findRoute(r *http.Request, path []string) (do call, write bool, err error) {
+	shape := strings.Join(path, "/")
+	if len(path) >= 4 && path[0] == "v2" && path[1] == "users" && path[3] == "tokens" {
+		shape = "v2/users/*/tokens"
+		if len(path) > 4 {
+			shape += "/*" + strings.Join(append([]string{""}, path[5:]...), "/")
+		}
+	}
+	allow := []string{}
+	for _, route := range []struct {
+		shape, method string
+		write         bool
+		do            call
+	}{
+		{"keep/token", http.MethodGet, false, h.getToken},
+		{"v2/users/*/tokens", http.MethodGet, false, h.listTokens},
+		{"v2/users/*/tokens", http.MethodPost, true, h.storeToken},
+		{"v2/users/*/tokens/*", http.MethodGet, false, h.readToken},
+		{"v2/users/*/tokens/*", http.MethodDelete, true, h.deleteToken},
+		{"v2/users/*/tokens/*/refresh", http.MethodPost, true, h.refreshToken},
+	} {
+		if route.shape == shape && route.method == r.Method {
+			return route.do, route.write, nil
+		}
+		if route.shape == shape {
+			allow = append(allow, route.method)
+		}
+	}
+	if len(allow) > 0 {
+		return nil, false, notAllowed(strings.Join(allow, ", "))
+	}
+	return nil, false, notFound("no such address")
+}
+
+// authenticate returns the API key that came with the request, as bearer (RFC
+// 6750 section 2.1) or as X-API-Key.
+func (h *Handler) authenticate(r *http.Request) (keeper.APIKey, error) {
+	given := []string{}
+	for _, value := range r.Header.Values("Authorization") {
+		if token := oauth.ParseBearer(value); token != "" {
+			given = append(given, string(token))
+		}
+	}
+	given = append(given, r.Header.Values("X-API-Key")...)
+	if len(given) == 0 || given[0] == "" {
+		return keeper.APIKey{}, &httpError{status: http.StatusUnauthorized, code: "invalid_request", challenge: "Bearer",
+			desc: "no API key; send Authorization: Bearer or X-API-Key (some web servers remove Authorization)"}
+	}
+	for _, other := range given {
+		if other != given[0] {
+			return keeper.APIKey{}, badRequest("two different API keys")
+		}
+	}
+	key, err := h.Keeper.FindAPIKey(r.Context(), keeper.Secret(given[0]))
+	if errors.Is(err, keeper.ErrUnknown) {
+		err = &httpError{status: http.StatusUnauthorized, code: "invalid_token", challenge: `Bearer error="invalid_token"`, desc: "unknown API key"}
+	}
+	return key, err
+}

@@ -1,0 +1,89 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"mintkeep/internal/oauth"
+	"mintkeep/keeper"
+	"mintkeep/keeper/internal/fault"
+)
+
+func (h *Handler) serveBrowser(w http.ResponseWriter, r *http.Request, route string) error {
+	serve := map[string]func(http.ResponseWriter, *http.Request, url.Values) error{"connect": h.connect, "callback": h.callback}[route]
+	if serve == nil {
+		return notFound("no such page")
+	}
+	if r.Method != http.MethodGet {
+		return notAllowed("GET")
+	}
+	if h.Keeper.URL == "" {
+		return fault.Invalid("no public URL is configured", "set `url` in the configuration")
+	}
+	q, err := parseQuery(r, "provider", "name", "user", "ticket", "state", "code", "iss", "error")
+	if err != nil {
+		return err
+	}
+	return serve(w, r, q)
+}
+
+// connect answers GET keep/connect: for an administrator who clicked here, or
+// with a ticket.
+func (h *Handler) connect(w http.ResponseWriter, r *http.Request, q url.Values) error {
+	t := keeper.Target{Provider: q.Get("provider"), Name: q.Get("name"), User: q.Get("user")}
+	switch ticket := keeper.Secret(q.Get("ticket")); {
+	case ticket != "":
+		var err error
+		if t, err = h.Keeper.RedeemTicket(r.Context(), ticket); err != nil {
+			return err
+		}
+	case h.Admin == nil || !h.Admin(r):
+		return forbidden("access_denied", "sign in as the owner first, or use the link that `mintkeep connect -web` prints")
+	case oauth.IsCrossSite(r):
+		return forbidden("access_denied", "another site sent you here; start from the owner's page")
+	}
+	f, err := h.Keeper.StartBrowserFlow(r.Context(), t)
+	if err != nil {
+		return err
+	}
+	http.SetCookie(w, h.cookie(f.State, string(f.Browser), int(f.Lifetime/time.Second)))
+	w.Header().Set("Location", f.URL)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+// cookie ties a flow to the browser it began in, so that nobody can have
+// somebody else finish a flow of theirs (RFC 9700 section 4.7). Each flow has its
+// own: several may be under way in one browser.
+func (h *Handler) cookie(state keeper.Secret, value string, maxAge int) *http.Cookie {
+	c := &http.Cookie{Name: cookieName(state), Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+	if u, err := url.Parse(h.Keeper.URL); err == nil {
+		c.Secure = u.Scheme == "https"
+		c.Path = strings.TrimRight(u.EscapedPath(), "/") + "/keep/"
+	}
+	return c
+}
+
+func cookieName(state keeper.Secret) string { return "mintkeep_connect_" + state.Hash()[:12] }
+
+// callback answers GET keep/callback, where the provider sends the browser back to.
+func (h *Handler) callback(w http.ResponseWriter, r *http.Request, q url.Values) error {
+	state, browser := keeper.Secret(q.Get("state")), keeper.Secret("")
+	if cookie, err := r.Cookie(cookieName(state)); err == nil {
+		browser = keeper.Secret(cookie.Value)
+	}
+	f, err := h.Keeper.TakeFlow(r.Context(), state, browser)
+	if err != nil {
+		return err
+	}
+	http.SetCookie(w, h.cookie(state, "", -1))
+	c, err := h.Keeper.FinishFlow(r.Context(), f, q)
+	if err != nil {
+		return err
+	}
+	h.writePage(w, http.StatusOK, "Connected", fmt.Sprintf("%s is connected as %q.", c.Provider, c.Name), "You can close this window.")
+	return nil
+}

@@ -1,0 +1,208 @@
+package keeper
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"mintkeep/internal/store"
+	"mintkeep/keeper/internal/fault"
+	"mintkeep/keeper/internal/text"
+	"mintkeep/keeper/keyring"
+	"mintkeep/keeper/provider"
+)
+
+// Grants: how a first token is obtained.
+const (
+	GrantCode              = "code"               // RFC 6749 section 4.1 with RFC 7636
+	GrantDevice            = "device"             // RFC 8628
+	GrantPassword          = "password"           // RFC 6749 section 4.3
+	GrantClientCredentials = "client_credentials" // RFC 6749 section 4.4
+	GrantLogin             = "login"              // user name and password as JSON
+	GrantAPIKey            = "api_key"            // given by the provider's own pages
+	GrantJWT               = "jwt"                // likewise
+	GrantImported          = "imported"           // stored through the API or imported
+)
+
+// Target says which connection to make.
+type Target struct {
+	Provider string
+	Name     string // "" is the provider's name
+	User     string // "" is DefaultUser
+	Scope    string // "" is the provider's scope
+}
+
+// setDefaults fills a target in and checks it.
+func (t *Target) setDefaults(p provider.Provider) error {
+	t.User, t.Name = cmp.Or(t.User, DefaultUser), cmp.Or(t.Name, t.Provider)
+	t.Scope = cmp.Or(provider.NormalScope(t.Scope), provider.NormalScope(p.Scope))
+	if !text.ValidName(t.User) || !text.ValidName(t.Name) {
+		return fault.Invalid(fmt.Sprintf("connection %q of user %q", t.Name, t.User), "names have 1 to 200 characters, without slash or control characters")
+	}
+	return nil
+}
+
+// resolveTarget fills the target of a new connection in. A connection to another
+// provider is not replaced (ErrExists): its token would be lost.
+func (k *Keeper) resolveTarget(ctx context.Context, p provider.Provider, t *Target) error {
+	if err := t.setDefaults(p); err != nil {
+		return err
+	}
+	c, err := k.load(ctx, k.DB, t.User, t.Name)
+	if errors.Is(err, ErrUnknown) || err == nil && c.Provider == t.Provider {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return &Fault{Kind: ErrExists, What: fmt.Sprintf("connection %q of user %q is one to %s", t.Name, t.User, c.Provider),
+		Hint: "choose another name (-as), or first: mintkeep forget " + text.ShellWord(t.Name)}
+}
+
+// DefaultGrant is the best that a provider can do for a person at a terminal:
+// a browser is better than a device code, which is better than no person at all.
+func DefaultGrant(p provider.Provider) string {
+	switch {
+	case p.Login != nil:
+		return GrantLogin
+	case p.Static:
+		return GrantAPIKey
+	case p.AuthURL != "":
+		return GrantCode
+	case p.DeviceURL != "":
+		return GrantDevice
+	}
+	return GrantClientCredentials
+}
+
+// Connect obtains the first token of a connection, or a new one for it, and
+// keeps it. grant "" is the DefaultGrant.
+func (k *Keeper) Connect(ctx context.Context, t Target, grant string, ask Ask) (Connection, error) {
+	keys, err := k.Keys.Load()
+	if err != nil {
+		return Connection{}, err
+	}
+	p, err := k.providerWithSecret(ctx, keys, t.Provider)
+	if err != nil {
+		return Connection{}, err
+	}
+	if err := k.resolveTarget(ctx, p, &t); err != nil {
+		return Connection{}, err
+	}
+	grant = cmp.Or(grant, DefaultGrant(p))
+	n := NewConnection{Target: t, Grant: grant, Kind: KindOAuth2, Field: "access_token"}
+	obtain, ok := map[string]func(context.Context, provider.Provider, *NewConnection, Ask) error{
+		GrantCode: k.connectCode, GrantDevice: k.connectDevice, GrantPassword: k.connectPassword,
+		GrantClientCredentials: k.connectClient, GrantLogin: k.connectLogin, GrantAPIKey: k.connectStatic, GrantJWT: k.connectStatic,
+	}[grant]
+	if !ok {
+		return Connection{}, fault.Invalid(fmt.Sprintf("unknown grant %q", grant), "code, device, password, client_credentials, login, api_key or jwt")
+	}
+	if err := obtain(ctx, p, &n, ask); err != nil {
+		return Connection{}, fmt.Errorf("connecting %s: %w", t.Name, err)
+	}
+	return k.saveConnection(context.WithoutCancel(ctx), keys, n, "connected", APIKey{})
+}
+
+// NewConnection is a first token that is to be kept.
+type NewConnection struct {
+	Target
+	Grant, Kind  string // one of the constants each
+	Field        string // what the Tokens API calls the access token
+	Token        provider.TokenResponse
+	ClientID     string // of the client that the token was given to; "" is the provider's
+	ClientSecret Secret
+	Username     string
+	Password     Secret // to log in again when the refresh token has ended; "" keeps none
+	Extra        Secret // JSON object: what else the Tokens API was given
+	Scopes       []string
+}
+
+// Store keeps a token that was obtained elsewhere, over an older one of the same
+// user and name. ErrDenied if the API key is for another provider; the zero key
+// is the owner's.
+func (k *Keeper) Store(ctx context.Context, by APIKey, n NewConnection) (Connection, error) {
+	keys, err := k.Keys.Load()
+	if err != nil {
+		return Connection{}, err
+	}
+	return k.saveConnection(ctx, keys, n, "stored", by)
+}
+
+func (k *Keeper) saveConnection(ctx context.Context, keys *keyring.Keyring, n NewConnection, event string, by APIKey) (Connection, error) {
+	err := k.retryWrite(ctx, func() error {
+		return store.Write(ctx, k.DB, func(tx *sql.Tx) error { return k.replaceConnection(ctx, tx, keys, n, event, by) })
+	})
+	if err != nil {
+		return Connection{}, err
+	}
+	return k.Connection(ctx, n.User, n.Name)
+}
+
+func (k *Keeper) replaceConnection(ctx context.Context, tx *sql.Tx, keys *keyring.Keyring, n NewConnection, event string, by APIKey) error {
+	before, err := k.load(ctx, tx, n.User, n.Name)
+	if err != nil && !errors.Is(err, ErrUnknown) {
+		return err
+	}
+	if !by.Covers(n.User, n.Provider) || err == nil && !by.Covers(n.User, before.Provider) {
+		return &Fault{Kind: ErrDenied, What: "this API key is for another provider"}
+	}
+	if before.rowState == StateForgetting { // the old token is still to be revoked
+		if err := k.queueRevocation(ctx, tx, keys, before, errors.New(before.LastError)); err != nil {
+			return err
+		}
+	}
+	if err := k.upsertConnection(ctx, tx, keys, n); err != nil {
+		return err
+	}
+	e := store.Event{Kind: event, Connection: n.User + "/" + n.Name, Detail: n.Grant, Actor: by.Name}
+	if before.rowState == StateFailing || before.rowState == StateDead {
+		if err := k.record(ctx, tx, before.event("recovered", "")); err != nil {
+			return err
+		}
+	}
+	return k.record(ctx, tx, e)
+}
+
+func (k *Keeper) upsertConnection(ctx context.Context, tx *sql.Tx, keys *keyring.Keyring, n NewConnection) error {
+	key, err := keys.Current(ctx, tx)
+	if err != nil {
+		return err
+	}
+	var scopes sql.NullString
+	if n.Scopes != nil {
+		list, err := json.Marshal(n.Scopes)
+		if err != nil {
+			return err
+		}
+		scopes = sql.NullString{String: string(list), Valid: true}
+	}
+	seal := func(s Secret, column string) sql.NullString {
+		return key.Seal(s, keyring.At("connections", column, n.User, n.Name))
+	}
+	now := store.Time(k.now())
+	_, err = tx.ExecContext(ctx, `INSERT INTO connections (user_id, connection_name, provider_name, grant_type, token_kind, token_type, token_field,
+		scope, requested_scope, scopes, client_id, client_secret, access_token, refresh_token, username, password, extra,
+		expires, refresh_expires, created, updated)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT (user_id, connection_name) DO UPDATE SET provider_name = excluded.provider_name, grant_type = excluded.grant_type,
+		token_kind = excluded.token_kind, token_type = excluded.token_type, token_field = excluded.token_field, scope = excluded.scope,
+		requested_scope = excluded.requested_scope, scopes = excluded.scopes, client_id = excluded.client_id,
+		client_secret = excluded.client_secret, access_token = excluded.access_token, refresh_token = excluded.refresh_token,
+		previous_refresh_token = NULL, username = excluded.username, password = excluded.password, extra = excluded.extra,
+		expires = excluded.expires, refresh_expires = excluded.refresh_expires, generation = generation + 1, lease_until = NULL,
+		recovered = CASE WHEN state IN ('failing', 'dead') THEN excluded.updated ELSE recovered END,
+		state = 'ok', failures = 0, retry_after = NULL, last_error = '', updated = excluded.updated`,
+		n.User, n.Name, n.Provider, n.Grant, n.Kind, cmp.Or(n.Token.TokenType, "Bearer"), n.Field,
+		cmp.Or(n.Token.Scope, n.Scope), n.Scope, scopes, // RFC 6749 section 5.1: not said means as requested
+		n.ClientID, seal(n.ClientSecret, "client_secret"), seal(n.Token.AccessToken, "access_token"),
+		seal(n.Token.RefreshToken, "refresh_token"), n.Username, seal(n.Password, "password"), seal(n.Extra, "extra"),
+		store.NullTime(n.Token.Expires), store.NullTime(n.Token.RefreshExpires), now, now)
+	if err != nil {
+		return fmt.Errorf("keeping connection %s/%s: %w", n.User, n.Name, err)
+	}
+	return nil
+}

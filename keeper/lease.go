@@ -1,0 +1,73 @@
+package keeper
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"mintkeep/internal/store"
+	"mintkeep/keeper/keyring"
+)
+
+// tryLease makes this process the one that may ask the provider. It fails if
+// another process has the lease, or has had it since c was read. A lease longer
+// than any that is given was taken while the clock was wrong.
+func (k *Keeper) tryLease(ctx context.Context, c connectionRow, now time.Time) (bool, error) {
+	if c.leaseUntil.After(now) && !c.leaseUntil.After(now.Add(k.lease())) {
+		return false, nil // no write is needed to know that
+	}
+	until := store.Time(now.Add(k.lease()))
+	res, err := k.DB.ExecContext(ctx, `UPDATE connections SET lease_until = ?
+		WHERE connection_id = ? AND generation = ? AND state = ? AND failures = ? AND (lease_until IS NULL OR lease_until <= ? OR lease_until > ?)`,
+		until, c.ID, c.generation, c.rowState, c.Failures, store.Time(now), until)
+	if err != nil {
+		return false, fmt.Errorf("taking the lease of connection %s/%s: %w", c.User, c.Name, err)
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}
+
+// acquireLease waits for the lease of a connection, and returns the row as it
+// was then and until when the provider may be asked.
+func (k *Keeper) acquireLease(ctx context.Context, user, name string) (*keyring.Keyring, connectionRow, time.Time, error) {
+	deadline := time.Now().Add(k.lease() + k.timeout())
+	for {
+		began := time.Now()
+		keys, err := k.Keys.Load()
+		if err != nil {
+			return nil, connectionRow{}, began, err
+		}
+		c, err := k.load(ctx, k.DB, user, name)
+		if err != nil {
+			return nil, c, began, err
+		}
+		got, err := k.tryLease(ctx, c, k.now())
+		if got || err != nil {
+			return keys, c, began.Add(k.leaseUse()), err
+		}
+		if began.After(deadline) {
+			return nil, c, began, &Fault{Kind: ErrTemporary, What: fmt.Sprintf("connection %s/%s: another process is still refreshing it", user, name)}
+		}
+		if err := sleepJittered(ctx); err != nil {
+			return nil, c, began, err
+		}
+	}
+}
+
+func (k *Keeper) dropLease(ctx context.Context, c connectionRow) {
+	_, err := k.DB.ExecContext(ctx, `UPDATE connections SET lease_until = NULL WHERE connection_id = ? AND generation = ?`, c.ID, c.generation)
+	if err != nil {
+		k.log().Warn("dropping a lease", "connection", c.Name, "err", err)
+	}
+}
+
+// sleepJittered waits 50 to 200 ms, so that waiting processes do not meet again.
+func sleepJittered(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return &Fault{Kind: ErrTemporary, What: "waiting for another process to refresh", Err: ctx.Err()}
+	case <-time.After(50*time.Millisecond + rand.N(150*time.Millisecond)):
+		return nil
+	}
+}

@@ -1,0 +1,199 @@
+package provider
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"mintkeep/keeper/internal/fault"
+	"mintkeep/keeper/internal/text"
+)
+
+// Client sends requests to providers. The zero value is usable.
+type Client struct {
+	HTTP    *http.Client     // nil is a plain client; its CheckRedirect is not used
+	Now     func() time.Time // nil is time.Now
+	Timeout time.Duration    // of one request with its answer; 0 is DefaultTimeout
+}
+
+// DefaultTimeout is the Timeout of a Client that has none.
+const DefaultTimeout = 12 * time.Second
+
+func (c Client) now() time.Time {
+	if c.Now != nil {
+		return c.Now().UTC()
+	}
+	return time.Now().UTC()
+}
+
+func (c Client) http() *http.Client {
+	h := http.Client{}
+	if c.HTTP != nil {
+		h = *c.HTTP
+	}
+	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &h
+}
+
+// fields is a JSON object or a form that a provider answered.
+type fields map[string]any
+
+func (f fields) text(name string) string {
+	switch v := f[name].(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	return ""
+}
+
+func (f fields) list(name string) []string {
+	values, ok := f[name].([]any)
+	if !ok {
+		return nil
+	}
+	list := []string{}
+	for _, v := range values {
+		if s, ok := v.(string); ok {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func (f fields) seconds(name string) time.Duration { return ParseSeconds(f.text(name)) }
+
+func parseFields(contentType string, body []byte) (fields, bool) {
+	media, _, _ := mime.ParseMediaType(contentType)
+	f := fields{}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if d.Decode(&f) == nil && f != nil {
+		return f, true
+	}
+	f = fields{}
+	if media != "application/x-www-form-urlencoded" && media != "text/plain" {
+		return f, false
+	}
+	form, err := url.ParseQuery(string(body))
+	for name := range form {
+		f[name] = form.Get(name)
+	}
+	return f, err == nil
+}
+
+// send sends a request once and reads at most 1 MiB of the answer. An answer
+// with another status than 2xx, with an error code, or that is neither JSON
+// object nor form nor empty, is an Error without the secrets.
+func (c Client) send(ctx context.Context, req *http.Request, secrets []string) (fields, error) {
+	timeout := c.Timeout
+	if timeout <= 0 {
+		timeout = DefaultTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	req.Header.Set("Accept", "application/json")
+	res, err := c.http().Do(req.WithContext(ctx))
+	if err != nil {
+		return nil, newUnreachable(err, secrets)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err != nil {
+		return nil, newUnreachable(err, secrets)
+	}
+	f, parsed := parseFields(res.Header.Get("Content-Type"), body)
+	code, _ := f["error"].(string)
+	if res.StatusCode < 200 || res.StatusCode > 299 || code != "" {
+		return f, &Error{Status: res.StatusCode, Code: text.Redact(code, secrets), Description: text.Redact(f.text("error_description"), secrets),
+			RetryAfter: c.parseRetryAfter(res.Header.Get("Retry-After"))}
+	}
+	if !parsed && len(bytes.TrimSpace(body)) > 0 {
+		return fields{}, &Error{Status: res.StatusCode, Description: "not a JSON object"}
+	}
+	return f, nil
+}
+
+func (c Client) parseRetryAfter(s string) time.Duration {
+	if n, err := strconv.Atoi(s); err == nil && n > 0 {
+		return time.Duration(n) * time.Second
+	}
+	if at, err := http.ParseTime(s); err == nil {
+		return max(0, at.Sub(c.now()))
+	}
+	return 0
+}
+
+// post sends a form with the client's authentication (RFC 6749 section 2.3.1).
+func (c Client) post(ctx context.Context, p Provider, to string, form url.Values) (fields, error) {
+	if to == "" {
+		return nil, fault.Invalid("provider "+p.Name+" has no such endpoint", "`mintkeep provider set` adds one")
+	}
+	secrets := []string{string(p.ClientSecret)}
+	for name, values := range form {
+		switch name {
+		case "grant_type", "scope", "client_id", "redirect_uri", "token_type_hint":
+		default:
+			secrets = append(secrets, values...)
+		}
+	}
+	basic := p.AuthStyle == AuthHeader && p.ClientSecret != ""
+	if !basic && p.ClientID != "" {
+		form.Set("client_id", p.ClientID)
+		if p.ClientSecret != "" {
+			form.Set("client_secret", string(p.ClientSecret))
+		}
+	}
+	req, err := newRequest(p, to, form)
+	if err != nil {
+		return nil, err
+	}
+	if basic {
+		req.SetBasicAuth(url.QueryEscape(p.ClientID), url.QueryEscape(string(p.ClientSecret)))
+		secrets = append(secrets, strings.TrimPrefix(req.Header.Get("Authorization"), "Basic "))
+	}
+	return c.send(ctx, req, secrets)
+}
+
+func newRequest(p Provider, to string, form url.Values) (*http.Request, error) {
+	if p.JSONBody {
+		body := map[string]string{}
+		for name := range form {
+			body[name] = form.Get(name)
+		}
+		return newJSONRequest(p, to, body)
+	}
+	req, err := http.NewRequest(http.MethodPost, to, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	for name, value := range p.Headers {
+		req.Header.Set(name, value)
+	}
+	return req, nil
+}
+
+func newJSONRequest(p Provider, to string, body any) (*http.Request, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequest(http.MethodPost, to, bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for name, value := range p.Headers {
+		req.Header.Set(name, value)
+	}
+	return req, nil
+}

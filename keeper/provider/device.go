@@ -1,0 +1,67 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"time"
+
+	"mintkeep/internal/secret"
+	"mintkeep/keeper/internal/text"
+)
+
+const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
+
+// DeviceAuthorization is the answer of RFC 8628 section 3.2.
+type DeviceAuthorization struct {
+	Code        secret.Secret
+	UserCode    string
+	URL         string // where the person enters UserCode
+	CompleteURL string // the same with the code in it; "" if there is none
+	Expires     time.Time
+	Interval    time.Duration // between two polls
+}
+
+// StartDevice starts the device authorization grant (RFC 8628 section 3.1). The
+// texts that a person is to read are fit for a terminal, the URLs are web addresses.
+func (c Client) StartDevice(ctx context.Context, p Provider, scope string) (DeviceAuthorization, error) {
+	form := url.Values{"client_id": {p.ClientID}}
+	if scope != "" {
+		form.Set("scope", p.joinScope(scope))
+	}
+	f, err := c.post(ctx, p, p.DeviceURL, form)
+	if err != nil {
+		return DeviceAuthorization{}, fmt.Errorf("starting the device flow: %w", err)
+	}
+	d := DeviceAuthorization{Code: secret.Secret(f.text("device_code")), UserCode: f.text("user_code"), URL: f.text("verification_uri"),
+		CompleteURL: f.text("verification_uri_complete"), Interval: f.seconds("interval")}
+	if d.URL == "" {
+		d.URL = f.text("verification_url") // Google's name for it, older than the RFC
+	}
+	if d.Code == "" || d.UserCode == "" || d.URL == "" {
+		return d, errors.New("starting the device flow: the answer lacks device_code, user_code or verification_uri")
+	}
+	d.UserCode = text.Redact(d.UserCode, nil)
+	if err := checkURL(d.URL); err != nil {
+		return d, fmt.Errorf("starting the device flow: %w", err)
+	}
+	if checkURL(d.CompleteURL) != nil {
+		d.CompleteURL = ""
+	}
+	if d.Interval == 0 {
+		d.Interval = 5 * time.Second // section 3.2: the default
+	}
+	life := f.seconds("expires_in")
+	if life == 0 {
+		life = 10 * time.Minute
+	}
+	d.Expires = c.now().Add(life)
+	return d, nil
+}
+
+// PollDevice asks once whether the person has decided (RFC 8628 section 3.4). The
+// error codes of section 3.5 come as Error.
+func (c Client) PollDevice(ctx context.Context, p Provider, code secret.Secret) (TokenResponse, error) {
+	return c.requestToken(ctx, p, url.Values{"grant_type": {deviceGrant}, "device_code": {string(code)}})
+}

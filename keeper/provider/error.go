@@ -1,0 +1,83 @@
+package provider
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"mintkeep/keeper/internal/text"
+)
+
+// Error is an error answer of a provider (RFC 6749 section 5.2), or one that
+// cannot be used. It holds no secret that the provider was sent.
+type Error struct {
+	Status      int    // of HTTP; 0 if the browser brought the answer
+	Code        string // of section 5.2; "" if there was none
+	Description string
+	RetryAfter  time.Duration // as the provider asks; 0 if it does not
+	refused     bool          // a JSON login, which has no codes, refused the credential
+}
+
+func (e *Error) Error() string {
+	s := "the provider answered"
+	if e.Status != 0 {
+		s += " " + strconv.Itoa(e.Status)
+	}
+	if e.Code != "" {
+		s += " " + e.Code
+	}
+	if e.Description != "" {
+		s += " (" + e.Description + ")"
+	}
+	return s
+}
+
+var (
+	// ErrNoRefreshToken says that there is nothing to refresh with.
+	ErrNoRefreshToken = errors.New("there is no refresh token")
+	// ErrNoRevocation says that the provider cannot be asked to revoke.
+	ErrNoRevocation = errors.New("the provider has no revocation endpoint")
+)
+
+// IsRefused reports whether the provider refused the refresh token or password
+// itself, so that only a person can help. Any other error, a wrong client secret
+// among them, can pass without connecting again.
+func IsRefused(err error) bool {
+	if errors.Is(err, ErrNoRefreshToken) {
+		return true
+	}
+	var e *Error
+	if !errors.As(err, &e) || e.Status >= 500 || e.Status == http.StatusTooManyRequests {
+		return false
+	}
+	switch e.Code {
+	case "invalid_grant",
+		"bad_refresh_token",                      // GitHub
+		"invalid_refresh_token", "token_revoked", // Slack
+		"invalid_code": // Zoho
+		return true
+	}
+	return e.refused
+}
+
+// unreachable is a request that failed on its way. The text of the cause may
+// quote what the provider wrote, and with it secrets.
+type unreachable struct {
+	redacted string
+	cause    error
+}
+
+func newUnreachable(err error, secrets []string) error {
+	cause := err
+	if outer := (*url.Error)(nil); errors.As(err, &outer) {
+		cause = outer.Err // without the address
+	}
+	return &unreachable{text.Redact(cause.Error(), secrets), err}
+}
+
+func (e *unreachable) Error() string { return "asking the provider: " + e.redacted }
+
+// Unwrap is the cause, for errors.Is and errors.As; it is not for printing.
+func (e *unreachable) Unwrap() error { return e.cause }

@@ -1,0 +1,115 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+
+	"mintkeep/internal/secret"
+)
+
+// Login describes a JSON login: user name and password are posted as JSON, and
+// tokens come back in fields whose names the provider chooses.
+type Login struct {
+	Base          string            `json:"base"`                    // paths are relative to it
+	LoginPath     string            `json:"login_path"`              //
+	RefreshPath   string            `json:"refresh_path,omitzero"`   // "" if it cannot refresh
+	LogoutPath    string            `json:"logout_path,omitzero"`    // "" if it cannot log out
+	UsernameField string            `json:"username_field"`          // in the login request
+	PasswordField string            `json:"password_field"`          //
+	Fixed         map[string]string `json:"fixed,omitempty"`         // more fields of the login request
+	SendAccess    string            `json:"send_access,omitzero"`    // field of the access token in the refresh request
+	SendRefresh   string            `json:"send_refresh,omitzero"`   // field of the refresh token there
+	Access        string            `json:"access"`                  // fields of the answer
+	AccessExpires string            `json:"access_expires,omitzero"` // seconds, or a date
+	Refresh       string            `json:"refresh,omitzero"`
+	RefreshExpiry string            `json:"refresh_expiry,omitzero"`
+}
+
+func ergani(base string) Provider {
+	return Provider{AuthStyle: AuthBody, Options: Options{Login: &Login{Base: base,
+		LoginPath: "Authentication", RefreshPath: "Authentication/Refresh", LogoutPath: "Authentication/Logout",
+		UsernameField: "Username", PasswordField: "Password", Fixed: map[string]string{"Usertype": "01"},
+		SendAccess: "AccessToken", SendRefresh: "RefreshToken",
+		Access: "accessToken", AccessExpires: "accessTokenExpired", Refresh: "refreshToken", RefreshExpiry: "refreshTokenExpired"}}}
+}
+
+func (l Login) url(path string) string {
+	return strings.TrimRight(l.Base, "/") + "/" + strings.TrimLeft(path, "/")
+}
+
+// LogIn obtains a token by user name and password.
+func (c Client) LogIn(ctx context.Context, p Provider, username string, password secret.Secret) (TokenResponse, error) {
+	body := map[string]string{}
+	maps.Copy(body, p.Login.Fixed)
+	body[p.Login.UsernameField], body[p.Login.PasswordField] = username, string(password)
+	return c.postLogin(ctx, p, p.Login.LoginPath, body)
+}
+
+func (c Client) refreshLogin(ctx context.Context, p Provider, access, refresh secret.Secret) (TokenResponse, error) {
+	if p.Login.RefreshPath == "" {
+		return TokenResponse{}, ErrNoRefreshToken
+	}
+	body := map[string]string{p.Login.SendRefresh: string(refresh)}
+	if p.Login.SendAccess != "" {
+		body[p.Login.SendAccess] = string(access)
+	}
+	return c.postLogin(ctx, p, p.Login.RefreshPath, body)
+}
+
+func (c Client) postLogin(ctx context.Context, p Provider, path string, body map[string]string) (TokenResponse, error) {
+	secrets := []string{}
+	for _, v := range body {
+		secrets = append(secrets, v)
+	}
+	req, err := newJSONRequest(p, p.Login.url(path), body)
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	sent := c.now()
+	f, err := c.send(ctx, req, secrets)
+	if e := (*Error)(nil); errors.As(err, &e) {
+		switch e.Status {
+		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
+			e.refused = true
+		}
+	}
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	l := p.Login
+	t := TokenResponse{AccessToken: secret.Secret(f.text(l.Access)), RefreshToken: secret.Secret(f.text(l.Refresh)), TokenType: "Bearer"}
+	if t.AccessToken == "" {
+		return t, &Error{Status: http.StatusOK, Description: "no " + l.Access + " in the answer"}
+	}
+	t.RefreshExpires = ParseTime(f.text(l.RefreshExpiry), sent)
+	if t.Expires = ParseTime(f.text(l.AccessExpires), sent); t.Expires.IsZero() {
+		t.Expires = Expiry(sent, 0, t.AccessToken, p.lifetime())
+	}
+	return t, nil
+}
+
+// LogOut ends the session at the server: the refresh token is sent as a JSON
+// string, the access token as bearer. ErrNoRevocation says that it has no logout.
+func (c Client) LogOut(ctx context.Context, p Provider, access, refresh secret.Secret) error {
+	if p.Login == nil || p.Login.LogoutPath == "" {
+		return ErrNoRevocation
+	}
+	req, err := newJSONRequest(Provider{}, p.Login.url(p.Login.LogoutPath), string(refresh))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+string(access))
+	_, err = c.send(ctx, req, []string{string(refresh), string(access)})
+	var e *Error
+	if errors.As(err, &e) && e.Status == http.StatusOK {
+		return nil // whatever the answer is, the status says that it worked
+	}
+	if err != nil {
+		return fmt.Errorf("logging out: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"mintkeep/internal/secret"
+)
+
+// Revoke revokes a token (RFC 7009 section 2.1); hint is "access_token" or
+// "refresh_token". A token that is unknown to the provider counts as revoked.
+// ErrNoRevocation says that the provider has no such endpoint.
+func (c Client) Revoke(ctx context.Context, p Provider, token secret.Secret, hint string) error {
+	if p.RevokeURL == "" {
+		return ErrNoRevocation
+	}
+	_, err := c.post(ctx, p, p.RevokeURL, url.Values{"token": {string(token)}, "token_type_hint": {hint}})
+	var e *Error
+	if errors.As(err, &e) {
+		switch {
+		case e.Status == http.StatusOK && e.Code == "",
+			// section 2.2: the content of the answer does not matter
+			e.Status == http.StatusBadRequest && e.Code == "invalid_token",
+			// Google's answer for an unknown token, where section 2.2 has 200
+			e.Code == "unsupported_token_type" && hint == "access_token":
+			// section 2.2.1: access tokens cannot be revoked here, and expire
+			return nil
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("revoking the %s: %w", strings.ReplaceAll(hint, "_", " "), err)
+	}
+	return nil
+}
+
+// Introspect asks the provider about an access token (RFC 7662 section 2.1) and
+// returns its answer as it is.
+func (c Client) Introspect(ctx context.Context, p Provider, access secret.Secret) (map[string]any, error) {
+	return c.post(ctx, p, p.IntrospectURL, url.Values{"token": {string(access)}, "token_type_hint": {"access_token"}})
+}

@@ -1,0 +1,84 @@
+package provider
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"mintkeep/internal/secret"
+)
+
+// TokenResponse is what a provider gave (RFC 6749 section 5.1). Zero times are unknown.
+type TokenResponse struct {
+	AccessToken, RefreshToken secret.Secret
+	TokenType, Scope          string
+	Expires, RefreshExpires   time.Time
+}
+
+// requestToken sends the token request. Grants differ in their form alone.
+func (c Client) requestToken(ctx context.Context, p Provider, form url.Values) (TokenResponse, error) {
+	sent := c.now()
+	f, err := c.post(ctx, p, p.TokenURL, form)
+	if err != nil {
+		return TokenResponse{}, err
+	}
+	t := TokenResponse{AccessToken: secret.Secret(f.text("access_token")), RefreshToken: secret.Secret(f.text("refresh_token")),
+		TokenType: f.text("token_type"), Scope: NormalScope(f.text("scope"))}
+	if t.AccessToken == "" {
+		return t, &Error{Status: http.StatusOK, Description: "no access_token in the answer"}
+	}
+	if !fitsHeader(t.AccessToken) {
+		return t, &Error{Status: http.StatusOK, Description: "an access_token that no header can carry"}
+	}
+	if t.TokenType == "" || strings.EqualFold(t.TokenType, "bearer") {
+		t.TokenType = "Bearer"
+	}
+	t.Expires = Expiry(sent, f.seconds("expires_in"), t.AccessToken, p.lifetime())
+	if d := f.seconds("refresh_token_expires_in"); d > 0 {
+		t.RefreshExpires = sent.Add(d)
+	} else if d := f.seconds("refresh_expires_in"); d > 0 {
+		t.RefreshExpires = sent.Add(d)
+	}
+	return t, nil
+}
+
+// fitsHeader reports whether a token has only the characters of RFC 6749
+// appendix A.12: a line break in it would begin another header.
+func fitsHeader(s secret.Secret) bool {
+	return !strings.ContainsFunc(string(s), func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+// ExchangeCode redeems an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
+func (c Client) ExchangeCode(ctx context.Context, p Provider, code, redirect, verifier string) (TokenResponse, error) {
+	return c.requestToken(ctx, p, url.Values{"grant_type": {"authorization_code"}, "code": {code},
+		"redirect_uri": {redirect}, "code_verifier": {verifier}})
+}
+
+// Password exchanges a user's password (RFC 6749 section 4.3).
+func (c Client) Password(ctx context.Context, p Provider, username string, password secret.Secret, scope string) (TokenResponse, error) {
+	form := url.Values{"grant_type": {"password"}, "username": {username}, "password": {string(password)}}
+	if scope != "" {
+		form.Set("scope", p.joinScope(scope))
+	}
+	return c.requestToken(ctx, p, form)
+}
+
+// ClientCredentials obtains a token for the client itself (RFC 6749 section 4.4).
+func (c Client) ClientCredentials(ctx context.Context, p Provider, scope string) (TokenResponse, error) {
+	form := url.Values{"grant_type": {"client_credentials"}}
+	if scope != "" {
+		form.Set("scope", p.joinScope(scope))
+	}
+	return c.requestToken(ctx, p, form)
+}
+
+// Refresh exchanges a refresh token (RFC 6749 section 6). Only the JSON login
+// needs the access token as well.
+func (c Client) Refresh(ctx context.Context, p Provider, access, refresh secret.Secret) (TokenResponse, error) {
+	if p.Login != nil {
+		return c.refreshLogin(ctx, p, access, refresh)
+	}
+	return c.requestToken(ctx, p, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {string(refresh)}})
+}
