@@ -78,6 +78,7 @@ func TestEveryFile(t *testing.T) {
 // Built twice in different folders, once with nothing in the cache, the program
 // is the same, byte for byte.
 func TestBuildReproducible(t *testing.T) {
+	tools.Long(t) // a minute of compiling SQLite
 	tools.Need(t, "musl-tools", "musl-gcc")
 	var built [2][]byte
 	for i, dir := range []string{filepath.Join(t.TempDir(), "a"), filepath.Join(t.TempDir(), "another", "place")} {
