@@ -123,7 +123,8 @@ func (w *Walk) exchange(s step) error {
 	if err != nil {
 		return err
 	}
-	w.show("< ", resp.Status, http.Header{"Content-Type": resp.Header["Content-Type"], "Www-Authenticate": resp.Header["Www-Authenticate"]}, string(answer))
+	shown := http.Header{"Content-Type": resp.Header["Content-Type"], "Www-Authenticate": resp.Header["Www-Authenticate"]}
+	w.show("< ", resp.Status, shown, string(answer))
 	return w.compare(s, resp, answer)
 }
 
