@@ -1,8 +1,10 @@
 package discover
 
 import (
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
@@ -124,7 +126,7 @@ func readClasses(class string) classes {
 			add(&c.words, word)
 			continue
 		}
-		if !isFormatName(name) {
+		if !formatName().MatchString(name) {
 			continue
 		}
 		switch kind {
@@ -151,16 +153,6 @@ func readClasses(class string) classes {
 	return c
 }
 
-// isFormatName reports whether a name may follow h-, p-, u-, or e- in a class: words of
-// letters with hyphens between; of several, the first may have digits
-// (https://microformats.org/wiki/microformats2-parsing, note on the prefixes).
-func isFormatName(name string) bool {
-	words := strings.Split(name, "-")
-	for i, w := range words {
-		letters := strings.Trim(w, "abcdefghijklmnopqrstuvwxyz")
-		if w == "" || strings.Trim(letters, "abcdefghijklmnopqrstuvwxyz0123456789") != "" || letters != "" && (i > 0 || len(words) == 1) {
-			return false
-		}
-	}
-	return true
-}
+// formatName matches what may follow h-, p-, u- or e- in a class
+// (https://microformats.org/wiki/microformats2-parsing). It is compiled when a page is read.
+var formatName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^([a-z0-9]+-)?[a-z]+(-[a-z]+)*$`) })

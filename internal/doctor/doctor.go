@@ -191,12 +191,7 @@ func Faults(err error) []Finding {
 	return []Finding{{Level: Fail, What: what, Do: hint}}
 }
 
-func (s *Site) about(context.Context) Finding {
-	if s.About == "" {
-		return Finding{}
-	}
-	return ok("%s", s.About)
-}
+func (s *Site) about(context.Context) Finding { return ok("%s", s.About) }
 
 func (s *Site) url(context.Context) Finding {
 	if s.URL == "" {
