@@ -4,10 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
-	"time"
 
 	"mintkeep/internal/oauth"
+	"mintkeep/internal/page"
 	"mintkeep/keeper"
 	"mintkeep/keeper/internal/fault"
 )
@@ -49,37 +48,30 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request, q url.Values) 
 	if err != nil {
 		return err
 	}
-	http.SetCookie(w, h.cookie(f.State, string(f.Browser), int(f.Lifetime/time.Second)))
+	http.SetCookie(w, page.Cookie(h.Keeper.URL, h.cookieName(f.State), string(f.Browser), f.Lifetime))
 	w.Header().Set("Location", f.URL)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
 
-// cookie ties a flow to the browser it began in, so that nobody can have
-// somebody else finish a flow of theirs (RFC 9700 section 4.7). Each flow has its
-// own: several may be under way in one browser.
-func (h *Handler) cookie(state keeper.Secret, value string, maxAge int) *http.Cookie {
-	c := &http.Cookie{Name: cookieName(state), Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode}
-	if u, err := url.Parse(h.Keeper.URL); err == nil {
-		c.Secure = u.Scheme == "https"
-		c.Path = strings.TrimRight(u.EscapedPath(), "/") + "/keep/"
-	}
-	return c
+// cookieName is the name of the cookie that ties a flow to the browser it began in,
+// so that nobody can have somebody else finish a flow of theirs (RFC 9700 section
+// 4.7). Each flow has its own: several may be under way in one browser.
+func (h *Handler) cookieName(state keeper.Secret) string {
+	return page.CookieName(h.Keeper.URL, "mintkeep_connect") + "_" + state.Hash()[:12]
 }
-
-func cookieName(state keeper.Secret) string { return "mintkeep_connect_" + state.Hash()[:12] }
 
 // callback answers GET keep/callback, where the provider sends the browser back to.
 func (h *Handler) callback(w http.ResponseWriter, r *http.Request, q url.Values) error {
 	state, browser := keeper.Secret(q.Get("state")), keeper.Secret("")
-	if cookie, err := r.Cookie(cookieName(state)); err == nil {
+	if cookie, err := r.Cookie(h.cookieName(state)); err == nil {
 		browser = keeper.Secret(cookie.Value)
 	}
 	f, err := h.Keeper.TakeFlow(r.Context(), state, browser)
 	if err != nil {
 		return err
 	}
-	http.SetCookie(w, h.cookie(state, "", -1))
+	http.SetCookie(w, page.Cookie(h.Keeper.URL, h.cookieName(state), "", 0))
 	c, err := h.Keeper.FinishFlow(r.Context(), f, q)
 	if err != nil {
 		return err
