@@ -38,12 +38,12 @@ func (h *Handler) Callback(ctx context.Context, r Request, p CallbackParams) (*o
 		return h.showConsent(ctx, a)
 	}
 	if p.Error != "" || p.Code == "" {
-		return h.fail(ctx, a, upstreamError(p.Error))
+		return h.fail(ctx, r, a, upstreamError(p.Error))
 	}
 	ask := grant.TokenRequest{Code: p.Code, ClientID: h.upstreamClient(a), RedirectURI: h.upstreamRedirect(a), Verifier: a.UpstreamVerifier()}
 	found, err := h.verifyUpstream(ctx, r, a, ask)
 	if fault := oauth.AsError(err); fault != nil {
-		return h.fail(ctx, a, fault)
+		return h.fail(ctx, r, a, fault)
 	}
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (h *Handler) decideScopes(ctx context.Context, r Request, a *grant.Pending,
 	case found.Scope != "":
 		learned = grant.GrantsScopes
 	case kind == grant.GrantsScopes || ofSelfauth:
-		return h.fail(ctx, a, oauth.AccessDenied("no scope was granted"))
+		return h.fail(ctx, r, a, oauth.AccessDenied("no scope was granted"))
 	default:
 		learned, consent = grant.IdentityOnly, true
 	}
@@ -108,7 +108,7 @@ func (h *Handler) decideScopes(ctx context.Context, r Request, a *grant.Pending,
 	case err != nil:
 		return nil, err
 	case refusal != nil:
-		return h.fail(ctx, a, refusal)
+		return h.fail(ctx, r, a, refusal)
 	case consent:
 		return h.showConsent(ctx, a)
 	}
@@ -126,8 +126,8 @@ func (h *Handler) codeURL(a *grant.Pending, code secret.Secret, me string) strin
 }
 
 // fail ends the authorization and tells the client why.
-func (h *Handler) fail(ctx context.Context, a *grant.Pending, fault *oauth.Error) (*oauth.Reply, error) {
-	if err := h.Grants.Cancel(ctx, a); err != nil {
+func (h *Handler) fail(ctx context.Context, r Request, a *grant.Pending, fault *oauth.Error) (*oauth.Reply, error) {
+	if err := h.Grants.Refuse(ctx, r.Request, a); err != nil {
 		return nil, err
 	}
 	if fault.Status >= 500 || redirectCode(fault) == "server_error" {

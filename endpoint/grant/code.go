@@ -2,7 +2,6 @@ package grant
 
 import (
 	"context"
-	"database/sql"
 	"strings"
 	"time"
 
@@ -18,13 +17,12 @@ const codeLife = time.Minute
 // IsOwnCode reports whether a code, whole or not, was made by this program.
 func IsOwnCode(code string) bool { return strings.HasPrefix(code, prefixCode) }
 
-// insertCode makes the code that the client redeems for the grant.
-func (p *Pending) insertCode(ctx context.Context, tx *sql.Tx, grantID int64, now time.Time) (secret.Secret, error) {
+// insertCode makes the code that the client redeems for a grant.
+func (t *tx) insertCode(p *Pending, grantID int64) secret.Secret {
 	code := secret.New(prefixCode)
-	err := store.Exec(ctx, tx, "writing the code",
-		`INSERT INTO codes (code_hash, grant_id, redirect_uri, challenge, created) VALUES (?, ?, ?, ?, ?)`,
-		code.Hash(), grantID, p.RedirectURI, p.Challenge, store.Time(now))
-	return code, err
+	t.Exec("writing the code", `INSERT INTO codes (code_hash, grant_id, redirect_uri, challenge, created) VALUES (?, ?, ?, ?, ?)`,
+		code.Hash(), grantID, p.RedirectURI, p.Challenge, store.Time(t.Now))
+	return code
 }
 
 // A codeRow is a code of this endpoint with its grant.
@@ -38,17 +36,16 @@ type codeRow struct {
 	grant       Grant
 }
 
-func findCode(ctx context.Context, tx *sql.Tx, hash string) (*codeRow, error) {
+func (t *tx) findCode(hash string) *codeRow {
 	c := &codeRow{hash: hash}
-	found, err := store.Row(ctx, tx, "looking up a code", `SELECT c.redirect_uri, c.challenge, c.created, c.used IS NOT NULL,
+	if !t.Row("looking up a code", `SELECT c.redirect_uri, c.challenge, c.created, c.used IS NOT NULL,
 			g.grant_id, g.me, g.client_id, g.scope, g.endpoint, g.ended IS NOT NULL
 		FROM codes c JOIN grants g USING (grant_id) WHERE c.code_hash = ?`, []any{hash},
 		&c.redirectURI, &c.challenge, store.Into(&c.created), &c.used,
-		&c.grant.ID, &c.grant.Me, &c.grant.ClientID, &c.grant.Scope, &c.grant.Endpoint, &c.ended)
-	if err != nil || !found {
-		return nil, err
+		&c.grant.ID, &c.grant.Me, &c.grant.ClientID, &c.grant.Scope, &c.grant.Endpoint, &c.ended) {
+		return nil
 	}
-	return c, nil
+	return c
 }
 
 // validate returns why the code cannot be redeemed by this request, nil if it can.
@@ -89,61 +86,46 @@ func (c *codeRow) matches(ask TokenRequest) *oauth.Error {
 // Identify redeems a code of this endpoint to learn who signed in, without a token
 // (IndieAuth section 5.3.2).
 func (s *Store) Identify(ctx context.Context, r Request, ask TokenRequest) (*Grant, error) {
-	return s.redeemCode(ctx, r, ask, func(*sql.Tx, *Grant) (*oauth.Error, error) { return nil, nil })
+	return s.redeemCode(ctx, r, ask, func(*tx, *Grant) {})
 }
 
 // ExchangeOwnCode redeems a code of this endpoint for tokens.
 func (s *Store) ExchangeOwnCode(ctx context.Context, r Request, ask TokenRequest) (tokens *TokenResponse, err error) {
-	_, err = s.redeemCode(ctx, r, ask, func(tx *sql.Tx, g *Grant) (*oauth.Error, error) {
-		if !r.Settings.Issues(g.Me) {
-			return errIssuesNone(g.Me), nil
+	_, err = s.redeemCode(ctx, r, ask, func(t *tx, g *Grant) {
+		switch {
+		case !r.Settings.Issues(g.Me):
+			t.Fail(errIssuesNone(g.Me))
+		case g.Scope == "":
+			t.Fail(oauth.InvalidScope("no scope was asked for, so there is nothing a token could be used for; " +
+				"redeem the code at the authorization endpoint to learn who it is"))
+		default:
+			t.deleteExpired()
+			tokens = t.issueTokens(g)
 		}
-		if g.Scope == "" {
-			return oauth.InvalidScope("no scope was asked for, so there is nothing a token could be used for; " +
-				"redeem the code at the authorization endpoint to learn who it is"), nil
-		}
-		if err := deleteExpired(ctx, tx, r.Now); err != nil {
-			return nil, err
-		}
-		tokens, err = issueTokens(ctx, tx, r, g)
-		return nil, err
 	})
 	return tokens, err
 }
 
 // redeemCode marks a code of this endpoint as used and calls use in the same
-// transaction. A refusal, also one that use returns, leaves the code unused: some
-// clients send it again in another way (C7). A code that was used before ends its grant.
-func (s *Store) redeemCode(ctx context.Context, r Request, ask TokenRequest,
-	use func(*sql.Tx, *Grant) (*oauth.Error, error)) (*Grant, error) {
+// transaction. A refusal, or a failure of use, leaves the code unused: some clients
+// send it again in another way (C7). A code that was used before ends its grant.
+func (s *Store) redeemCode(ctx context.Context, r Request, ask TokenRequest, use func(*tx, *Grant)) (g *Grant, err error) {
 	if !secret.Secret(ask.Code).WellFormed(prefixCode) {
 		return nil, oauth.InvalidGrant("the code is malformed: it was cut or changed on its way")
 	}
-	var c *codeRow
-	var refusal *oauth.Error
-	err := store.Write(ctx, s.DB, func(tx *sql.Tx) (err error) {
-		if c, err = findCode(ctx, tx, secret.Secret(ask.Code).Hash()); err != nil {
-			return err
+	err = s.write(ctx, r, func(t *tx) {
+		c := t.findCode(secret.Secret(ask.Code).Hash())
+		switch t.refusal = c.validate(t.Now, ask); {
+		case c == nil:
+		case c.used:
+			t.endReplayed(ask, c.grant.ID)
+		case t.refusal != nil:
+			t.record("refused", &Grant{Me: c.grant.Me, ClientID: ask.ClientID}, "", t.refusal.Description)
+		default:
+			g = &c.grant
+			t.Exec("marking the code as used", `UPDATE codes SET used = ? WHERE code_hash = ?`, store.Time(t.Now), c.hash)
+			use(t, g)
 		}
-		switch refusal = c.validate(r.Now, ask); {
-		case c != nil && c.used:
-			return endReplayed(ctx, tx, r, ask, c.grant.ID)
-		case c != nil && refusal != nil:
-			return store.Record(ctx, tx, store.Event{At: r.Now, Kind: "refused", Me: c.grant.Me, ClientID: ask.ClientID,
-				Address: r.Address, Detail: refusal.Description})
-		case refusal != nil:
-			return nil
-		}
-		if refusal, err = use(tx, &c.grant); err != nil || refusal != nil {
-			return err
-		}
-		return store.Exec(ctx, tx, "marking the code as used", `UPDATE codes SET used = ? WHERE code_hash = ?`, store.Time(r.Now), c.hash)
 	})
-	if err != nil {
-		return nil, err
-	}
-	if refusal != nil {
-		return nil, refusal
-	}
-	return &c.grant, nil
+	return g, err
 }

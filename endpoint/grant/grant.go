@@ -11,7 +11,6 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"encoding/hex"
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -94,62 +93,71 @@ type Grant struct {
 // mintedManually is the Endpoint of a grant that the owner made without a code.
 const mintedManually = "by hand"
 
-func (g *Grant) insert(ctx context.Context, tx *sql.Tx, now time.Time) error {
-	r, err := tx.ExecContext(ctx, `INSERT INTO grants (me, client_id, scope, endpoint, created) VALUES (?, ?, ?, ?, ?)`,
-		g.Me, g.ClientID, g.Scope, g.Endpoint, store.Time(now))
-	if err == nil {
-		g.ID, err = r.LastInsertId()
-	}
-	if err != nil {
-		return fmt.Errorf("writing the grant: %w", err)
-	}
-	return nil
+// tx is a transaction for one request. After its first error it does nothing more,
+// and everything is undone; a refusal is an error after which it is committed.
+type tx struct {
+	*store.Tx
+	Request
+	refusal *oauth.Error
 }
 
-// insertAccess makes an access token of the grant and returns it with its ID.
-func (g *Grant) insertAccess(ctx context.Context, tx *sql.Tx, scope string, now time.Time) (secret.Secret, string, error) {
-	token := secret.New(prefixAccess)
-	id := make([]byte, 8)
-	_, _ = rand.Read(id) // never fails
-	err := store.Exec(ctx, tx, "writing the access token",
+func (s *Store) write(ctx context.Context, r Request, fn func(t *tx)) error {
+	var refusal *oauth.Error
+	err := store.Transact(ctx, s.DB, func(inner *store.Tx) {
+		t := &tx{Tx: inner, Request: r}
+		fn(t)
+		refusal = t.refusal
+	})
+	if err == nil && refusal != nil {
+		return refusal
+	}
+	return err
+}
+
+func (s *Store) ownersRequest() Request { return Request{Now: s.Now().UTC()} }
+
+// record writes an event about a grant; what is empty in it is not known.
+func (t *tx) record(kind string, g *Grant, tokenID, detail string) {
+	t.Record(store.Event{At: t.Now, Kind: kind, Me: g.Me, ClientID: g.ClientID, TokenID: tokenID, Address: t.Address, Detail: detail})
+}
+
+func (t *tx) insertGrant(g *Grant) {
+	g.ID = t.Insert("writing the grant", `INSERT INTO grants (me, client_id, scope, endpoint, created) VALUES (?, ?, ?, ?, ?)`,
+		g.Me, g.ClientID, g.Scope, g.Endpoint, store.Time(t.Now))
+}
+
+// insertAccess makes an access token of a grant and returns it with its ID.
+func (t *tx) insertAccess(g *Grant, scope string) (token secret.Secret, id string) {
+	token = secret.New(prefixAccess)
+	random := make([]byte, 8)
+	_, _ = rand.Read(random) // never fails
+	id = hex.EncodeToString(random)
+	t.Exec("writing the access token",
 		`INSERT INTO tokens (token_id, token_hash, auth_me, auth_client_id, auth_scope, created, grant_id) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		hex.EncodeToString(id), token.Hash(), g.Me, g.ClientID, scope, store.Time(now), g.ID)
-	return token, hex.EncodeToString(id), err
+		id, token.Hash(), g.Me, g.ClientID, scope, store.Time(t.Now), g.ID)
+	return token, id
 }
 
 // end revokes everything that was issued from a grant: its access tokens now, its
 // refresh tokens because every use of them looks at the grant. It reports whether
 // the grant was still active.
-func end(ctx context.Context, tx *sql.Tx, grantID int64, now time.Time, reason string) (bool, error) {
+func (t *tx) end(grantID int64, reason string) bool {
 	const doing = "ending the grant"
-	at := store.Time(now)
-	n, err := store.ExecCount(ctx, tx, doing, `UPDATE grants SET ended = ?, end_reason = ? WHERE grant_id = ? AND ended IS NULL`,
-		at, reason, grantID)
-	if err == nil {
-		err = store.Exec(ctx, tx, doing, `UPDATE tokens SET revoked = ? WHERE grant_id = ? AND (revoked IS NULL OR revoked > ?)`, at, grantID, at)
-	}
-	if err == nil {
-		err = store.Exec(ctx, tx, doing, `UPDATE refresh_tokens SET reply = NULL WHERE grant_id = ? AND reply IS NOT NULL`, grantID)
-	}
-	return n == 1, err
+	now := store.Time(t.Now)
+	n := t.Exec(doing, `UPDATE grants SET ended = ?, end_reason = ? WHERE grant_id = ? AND ended IS NULL`, now, reason, grantID)
+	t.Exec(doing, `UPDATE tokens SET revoked = ? WHERE grant_id = ? AND (revoked IS NULL OR revoked > ?)`, now, grantID, now)
+	t.Exec(doing, `UPDATE refresh_tokens SET reply = NULL WHERE grant_id = ? AND reply IS NOT NULL`, grantID)
+	return n == 1
 }
 
 // deleteExpired removes used codes, refusals, pending authorizations and sealed
 // replies whose time is over.
-func deleteExpired(ctx context.Context, tx *sql.Tx, now time.Time) error {
-	for _, old := range []struct {
-		statement string
-		age       time.Duration
-	}{
-		{`DELETE FROM redeemed_codes WHERE redeemed <= ?`, usedCodeLife},
-		{`DELETE FROM refusals WHERE refused <= ?`, refusalWindow},
-		{`DELETE FROM authorizations WHERE created <= ?`, PendingLife},
-		{`DELETE FROM codes WHERE created <= ?`, usedCodeLife},
-		{`UPDATE refresh_tokens SET reply = NULL WHERE reply IS NOT NULL AND rotated < ?`, graceWindow},
-	} {
-		if err := store.Exec(ctx, tx, "deleting what has expired", old.statement, store.Time(now.Add(-old.age))); err != nil {
-			return err
-		}
-	}
-	return nil
+func (t *tx) deleteExpired() {
+	const doing = "deleting what has expired"
+	before := func(age time.Duration) string { return store.Time(t.Now.Add(-age)) }
+	t.Exec(doing, `DELETE FROM redeemed_codes WHERE redeemed <= ?`, before(usedCodeLife))
+	t.Exec(doing, `DELETE FROM refusals WHERE refused <= ?`, before(refusalWindow))
+	t.Exec(doing, `DELETE FROM authorizations WHERE created <= ?`, before(PendingLife))
+	t.Exec(doing, `DELETE FROM codes WHERE created <= ?`, before(usedCodeLife))
+	t.Exec(doing, `UPDATE refresh_tokens SET reply = NULL WHERE reply IS NOT NULL AND rotated < ?`, before(graceWindow))
 }

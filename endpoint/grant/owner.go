@@ -2,7 +2,6 @@ package grant
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,7 +13,7 @@ import (
 )
 
 // Mint makes an access token for the owner, without a code.
-func (s *Store) Mint(ctx context.Context, me, clientID, scope string) (secret.Secret, error) {
+func (s *Store) Mint(ctx context.Context, me, clientID, scope string) (token secret.Secret, err error) {
 	canonical, err := oauth.CanonicalURL(me)
 	if err != nil {
 		return "", fmt.Errorf("minting: %w", err)
@@ -41,17 +40,11 @@ func (s *Store) Mint(ctx context.Context, me, clientID, scope string) (secret.Se
 		return "", fmt.Errorf("minting: no tokens are issued for %s\nhint: mintkeep setting me %s", canonical, canonical)
 	}
 	g := &Grant{Me: canonical, ClientID: clientID, Scope: scope, Endpoint: mintedManually}
-	now := s.Now().UTC()
-	var token secret.Secret
-	err = store.Write(ctx, s.DB, func(tx *sql.Tx) error {
-		if err := g.insert(ctx, tx, now); err != nil {
-			return err
-		}
+	err = s.write(ctx, s.ownersRequest(), func(t *tx) {
+		t.insertGrant(g)
 		var id string
-		if token, id, err = g.insertAccess(ctx, tx, scope, now); err != nil {
-			return err
-		}
-		return store.Record(ctx, tx, store.Event{At: now, Kind: "made", Me: g.Me, ClientID: clientID, TokenID: id, Detail: scope})
+		token, id = t.insertAccess(g, scope)
+		t.record("made", g, id, scope)
 	})
 	return token, err
 }
@@ -64,47 +57,24 @@ const pruneAfter = 30 * 24 * time.Hour
 // have none left; also what was read of pages, and events after a year. It returns
 // how many access tokens were deleted.
 func (s *Store) Prune(ctx context.Context, st *Settings) (removed int, err error) {
-	now := s.Now().UTC()
-	err = store.Write(ctx, s.DB, func(tx *sql.Tx) error {
-		if err := pruneRefresh(ctx, tx, st, now); err != nil {
-			return err
+	err = s.write(ctx, s.ownersRequest(), func(t *tx) {
+		before, idle := store.Time(t.Now.Add(-pruneAfter)), "" // nothing is older than the empty text
+		if st.RefreshLifetime > 0 {
+			idle = store.Time(t.Now.Add(-st.RefreshLifetime - pruneAfter))
 		}
-		tokens, err := listTokens(ctx, tx, `WHERE token_id NOT IN (SELECT token_id FROM refresh_tokens)`)
-		if err != nil {
-			return err
-		}
-		for _, t := range tokens {
-			if at, expires := t.Expiry(st); !expires || now.Sub(at) < pruneAfter {
-				continue
+		t.Exec("pruning refresh tokens", `DELETE FROM refresh_tokens WHERE coalesce(rotated, killed) < ? OR created < ?
+			OR grant_id IN (SELECT grant_id FROM grants WHERE ended < ?)`, before, idle, before)
+		for _, token := range t.listTokens(`WHERE token_id NOT IN (SELECT token_id FROM refresh_tokens)`) {
+			if at, expires := token.Expiry(st); expires && t.Now.Sub(at) >= pruneAfter {
+				t.Exec("pruning tokens", `DELETE FROM tokens WHERE token_id = ?`, token.ID)
+				removed++
 			}
-			if err := store.Exec(ctx, tx, "pruning tokens", `DELETE FROM tokens WHERE token_id = ?`, t.ID); err != nil {
-				return err
-			}
-			removed++
 		}
-		return pruneGrants(ctx, tx, now)
+		t.Exec("pruning grants", `DELETE FROM grants WHERE created < ?
+			AND grant_id NOT IN (SELECT grant_id FROM tokens WHERE grant_id IS NOT NULL)
+			AND grant_id NOT IN (SELECT grant_id FROM refresh_tokens)`, before)
+		t.Exec("pruning events", `DELETE FROM events WHERE at < ?`, store.Time(t.Now.AddDate(-1, 0, 0)))
+		t.Exec("pruning pages", `DELETE FROM pages WHERE tried < ?`, before)
 	})
 	return removed, err
-}
-
-func pruneRefresh(ctx context.Context, tx *sql.Tx, st *Settings, now time.Time) error {
-	long, idle := store.Time(now.Add(-pruneAfter)), "" // nothing is older than the empty text
-	if st.RefreshLifetime > 0 {
-		idle = store.Time(now.Add(-st.RefreshLifetime - pruneAfter))
-	}
-	return store.Exec(ctx, tx, "pruning refresh tokens", `DELETE FROM refresh_tokens WHERE coalesce(rotated, killed) < ? OR created < ?
-		OR grant_id IN (SELECT grant_id FROM grants WHERE ended < ?)`, long, idle, long)
-}
-
-func pruneGrants(ctx context.Context, tx *sql.Tx, now time.Time) error {
-	err := store.Exec(ctx, tx, "pruning grants", `DELETE FROM grants WHERE created < ?
-		AND grant_id NOT IN (SELECT grant_id FROM tokens WHERE grant_id IS NOT NULL)
-		AND grant_id NOT IN (SELECT grant_id FROM refresh_tokens)`, store.Time(now.Add(-pruneAfter)))
-	if err == nil {
-		err = store.Exec(ctx, tx, "pruning events", `DELETE FROM events WHERE at < ?`, store.Time(now.AddDate(-1, 0, 0)))
-	}
-	if err == nil {
-		err = store.Exec(ctx, tx, "pruning pages", `DELETE FROM pages WHERE tried < ?`, store.Time(now.Add(-pruneAfter)))
-	}
-	return err
 }

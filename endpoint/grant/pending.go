@@ -48,17 +48,12 @@ const pendingColumns = `endpoint, own, client_id, redirect_uri, state, scope, ch
 // Create stores a new pending authorization and gives it ID and cookie.
 func (s *Store) Create(ctx context.Context, r Request, p *Pending) error {
 	p.ID, p.Cookie = secret.New(prefixID), secret.New(prefixCookie)
-	return store.Write(ctx, s.DB, func(tx *sql.Tx) error {
-		if err := deleteExpired(ctx, tx, r.Now); err != nil {
-			return err
-		}
+	return s.write(ctx, r, func(t *tx) {
 		const doing = "storing the authorization request"
-		err := store.Exec(ctx, tx, doing, `DELETE FROM authorizations WHERE flow_hash IN
+		t.deleteExpired()
+		t.Exec(doing, `DELETE FROM authorizations WHERE flow_hash IN
 			(SELECT flow_hash FROM authorizations ORDER BY created DESC LIMIT -1 OFFSET ?)`, maxPending-1)
-		if err != nil {
-			return err
-		}
-		return store.Exec(ctx, tx, doing, `INSERT INTO authorizations (flow_hash, cookie_hash, created, `+pendingColumns+`)
+		t.Exec(doing, `INSERT INTO authorizations (flow_hash, cookie_hash, created, `+pendingColumns+`)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '')`, p.ID.Hash(), p.Cookie.Hash(), store.Time(r.Now),
 			p.Endpoint, p.AsClient, p.ClientID, p.RedirectURI, p.State, p.Scope, p.Challenge, p.Me)
 	})
@@ -96,93 +91,66 @@ func (s *Store) Pending(ctx context.Context, now time.Time, id, cookie secret.Se
 // grant; that is the refusal, and the authorization is still pending.
 func (s *Store) Accept(ctx context.Context, r Request, p *Pending, ask TokenRequest, g *Grant, kind UpstreamKind, consent bool,
 ) (code secret.Secret, refusal *oauth.Error, err error) {
-	replay := false
-	err = store.Write(ctx, s.DB, func(tx *sql.Tx) (err error) {
-		if err := p.stillPending(ctx, tx); err != nil {
-			return err
-		}
-		if replay, err = insertConfirmed(ctx, tx, r, ask, g); err != nil || replay {
-			return err
+	err = s.write(ctx, r, func(t *tx) {
+		t.stillPending(p)
+		if !t.insertConfirmed(ask, g) {
+			refusal, t.refusal = t.refusal, nil
+			return
 		}
 		if kind != "" {
-			if err := learnUpstream(ctx, tx, r.Now, p.Endpoint, kind); err != nil {
-				return err
-			}
+			t.learnUpstream(p.Endpoint, kind)
 		}
 		if consent {
-			return p.awaitConsent(ctx, tx, g)
+			t.awaitConsent(p, g)
+			return
 		}
-		if err := p.consume(ctx, tx); err != nil {
-			return err
-		}
-		code, err = p.insertCode(ctx, tx, g.ID, r.Now)
-		return err
+		t.consume(p)
+		code = t.insertCode(p, g.ID)
 	})
-	if err == nil && replay {
-		return "", errReplay(), nil
-	}
-	return code, nil, err
+	return code, refusal, err
 }
 
 // IssueCode ends the authorization with the scope that the owner granted, and
 // returns the code for the client.
 func (s *Store) IssueCode(ctx context.Context, r Request, p *Pending, scope string) (code secret.Secret, err error) {
-	err = store.Write(ctx, s.DB, func(tx *sql.Tx) (err error) {
-		if err := p.consume(ctx, tx); err != nil {
-			return err
-		}
-		err = store.Exec(ctx, tx, "writing what was granted", `UPDATE grants SET scope = ? WHERE grant_id = ?`, scope, p.GrantID)
-		if err != nil {
-			return err
-		}
-		code, err = p.insertCode(ctx, tx, p.GrantID, r.Now)
-		return err
+	err = s.write(ctx, r, func(t *tx) {
+		t.consume(p)
+		t.Exec("writing what was granted", `UPDATE grants SET scope = ? WHERE grant_id = ?`, scope, p.GrantID)
+		code = t.insertCode(p, p.GrantID)
 	})
 	return code, err
 }
 
-// Refuse ends the authorization and the grant that waited for the owner's consent.
+// Refuse ends the authorization, and the grant that waited for the owner's consent
+// if there is one.
 func (s *Store) Refuse(ctx context.Context, r Request, p *Pending) error {
-	return store.Write(ctx, s.DB, func(tx *sql.Tx) error {
-		if err := p.consume(ctx, tx); err != nil {
-			return err
-		}
-		_, err := end(ctx, tx, p.GrantID, r.Now, "refused")
-		return err
+	return s.write(ctx, r, func(t *tx) {
+		t.consume(p)
+		t.end(p.GrantID, "refused")
 	})
-}
-
-// Cancel ends the authorization without a grant.
-func (s *Store) Cancel(ctx context.Context, p *Pending) error {
-	return store.Write(ctx, s.DB, func(tx *sql.Tx) error { return p.consume(ctx, tx) })
 }
 
 // stillPending makes sure that no other request has changed the authorization
 // since it was read: a browser that asks twice is no thief.
-func (p *Pending) stillPending(ctx context.Context, tx *sql.Tx) error {
+func (t *tx) stillPending(p *Pending) {
 	var one int
-	found, err := store.Row(ctx, tx, "looking up an authorization request",
-		`SELECT 1 FROM authorizations WHERE flow_hash = ? AND grant_id = ?`, []any{p.ID.Hash(), p.GrantID}, &one)
-	if err == nil && !found {
-		err = ErrNotPending()
+	if !t.Row("looking up an authorization request",
+		`SELECT 1 FROM authorizations WHERE flow_hash = ? AND grant_id = ?`, []any{p.ID.Hash(), p.GrantID}, &one) {
+		t.Fail(ErrNotPending())
 	}
-	return err
 }
 
 // awaitConsent keeps the authorization until the owner has said what is granted.
-func (p *Pending) awaitConsent(ctx context.Context, tx *sql.Tx, g *Grant) error {
+func (t *tx) awaitConsent(p *Pending, g *Grant) {
 	p.GrantID, p.Person = g.ID, g.Me
-	return store.Exec(ctx, tx, "storing who signed in",
-		`UPDATE authorizations SET grant_id = ?, person = ? WHERE flow_hash = ?`, g.ID, g.Me, p.ID.Hash())
+	t.Exec("storing who signed in", `UPDATE authorizations SET grant_id = ?, person = ? WHERE flow_hash = ?`, g.ID, g.Me, p.ID.Hash())
 }
 
 // consume deletes the authorization; of several requests at once, one succeeds.
-func (p *Pending) consume(ctx context.Context, tx *sql.Tx) error {
-	n, err := store.ExecCount(ctx, tx, "ending an authorization request", `DELETE FROM authorizations WHERE flow_hash = ?`, p.ID.Hash())
-	if err == nil && n == 0 {
-		err = ErrNotPending()
+func (t *tx) consume(p *Pending) {
+	if t.Exec("ending an authorization request", `DELETE FROM authorizations WHERE flow_hash = ?`, p.ID.Hash()) == 0 {
+		t.Fail(ErrNotPending())
 	}
-	return err
 }
 
 // derive makes values from the cookie that only this browser's authorization can

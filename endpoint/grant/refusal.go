@@ -2,7 +2,6 @@ package grant
 
 import (
 	"context"
-	"database/sql"
 	"net/http"
 	"time"
 
@@ -38,17 +37,12 @@ func (s *Store) RecordRefusal(ctx context.Context, r Request, clientID string, c
 	if e == nil || e.Status != http.StatusBadRequest {
 		return cause
 	}
-	err := store.Write(ctx, s.DB, func(tx *sql.Tx) error {
-		if err := deleteExpired(ctx, tx, r.Now); err != nil {
-			return err
-		}
+	err := s.write(ctx, r, func(t *tx) {
+		t.deleteExpired()
 		if r.Address != "" {
-			err := store.Exec(ctx, tx, "counting a refusal", `INSERT INTO refusals (address, refused) VALUES (?, ?)`, r.Address, store.Time(r.Now))
-			if err != nil {
-				return err
-			}
+			t.Exec("counting a refusal", `INSERT INTO refusals (address, refused) VALUES (?, ?)`, r.Address, store.Time(r.Now))
 		}
-		return store.Record(ctx, tx, store.Event{At: r.Now, Kind: "refused", ClientID: clientID, Address: r.Address, Detail: e.Description})
+		t.record("refused", &Grant{ClientID: clientID}, "", e.Description)
 	})
 	if err != nil {
 		s.Log.Warn("refusal not recorded", "error", err)

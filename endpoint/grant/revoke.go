@@ -2,7 +2,6 @@ package grant
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -25,31 +24,33 @@ func LooksLikeToken(s secret.Secret) bool {
 func (s *Store) Revoke(ctx context.Context, now time.Time, token secret.Secret) error {
 	ctx = context.WithoutCancel(ctx)
 	if token.WellFormed(prefixRefresh) {
-		return store.Write(ctx, s.DB, func(tx *sql.Tx) error {
-			r, err := findRefresh(ctx, tx, token.Hash())
-			if err != nil || r == nil {
-				return err
+		return s.write(ctx, Request{Now: now}, func(t *tx) {
+			if r := t.findRefresh(token.Hash()); r != nil {
+				t.revoke(&Token{ID: r.tokenID, GrantID: r.grant.ID, Me: r.grant.Me, ClientID: r.grant.ClientID})
 			}
-			return revokeToken(ctx, tx, &Token{ID: r.tokenID, GrantID: r.grant.ID, Me: r.grant.Me, ClientID: r.grant.ClientID}, now)
 		})
 	}
-	t, err := s.find(ctx, token)
+	found, err := s.find(ctx, token)
 	if err != nil {
 		return err
 	}
-	return store.Write(ctx, s.DB, func(tx *sql.Tx) error { return revokeToken(ctx, tx, t, now) })
+	return s.write(ctx, Request{Now: now}, func(t *tx) { t.revoke(found) })
 }
 
-// revokeToken ends the grant of a token, or revokes the token alone if it has none.
-func revokeToken(ctx context.Context, tx *sql.Tx, t *Token, now time.Time) error {
-	if t.GrantID == 0 {
-		if err := revokeAt(ctx, tx, t.ID, now); err != nil {
-			return err
-		}
-	} else if active, err := end(ctx, tx, t.GrantID, now, "revoked"); err != nil || !active {
-		return err
+// revoke ends the grant of a token, or revokes the token alone if it has none.
+func (t *tx) revoke(token *Token) {
+	if token.GrantID == 0 {
+		t.revokeAt(token.ID, t.Now)
+	} else if !t.end(token.GrantID, "revoked") {
+		return
 	}
-	return store.Record(ctx, tx, store.Event{At: now, Kind: "revoked", Me: t.Me, ClientID: t.ClientID, TokenID: t.ID})
+	t.record("revoked", &Grant{Me: token.Me, ClientID: token.ClientID}, token.ID, "")
+}
+
+func (t *tx) listTokens(rest string, args ...any) []*Token {
+	tokens, err := listTokens(t.Context(), t, rest, args...)
+	t.Fail(err)
+	return tokens
 }
 
 // ErrNoToken is returned when no token fits what was asked to be revoked.
@@ -58,18 +59,16 @@ var ErrNoToken = errors.New("there is no such token")
 // RevokeID revokes the token with this ID, or the only one whose ID begins so,
 // and everything issued with it; if me is not empty, only one of that person's.
 func (s *Store) RevokeID(ctx context.Context, me, id string) error {
-	now := s.Now().UTC()
-	err := store.Write(ctx, s.DB, func(tx *sql.Tx) error {
-		tokens, err := listTokens(ctx, tx, `WHERE substr(token_id, 1, length(?1)) = ?1 AND ?2 IN ('', auth_me)`, id, me)
+	err := s.write(ctx, s.ownersRequest(), func(t *tx) {
+		tokens := t.listTokens(`WHERE substr(token_id, 1, length(?1)) = ?1 AND ?2 IN ('', auth_me)`, id, me)
 		switch {
-		case err != nil:
-			return err
 		case id == "" || len(tokens) == 0:
-			return ErrNoToken
+			t.Fail(ErrNoToken)
 		case len(tokens) > 1:
-			return errors.New("more than one token begins so; give more of the id")
+			t.Fail(errors.New("more than one token begins so; give more of the id"))
+		default:
+			t.revoke(tokens[0])
 		}
-		return revokeToken(ctx, tx, tokens[0], now)
 	})
 	if err != nil {
 		return fmt.Errorf("revoking %q: %w", id, err)
@@ -98,35 +97,20 @@ func (s *Store) RevokeAll(ctx context.Context, me string) (int, error) {
 
 // revokeGrants ends the active grants, and the active tokens that have none, as
 // far as the conditions name them. A grant may be active by its refresh token alone.
-func (s *Store) revokeGrants(ctx context.Context, ofGrant, ofToken string, arg ...any) (int, error) {
-	now := s.Now().UTC()
-	var found []*Token
-	err := store.Write(ctx, s.DB, func(tx *sql.Tx) error {
-		loose, err := listTokens(ctx, tx, `WHERE grant_id IS NULL AND (revoked IS NULL OR revoked > ?) `+ofToken,
-			append([]any{store.Time(now)}, arg...)...)
-		if err != nil {
-			return err
-		}
-		grants, err := listTokens(ctx, tx, `JOIN grants USING (grant_id) WHERE ended IS NULL `+ofGrant+` GROUP BY grant_id`, arg...)
-		if err != nil {
-			return err
-		}
+func (s *Store) revokeGrants(ctx context.Context, ofGrant, ofToken string, arg ...any) (revoked int, err error) {
+	err = s.write(ctx, s.ownersRequest(), func(t *tx) {
+		loose := t.listTokens(`WHERE grant_id IS NULL AND (revoked IS NULL OR revoked > ?) `+ofToken, append([]any{store.Time(t.Now)}, arg...)...)
+		grants := t.listTokens(`JOIN grants USING (grant_id) WHERE ended IS NULL `+ofGrant+` GROUP BY grant_id`, arg...)
 		// What was allowed a moment ago may still be a code.
-		err = store.Exec(ctx, tx, "deleting codes", `DELETE FROM codes WHERE used IS NULL AND grant_id IN
+		t.Exec("deleting codes", `DELETE FROM codes WHERE used IS NULL AND grant_id IN
 			(SELECT grant_id FROM grants WHERE ended IS NULL `+ofGrant+`)`, arg...)
-		if err != nil {
-			return err
+		for _, token := range append(loose, grants...) {
+			t.revoke(token)
+			revoked++
 		}
-		found = append(loose, grants...)
-		for _, t := range found {
-			if err := revokeToken(ctx, tx, t, now); err != nil {
-				return err
-			}
-		}
-		return nil
 	})
 	if err != nil {
 		return 0, fmt.Errorf("revoking tokens: %w", err)
 	}
-	return len(found), nil
+	return revoked, nil
 }

@@ -2,7 +2,6 @@ package grant
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -29,17 +28,12 @@ func (s *Store) AddServer(ctx context.Context, name string) (secret.Secret, erro
 	}
 	doing := "adding resource server " + name
 	password := secret.New(prefixServer)
-	now := s.Now().UTC()
-	err := store.Write(ctx, s.DB, func(tx *sql.Tx) error {
-		n, err := store.ExecCount(ctx, tx, doing, `INSERT INTO resource_servers (name, secret_hash, created) VALUES (?, ?, ?)
-			ON CONFLICT (name) DO NOTHING`, name, password.Hash(), store.Time(now))
-		if err == nil && n == 0 {
-			err = errors.New(doing + ": there is one already\nhint: remove it first to give it a new secret")
+	err := s.write(ctx, s.ownersRequest(), func(t *tx) {
+		if t.Exec(doing, `INSERT INTO resource_servers (name, secret_hash, created) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING`,
+			name, password.Hash(), store.Time(t.Now)) == 0 {
+			t.Fail(errors.New(doing + ": there is one already\nhint: remove it first to give it a new secret"))
 		}
-		if err != nil {
-			return err
-		}
-		return store.Record(ctx, tx, store.Event{At: now, Kind: "server added", Detail: name})
+		t.record("server added", &Grant{}, "", name)
 	})
 	return password, err
 }
@@ -47,15 +41,11 @@ func (s *Store) AddServer(ctx context.Context, name string) (secret.Secret, erro
 // RemoveServer takes a resource server's right to introspect away.
 func (s *Store) RemoveServer(ctx context.Context, name string) error {
 	doing := "removing resource server " + name
-	return store.Write(ctx, s.DB, func(tx *sql.Tx) error {
-		n, err := store.ExecCount(ctx, tx, doing, `DELETE FROM resource_servers WHERE name = ?`, name)
-		if err == nil && n == 0 {
-			err = errors.New(doing + ": there is none of this name")
+	return s.write(ctx, s.ownersRequest(), func(t *tx) {
+		if t.Exec(doing, `DELETE FROM resource_servers WHERE name = ?`, name) == 0 {
+			t.Fail(errors.New(doing + ": there is none of this name"))
 		}
-		if err != nil {
-			return err
-		}
-		return store.Record(ctx, tx, store.Event{At: s.Now().UTC(), Kind: "server removed", Detail: name})
+		t.record("server removed", &Grant{}, "", name)
 	})
 }
 

@@ -2,7 +2,6 @@ package grant
 
 import (
 	"context"
-	"database/sql"
 	"slices"
 	"strings"
 	"time"
@@ -36,12 +35,12 @@ func (s *Store) UpstreamKind(ctx context.Context, now time.Time, endpoint string
 
 // LearnUpstream remembers the kind of an upstream.
 func (s *Store) LearnUpstream(ctx context.Context, now time.Time, endpoint string, kind UpstreamKind) error {
-	return store.Write(ctx, s.DB, func(tx *sql.Tx) error { return learnUpstream(ctx, tx, now, endpoint, kind) })
+	return s.write(ctx, Request{Now: now}, func(t *tx) { t.learnUpstream(endpoint, kind) })
 }
 
-func learnUpstream(ctx context.Context, tx *sql.Tx, now time.Time, endpoint string, kind UpstreamKind) error {
-	return store.Exec(ctx, tx, "noting the kind of an endpoint", `INSERT INTO endpoint_kinds (endpoint, kind, learned) VALUES (?, ?, ?)
-		ON CONFLICT DO UPDATE SET kind = excluded.kind, learned = excluded.learned`, endpoint, kind, store.Time(now))
+func (t *tx) learnUpstream(endpoint string, kind UpstreamKind) {
+	t.Exec("noting the kind of an endpoint", `INSERT INTO endpoint_kinds (endpoint, kind, learned) VALUES (?, ?, ?)
+		ON CONFLICT DO UPDATE SET kind = excluded.kind, learned = excluded.learned`, endpoint, kind, store.Time(t.Now))
 }
 
 // EndpointOrder sorts the trusted endpoints: first those that confirmed codes of
@@ -63,12 +62,11 @@ func (s *Store) EndpointOrder(ctx context.Context, r Request, code string) ([]st
 	return order, err
 }
 
-func rememberShape(ctx context.Context, tx *sql.Tx, r Request, code, endpoint string) error {
-	if len(r.Settings.Endpoints) < 2 {
-		return nil
+func (t *tx) rememberShape(code, endpoint string) {
+	if len(t.Settings.Endpoints) > 1 {
+		t.Exec("writing the code's shape", `INSERT INTO code_shapes (shape, endpoint, confirmed) VALUES (?, ?, ?)
+			ON CONFLICT DO UPDATE SET confirmed = excluded.confirmed`, shape(code), endpoint, store.Time(t.Now))
 	}
-	return store.Exec(ctx, tx, "writing the code's shape", `INSERT INTO code_shapes (shape, endpoint, confirmed) VALUES (?, ?, ?)
-		ON CONFLICT DO UPDATE SET confirmed = excluded.confirmed`, shape(code), endpoint, store.Time(r.Now))
 }
 
 // shape is what the codes of one program have in common: h for a run of hex

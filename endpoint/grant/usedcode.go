@@ -3,7 +3,6 @@ package grant
 import (
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/hex"
 	"strings"
 	"time"
@@ -47,9 +46,15 @@ func usedBy(ctx context.Context, db store.Querier, code string, now time.Time) (
 	return grantID, err
 }
 
-func markUsed(ctx context.Context, tx *sql.Tx, code string, grantID int64, now time.Time) error {
-	return store.Exec(ctx, tx, "marking the code as used", `INSERT INTO redeemed_codes (code_key, grant_id, redeemed) VALUES (?, ?, ?)`,
-		codeKey(code), grantID, store.Time(now))
+func (t *tx) usedBy(code string) int64 {
+	id, err := usedBy(t.Context(), t, code, t.Now)
+	t.Fail(err)
+	return id
+}
+
+func (t *tx) markUsed(code string, grantID int64) {
+	t.Exec("marking the code as used", `INSERT INTO redeemed_codes (code_key, grant_id, redeemed) VALUES (?, ?, ?)`,
+		codeKey(code), grantID, store.Time(t.Now))
 }
 
 // CheckReplay looks a code up before an authorization endpoint is asked about it.
@@ -62,29 +67,21 @@ func (s *Store) CheckReplay(ctx context.Context, r Request, ask TokenRequest, p 
 	if err != nil || id == 0 {
 		return err
 	}
-	ctx = context.WithoutCancel(ctx)
-	err = store.Write(ctx, s.DB, func(tx *sql.Tx) error {
+	return s.write(context.WithoutCancel(ctx), r, func(t *tx) {
 		if p != nil {
-			if err := p.stillPending(ctx, tx); err != nil {
-				return err
-			}
+			t.stillPending(p)
 		}
-		return endReplayed(ctx, tx, r, ask, id)
+		t.endReplayed(ask, id)
 	})
-	if err != nil {
-		return err
-	}
-	return errReplay()
+}
+
+// endReplayed ends the grant that the first use of a code made, and refuses the second.
+func (t *tx) endReplayed(ask TokenRequest, grantID int64) {
+	t.end(grantID, "replay")
+	t.record("replay", &Grant{ClientID: ask.ClientID}, "", "a code was presented again; its tokens are revoked")
+	t.refusal = errReplay()
 }
 
 func errReplay() *oauth.Error {
 	return oauth.InvalidGrant("the code was redeemed before; the tokens it gave are revoked now, so sign in again")
-}
-
-func endReplayed(ctx context.Context, tx *sql.Tx, r Request, ask TokenRequest, grantID int64) error {
-	if _, err := end(ctx, tx, grantID, r.Now, "replay"); err != nil {
-		return err
-	}
-	return store.Record(ctx, tx, store.Event{At: r.Now, Kind: "replay", ClientID: ask.ClientID, Address: r.Address,
-		Detail: "a code was presented again; its tokens are revoked"})
 }

@@ -76,3 +76,60 @@ func (s timeScanner) Scan(v any) error {
 	*s.t = ParseTime(text)
 	return nil
 }
+
+// Tx is a transaction that remembers its first error: after it, every method does
+// nothing and returns zero values, and Transact undoes everything.
+type Tx struct {
+	*sql.Tx
+	ctx context.Context
+	err error
+}
+
+// Transact is Write with a Tx, whose first error it returns.
+func Transact(ctx context.Context, db *sql.DB, fn func(*Tx)) error {
+	return Write(ctx, db, func(tx *sql.Tx) error {
+		t := &Tx{Tx: tx, ctx: ctx}
+		fn(t)
+		return t.err
+	})
+}
+
+// Fail makes err, if it is not nil, the error of the transaction if it has none yet.
+func (t *Tx) Fail(err error) {
+	if t.err == nil {
+		t.err = err
+	}
+}
+
+// Context is that of the transaction.
+func (t *Tx) Context() context.Context { return t.ctx }
+
+// Exec is ExecCount in the transaction.
+func (t *Tx) Exec(doing, query string, args ...any) (changed int64) {
+	if t.err == nil {
+		changed, t.err = ExecCount(t.ctx, t.Tx, doing, query, args...)
+	}
+	return changed
+}
+
+// Insert is Exec that returns the ID of the new row.
+func (t *Tx) Insert(doing, query string, args ...any) (id int64) {
+	t.Exec(doing, query, args...)
+	t.Row(doing, `SELECT last_insert_rowid()`, nil, &id)
+	return id
+}
+
+// Row is Row in the transaction.
+func (t *Tx) Row(doing, query string, args []any, dest ...any) (found bool) {
+	if t.err == nil {
+		found, t.err = Row(t.ctx, t.Tx, doing, query, args, dest...)
+	}
+	return found
+}
+
+// Record is Record in the transaction.
+func (t *Tx) Record(e Event) {
+	if t.err == nil {
+		t.err = Record(t.ctx, t.Tx, e)
+	}
+}
