@@ -20,6 +20,7 @@ const modules = "/usr/lib/apache2/modules"
 func (h *host) apache(loaded []string, further string) *os.Process {
 	h.t.Helper()
 	tools.Need(h.t, "apache2", "/usr/sbin/apache2", modules+"/mod_cgid.so")
+	tools.Need(h.t, "media-types", "/etc/mime.types")
 	var b strings.Builder
 	for _, m := range append([]string{"mpm_event", "authn_core", "authz_core", "authz_user", "mime", "dir", "setenvif"}, loaded...) {
 		fmt.Fprintf(&b, "LoadModule %s_module %s/mod_%s.so\n", m, modules, m)
