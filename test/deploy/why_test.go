@@ -2,206 +2,587 @@ package deploy
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"html"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"mintkeep/test/tools"
 )
 
-// A broken installation, one mistake in each (cases F6, F8 and L4), and the
-// sentence of deploy/why.php that names the cause and what to do.
+// A mistake is one thing that goes wrong on the way to a working token.cgi.
 type mistake struct {
 	name   string
-	broken func(t *testing.T, dir string)
-	want   []string
+	make   func(h *host)
+	finds  string // what why.php says: the title of the only finding that is not fine
+	does   string // what it says to do
+	broken bool   // … as broken, not as what could be better
+	apache string // what Apache with suexec answers for token.cgi: statuses, "text" for 200 with the file's text, "" not tried
 }
 
-func mistakes() []mistake {
-	script := func(change func(string) string) func(*testing.T, string) {
-		return func(t *testing.T, dir string) { edit(t, dir+"/site/auth/token.cgi", change) }
-	}
-	chmod := func(name string, mode os.FileMode) func(*testing.T, string) {
-		return func(t *testing.T, dir string) { must(t, os.Chmod(filepath.Join(dir, name), mode)) }
-	}
-	program := func(change func([]byte) []byte) func(*testing.T, string) {
-		return func(t *testing.T, dir string) {
-			edit(t, dir+"/bin/mintkeep", func(s string) string { return string(change([]byte(s))) })
+// planted stands in every file where why.php must not show it.
+const planted = "planted-secret-4711"
+
+// healthy is an installation by the README's steps, with why.php beside it.
+func (h *host) healthy() {
+	h.t.Helper()
+	for _, d := range []string{"site/auth", "bin", "mintkeep"} {
+		os.Chmod(h.path(d), 0o755)
+		entries, _ := os.ReadDir(h.path(d))
+		for _, e := range entries {
+			os.RemoveAll(h.path(d + "/" + e.Name()))
 		}
 	}
-	const bom = "\xef\xbb\xbf"
-	return []mistake{
-		{"F6 byte order mark in token.cgi", script(func(s string) string { return bom + s }), []string{"token.cgi begins with a byte order mark", "UTF-8"}},
-		{"F6 UTF-16", script(func(string) string { return "\xff\xfe#\x00!\x00" }), []string{"UTF-16"}},
-		{"F6 byte order mark in .htaccess", func(t *testing.T, dir string) {
-			edit(t, dir+"/site/auth/.htaccess", func(s string) string { return bom + s })
-		}, []string{".htaccess begins with a byte order mark"}},
-		{"F6 644", chmod("site/auth/token.cgi", 0o644), []string{"token.cgi has the permissions 644", "not be executed", "755"}},
-		{"F6 775", chmod("site/auth/token.cgi", 0o775), []string{"token.cgi has the permissions 775", "Others may change it", "755"}},
-		{"F6 777", chmod("site/auth/token.cgi", 0o777), []string{"token.cgi has the permissions 777", "755"}},
-		{"F6 folder 777", chmod("site/auth", 0o777), []string{"this folder has the permissions 777", "755"}},
-		{"folder 775 further up", chmod("bin", 0o775), []string{"/bin has the permissions 775", "chmod 755"}},
-		{"F6 program 644", chmod("bin/mintkeep", 0o644), []string{"the program has the permissions 644", "755"}},
-		{"program 666", chmod("bin/mintkeep", 0o666), []string{"the program has the permissions 666", "755"}},
-		{"F6 wrong path", script(func(s string) string { return strings.Replace(s, "../../bin/mintkeep", "../bin/mintkeep", 1) }),
-			[]string{"there is no program at ../bin/mintkeep", "/site/bin", "correct the first line"}},
-		{"program under another name", func(t *testing.T, dir string) {
-			must(t, os.Rename(dir+"/bin/mintkeep", dir+"/bin/mintkeep-linux-amd64"))
-		}, []string{"there is no program at ../../bin/mintkeep", "The folder is there"}},
-		{"path names a folder", script(func(s string) string { return strings.Replace(s, "bin/mintkeep cgi", "bin cgi", 1) }), []string{"names a folder"}},
-		{"backslashes", script(func(s string) string { return strings.Replace(s, "../../bin/mintkeep", `..\..\bin\mintkeep`, 1) }), []string{"backslash"}},
-		{"empty first line", script(func(s string) string { return "\n" + s }), []string{"does not begin with #!"}},
-		{"CRLF without the word cgi", script(func(s string) string {
-			return strings.ReplaceAll(strings.Replace(s, " cgi\n", "\n", 1), "\n", "\r\n")
-		}), []string{"end as on Windows", "write the word cgi"}},
-		{"F6 program cut", program(func(b []byte) []byte { return b[:len(b)/2] }), []string{"and should have", "binary mode"}},
-		{"program cut to nothing", program(func(b []byte) []byte { return b[:20] }), []string{"only 20 bytes", "binary mode"}},
-		{"F6 program in text mode", program(func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")) }), []string{"changed on its way", "binary mode"}},
-		{"text mode the other way", program(func(b []byte) []byte { return bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n")) }), []string{"binary mode"}},
-		{"F6 another processor", program(func(b []byte) []byte { b[18] = 183; return b }), []string{"is for the processor arm64", "mintkeep-linux-amd64"}},
-		{"a page in the program's place", program(func([]byte) []byte { return []byte("<!doctype html>") }), []string{"not one for Linux"}},
-		{"a program for Windows", program(func(b []byte) []byte { copy(b, "MZ"); return b }), []string{"not one for Linux"}},
-		{"F8 no .htaccess", func(t *testing.T, dir string) { must(t, os.Remove(dir+"/site/auth/.htaccess")) }, []string{"no .htaccess", "apache-cgi.htaccess"}},
-		{".htaccess that cannot be read", chmod("site/auth/.htaccess", 0o600), []string{".htaccess has the permissions 600", "644"}},
-		{"F6 no database folder", func(t *testing.T, dir string) { must(t, os.Remove(dir+"/mintkeep")) }, []string{"folder of the database is missing", "/mintkeep", "700"}},
-		{"database folder 777", chmod("mintkeep", 0o777), []string{"folder of the database has the permissions 777"}},
-		{"database in what the web shows", script(func(s string) string { return strings.Replace(s, "../../mintkeep/tokens.db", "tokens.db", 1) }), []string{"lies in what the web shows"}},
-		{"Token.cgi", func(t *testing.T, dir string) {
-			must(t, os.Rename(dir+"/site/auth/token.cgi", dir+"/site/auth/Token.CGI"))
-		}, []string{"no token.cgi", "Token.CGI"}},
-		{"token.cgi.txt", func(t *testing.T, dir string) {
-			must(t, os.Rename(dir+"/site/auth/token.cgi", dir+"/site/auth/token.cgi.txt"))
-		}, []string{"no token.cgi", "token.cgi.txt"}},
-		{"L4 php-mintoken left behind", func(t *testing.T, dir string) {
-			must(t, os.WriteFile(dir+"/site/auth/endpoint.php", []byte("<?php // token_hash"), 0o644))
-		}, []string{"endpoint.php is still here", "does not carry them out"}},
+	os.RemoveAll(h.path("site/mintoken"))
+	os.RemoveAll(h.path("mintkeep"))
+	for _, d := range []string{".", "bin", "site", "site/auth"} {
+		h.folder(d, 0o755)
+	}
+	h.folder("mintkeep", 0o700)
+	h.copy(program(h.t, "amd64"), "bin/mintkeep")
+	h.script("site/auth/token.cgi")
+	h.edit("site/auth/token.cgi", func(s string) string { return s + "# " + planted + "\n" })
+	h.install("apache-cgi.htaccess", "site/auth/.htaccess", 0o644)
+	h.edit("site/auth/.htaccess", func(s string) string { return s + "# " + planted + "\n" })
+	h.write("mintkeep/.hidden", planted, 0o600)
+	h.install("why.php", "site/auth/why.php", 0o644)
+}
+
+// edit changes the text of a file and nothing else of it.
+func (h *host) edit(name string, change func(string) string) {
+	h.t.Helper()
+	info, err := os.Stat(h.path(name))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	b, err := os.ReadFile(h.path(name))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.write(name, change(string(b)), info.Mode().Perm())
+}
+
+func (h *host) chmod(name string, mode os.FileMode) {
+	h.t.Helper()
+	if err := os.Chmod(h.path(name), mode); err != nil {
+		h.t.Fatal(err)
 	}
 }
 
-func must(t *testing.T, err error) {
+func (h *host) rename(from, to string) {
+	h.t.Helper()
+	if err := os.Rename(h.path(from), h.path(to)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+const (
+	script   = "site/auth/token.cgi"
+	htaccess = "site/auth/.htaccess"
+	prog     = "bin/mintkeep"
+)
+
+// firstLine makes a mistake in the first line of token.cgi.
+func firstLine(line string) func(*host) {
+	return func(h *host) {
+		h.edit(script, func(s string) string { _, rest, _ := strings.Cut(s, "\n"); return line + "\n" + rest })
+	}
+}
+
+func replaced(file, old, new string) func(*host) {
+	return func(h *host) {
+		h.edit(file, func(s string) string {
+			if !strings.Contains(s, old) {
+				h.t.Fatalf("%s does not contain %q", file, old)
+			}
+			return strings.ReplaceAll(s, old, new)
+		})
+	}
+}
+
+func before(file, text string) func(*host) {
+	return func(h *host) { h.edit(file, func(s string) string { return text + s }) }
+}
+
+func mode(file string, m os.FileMode) func(*host) { return func(h *host) { h.chmod(file, m) } }
+
+func contents(file, text string) func(*host) {
+	return func(h *host) { h.edit(file, func(string) string { return text }) }
+}
+
+// utf16 is a text as an editor saves it as "Unicode".
+func utf16(s string) string {
+	b := []byte("\xff\xfe")
+	for _, c := range []byte(s) {
+		b = append(b, c, 0)
+	}
+	return string(b)
+}
+
+// mistakes are those of cases.md part B (F6, F8, and L4, F7), and others of their kind.
+var mistakes = []mistake{
+	// the text of token.cgi
+	{"F6 byte order mark in token.cgi", before(script, "\xef\xbb\xbf"), "token.cgi begins with a byte order mark", `"UTF-8"`, true, "500"},
+	{"token.cgi in UTF-16", func(h *host) { h.edit(script, utf16) }, "token.cgi begins with the mark of UTF-16", `"UTF-8"`, true, "500"},
+	{"empty line first", before(script, "\n"), "Something stands before #!", "no empty line before it", true, "500"},
+	{"blank first", before(script, " "), "Something stands before #!", "no blank", true, "500"},
+	{"no first line", firstLine("# mintkeep"), "does not begin with #!", "#!../../bin/mintkeep cgi", true, "500"},
+	{"a web page", contents(script, "<!doctype html><title>token.cgi</title>database: x"), "does not begin with #!", "#!../../bin/mintkeep cgi", true, "500"},
+	{"CR LF without the word cgi", func(h *host) {
+		firstLine("#!../../bin/mintkeep")(h)
+		replaced(script, "\n", "\r\n")(h)
+	}, "ends in CR LF, without the word cgi", "#!../../bin/mintkeep cgi", true, "500"},
+	{"CR alone", replaced(script, "\n", "\r"), "line ends of old Macintoshes", "Unix (LF)", true, "503"},
+	{"empty", contents(script, ""), "token.cgi is empty", "Upload it again", true, "500"},
+	{"too long", firstLine("#!" + strings.Repeat("./", 130) + "../../bin/mintkeep cgi"), "bytes long", "path", true, "500"},
+	{"no-break space", firstLine("#!../../bin/mintkeep\u00a0cgi"), "character that does not belong there", "typed, not copied", true, "500"},
+	{"quotes", firstLine(`#!"../../bin/mintkeep" cgi`), "character that does not belong there", "no quotes", true, "500"},
+	{"backslashes", firstLine(`#!..\..\bin\mintkeep cgi`), "character that does not belong there", "no backslash", true, "500"},
+	{"another word", firstLine("#!../../bin/mintkeep cgi -config x"), "another word than cgi", "#!../../bin/mintkeep cgi", true, ""},
+
+	// where its first line leads
+	{"F6 wrong path", firstLine("#!../bin/mintkeep cgi"), "leads nowhere", "#!../../bin/mintkeep cgi", true, "500"},
+	{"a path of the FTP account", firstLine("#!/bin/mintkeep cgi"), "leads nowhere", "#!../../bin/mintkeep cgi", true, "500"},
+	{"another name", func(h *host) { h.rename(prog, "bin/mintkeep-linux-amd64") }, "leads nowhere", "#!../../bin/mintkeep-linux-amd64 cgi", true, "500"},
+	{"upper case", func(h *host) { h.rename(prog, "bin/Mintkeep") }, "leads nowhere", "#!../../bin/Mintkeep cgi", true, "500"},
+	{"no program", func(h *host) { os.Remove(h.path(prog)) }, "leads nowhere", "Upload the program to that place", true, "500"},
+	{"a folder", firstLine("#!../../bin cgi"), "leads to a folder", "#!../../bin/mintkeep cgi", true, "500"},
+	{"env", firstLine("#!/usr/bin/env mintkeep"), "starts env, not mintkeep", "#!../../bin/mintkeep cgi", true, ""},
+	{"a link without target", func(h *host) {
+		os.Remove(h.path(prog))
+		os.Symlink("nowhere", h.path(prog))
+	}, "leads to a link whose target is not there", "Upload the program", true, "500"},
+
+	// permissions
+	{"F6 644 of token.cgi", mode(script, 0o644), "token.cgi is not executable (permissions 644)", "755", true, "500"},
+	{"F6 775 of token.cgi", mode(script, 0o775), "token.cgi can be changed by others (permissions 775)", "755", true, "500"},
+	{"F6 777 of token.cgi", mode(script, 0o777), "token.cgi can be changed by others (permissions 777)", "755", true, "500"},
+	{"600 of token.cgi", mode(script, 0o600), "token.cgi is not executable (permissions 600)", "755", true, "500"},
+	{"setgid on token.cgi", mode(script, 0o755|os.ModeSetgid), "special permission", "755", true, "500"},
+	{"F6 775 of its folder", mode("site/auth", 0o775), "The folder of token.cgi can be changed by others (permissions 775)", "755", true, "500"},
+	{"F6 777 of its folder", mode("site/auth", 0o777), "The folder of token.cgi can be changed by others (permissions 777)", "755", true, "500"},
+	{"777 of the document root", mode("site", 0o777), "/site can be changed by others (permissions 777)", "755", false, "200"},
+	{"F6 644 of the program", mode(prog, 0o644), "The program is not executable (permissions 644)", "755", true, "500"},
+	{"666 of the program", mode(prog, 0o666), "The program is not executable (permissions 666)", "755", true, "500"},
+	{"F6 775 of the program", mode(prog, 0o775), "The program can be changed by others (permissions 775)", "755", false, "200"},
+	{"F6 777 of the program", mode(prog, 0o777), "The program can be changed by others (permissions 777)", "755", false, "200"},
+	{"700 of the program", mode(prog, 0o700), "Not everybody may start the program (permissions 700)", "755", false, "200"},
+	{"775 of bin", mode("bin", 0o775), "/bin can be changed by others (permissions 775)", "755", false, "200"},
+	{"777 of bin", mode("bin", 0o777), "/bin can be changed by others (permissions 777)", "755", false, "200"},
+	{"644 of bin", mode("bin", 0o644), "/bin cannot be entered", "755", true, "500"},
+
+	// the program
+	{"F6 cut", func(h *host) { os.Truncate(h.path(prog), 6<<20) }, "The program was cut off", "binary mode", true, "500"},
+	{"cut near its end", func(h *host) { h.edit(prog, func(s string) string { return s[:len(s)-700] }) }, "The program was cut off", "binary mode", true, ""},
+	{"cut to 20 bytes", func(h *host) { os.Truncate(h.path(prog), 20) }, "The program was cut off", "binary mode", true, "500"},
+	{"cut in its header", func(h *host) { os.Truncate(h.path(prog), 40) }, "The program was cut off", "binary mode", true, "500"},
+	{"zeros at its end", func(h *host) {
+		h.edit(prog, func(s string) string { return s[:8<<20] + strings.Repeat("\x00", len(s)-8<<20) })
+	}, "The program is damaged", "binary mode", true, ""},
+	{"program empty", contents(prog, ""), "The program is empty", "binary mode", true, ""},
+	{"F6 text mode, CR LF to LF", replaced(prog, "\r\n", "\n"), "uploaded in text mode", "binary mode", true, "500"},
+	{"F6 text mode, LF to CR LF", replaced(prog, "\n", "\r\n"), "uploaded in text mode", "binary mode", true, "500"},
+	{"text mode, seven bits", func(h *host) {
+		h.edit(prog, func(s string) string {
+			b := []byte(s)
+			for i := range b {
+				b[i] &= 0x7f
+			}
+			return string(b)
+		})
+	}, "uploaded in text mode", "binary mode", true, ""},
+	{"text mode, made UTF-8", func(h *host) {
+		h.edit(prog, func(s string) string { return strings.ToValidUTF8(s, "\ufffd") })
+	}, "uploaded in text mode", "binary mode", true, ""},
+	{"F6 for another processor", func(h *host) { h.copy(program(h.t, "arm64"), prog) }, "another kind of processor (arm64; this host is amd64)", "mintkeep-linux-amd64", true, ""},
+	{"for Windows", contents(prog, "MZ\x90\x00"+strings.Repeat("\xff\x00", 5000)), "a program for Windows", "mintkeep-linux-amd64", true, "500"},
+	{"for the Mac", contents(prog, "\xcf\xfa\xed\xfe"+strings.Repeat("\xff\x00", 5000)), "a program for the Mac", "mintkeep-linux-amd64", true, "500"},
+	{"packed", contents(prog, "\x1f\x8b\x08"+strings.Repeat("\xff\x00", 5000)), "packed (gzip)", "unpacked", true, "500"},
+	{"a download page", contents(prog, "\n<!DOCTYPE html><title>mintkeep-linux-amd64</title>"), "a web page", "binary mode", true, ""},
+	{"another program", func(h *host) { h.copy("/bin/true", prog) }, "another one, not mintkeep", "release", true, ""},
+
+	// .htaccess
+	{"F8 no .htaccess", func(h *host) { os.Remove(h.path(htaccess)) }, "There is no .htaccess in this folder", "htaccess.txt", true, "text"},
+	{"F8 under another name", func(h *host) { h.rename(htaccess, "site/auth/htaccess.txt") }, "There is no .htaccess in this folder", "Rename it", true, "text"},
+	{"F6 byte order mark in .htaccess", before(htaccess, "\xef\xbb\xbf"), ".htaccess begins with a byte order mark", `"UTF-8"`, true, "500"},
+	{"before a directive", contents(htaccess, "\xef\xbb\xbfOptions +ExecCGI\nAddHandler cgi-script .cgi\nSetEnvIf Authorization \"(.+)\" HTTP_AUTHORIZATION=$1\n"),
+		".htaccess begins with a byte order mark", `"UTF-8"`, true, "500"},
+	{".htaccess in UTF-16", func(h *host) { h.edit(htaccess, utf16) }, ".htaccess begins with the mark of UTF-16", `"UTF-8"`, true, "500"},
+	{".htaccess with CR", replaced(htaccess, "\n", "\r"), "line ends of old Macintoshes", "Unix (LF)", true, "text"},
+	{".htaccess without a beginning", replaced(htaccess, "<IfModule mod_setenvif.c>\n", ""), "a section without its beginning or end", "to its end", true, "500"},
+	{".htaccess cut", before(htaccess, "<Files \"x\">\n"), "a section without its beginning or end", "to its end", true, "500"},
+	{"typographic quotes", replaced(htaccess, `"(.+)"`, "“(.+)”"), "characters that do not belong there", "apache-cgi.htaccess", true, ""},
+	{"no-break space in .htaccess", replaced(htaccess, "AddHandler ", "AddHandler\u00a0"), "characters that do not belong there", "apache-cgi.htaccess", true, "500"},
+	{"options mixed", replaced(htaccess, "Options +ExecCGI", "Options ExecCGI +Indexes"), "mixes words with and without a sign", "Options +ExecCGI", true, "500"},
+	{"600 of .htaccess", mode(htaccess, 0o600), "The web server may not be able to read .htaccess (permissions 600)", "644", false, "403"},
+	{"no handler", replaced(htaccess, "AddHandler cgi-script .cgi\n", ""), "does not say that token.cgi is a program", "AddHandler cgi-script .cgi", true, "text"},
+	{"no ExecCGI", replaced(htaccess, "Options +ExecCGI\n", ""), "no line Options +ExecCGI", "Options +ExecCGI", false, "403"},
+	{"no SetEnvIf", replaced(htaccess, line, ""), "no line that lets the app's token through", "SetEnvIf Authorization", false, "200"},
+	{"lines for PHP", before(htaccess, "php_value memory_limit 64M\n"), "lines for PHP as a module", "Take these lines out", false, "500"},
+
+	// the folder of the database
+	{"F7 no folder", func(h *host) { os.RemoveAll(h.path("mintkeep")) }, "The folder of the database is not there", "Make an empty folder", true, ""},
+	{"F7 wrong path", replaced(script, "../../mintkeep/", "../../mintkep/"), "The folder of the database is not there", "Make an empty folder", true, ""},
+	{"a path of the FTP account for it", replaced(script, "database: ../../", "database: /"), "The folder of the database is not there", "Make an empty folder", true, ""},
+	{"F7 not empty", func(h *host) { h.write("mintkeep/old.db", "x", 0o600) }, "The database is not there, and its folder is not empty", "Empty the folder", true, ""},
+	{"below the document root", func(h *host) {
+		h.folder("site/auth/data", 0o700)
+		replaced(script, "../../mintkeep/", "data/")(h)
+	}, "The database lies where visitors can reach it", "beside the one that the server shows", true, ""},
+	{"in the document root", replaced(script, "database: ../../", "database: ../"), "The database lies where visitors can reach it", "beside the one that the server shows", true, ""},
+	{"777 of it", mode("mintkeep", 0o777), "The folder of the database can be changed by others (permissions 777)", "700", true, ""},
+	{"755 of it", mode("mintkeep", 0o755), "Others can look into the folder of the database", "700", false, "200"},
+	{"500 of it", mode("mintkeep", 0o500), "Its owner cannot write into the folder of the database (permissions 500)", "700", true, ""},
+	{"a file in its place", func(h *host) {
+		os.RemoveAll(h.path("mintkeep"))
+		h.write("mintkeep", "x", 0o644)
+	}, "/mintkeep is a file, not a folder", "database:", true, ""},
+	{"no line database", replaced(script, "database:", "data:"), `no line "database:"`, "database: ../../mintkeep/tokens.db", true, ""},
+	{"a database of everybody", func(h *host) { h.write("mintkeep/tokens.db", planted, 0o666) }, "tokens.db may be changed by others", "600", true, ""},
+	{"a key file of everybody", func(h *host) {
+		h.write("mintkeep/tokens.db", planted, 0o600)
+		h.write("mintkeep/mintkeep.key", planted, 0o644)
+	}, "mintkeep.key may be opened by others", "600", true, ""},
+
+	// the rest
+	{"no token.cgi", func(h *host) { os.Remove(h.path(script)) }, "There is no token.cgi in this folder", "Upload token.cgi", true, "404"},
+	{"token.cgi.txt", func(h *host) { h.rename(script, script+".txt") }, "There is no token.cgi in this folder", "Rename it to token.cgi", true, "404"},
+	{"Token.CGI", func(h *host) { h.rename(script, "site/auth/Token.CGI") }, `"url:" does not end in /Token.CGI`, "Correct the line", false, "404"},
+	{"another name than url says", func(h *host) { h.rename(script, "site/auth/Token.cgi") }, `"url:" does not end in /Token.cgi`, "Correct the line", false, "404"},
+	{"L4 endpoint.php of php-mintoken", func(h *host) {
+		h.write("site/auth/endpoint.php", "<?php\ndefine('MINTOKEN_SQLITE_PATH', '../../"+planted+".db');\n", 0o644)
+	}, "php-mintoken's endpoint.php is still there", "Make a copy of the database, then delete endpoint.php", false, "200"},
+}
+
+// php is why.php run by php-cgi as the owner. It must not complain.
+func (h *host) why() string {
+	h.t.Helper()
+	c := h.command("/usr/bin/php-cgi", "-d", "error_reporting=-1", "-d", "log_errors=1")
+	c.Dir = h.path("site/auth")
+	c.Env = append(c.Env, "REDIRECT_STATUS=200", "REQUEST_METHOD=GET", "GATEWAY_INTERFACE=CGI/1.1", "SERVER_SOFTWARE=Apache",
+		"DOCUMENT_ROOT="+h.path("site"), "SCRIPT_FILENAME="+h.path("site/auth/why.php"))
+	var out, complaints bytes.Buffer
+	c.Stdout, c.Stderr = &out, &complaints
+	if err := c.Run(); err != nil || complaints.Len() > 0 {
+		h.t.Errorf("php-cgi: %v\n%s", err, &complaints)
+	}
+	return out.String()
+}
+
+// A finding as the page shows it: the title, and what to do by FTP.
+var finding = regexp.MustCompile(`(?s)<section class="card (bad|warn)"><h2><span class="tag">[^<]*</span> ([^<]*)</h2>(.*?)</section>`)
+
+// wantWhy compares the page of why.php with the one mistake that was made.
+func wantWhy(t *testing.T, page string, m mistake) {
 	t.Helper()
+	all := finding.FindAllStringSubmatch(page, -1)
+	if len(all) != 1 {
+		t.Errorf("%d findings, want 1: %q", len(all), all)
+	}
+	for _, f := range all {
+		level, what, rest := f[1], html.UnescapeString(f[2]), html.UnescapeString(f[3])
+		if !strings.Contains(what, m.finds) || !strings.Contains(rest, m.does) || (level == "bad") != m.broken {
+			t.Errorf("it says (%s) %q and %s\nwant %q and %q", level, what, rest, m.finds, m.does)
+		}
+		if !strings.Contains(rest, "<h3>With FTP</h3>") || !strings.Contains(rest, "<h3>With a shell</h3><pre>") {
+			t.Errorf("it does not say what to do: %s", rest)
+		}
+	}
+	if strings.Contains(page, planted) {
+		t.Error("it shows what is in a file")
+	}
+}
+
+// tree is every file of a folder with mode, size and time of change.
+func tree(t *testing.T, dir string) string {
+	t.Helper()
+	var b strings.Builder
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := os.Lstat(path)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(&b, path, info.Mode(), info.Size(), info.Sys().(*syscall.Stat_t).Ctim)
+		return nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return b.String()
 }
 
-func edit(t *testing.T, file string, change func(string) string) {
-	t.Helper()
-	b, err := os.ReadFile(file)
-	must(t, err)
-	info, err := os.Stat(file)
-	must(t, err)
-	must(t, os.WriteFile(file, []byte(change(string(b))), info.Mode()))
-}
-
-// installation is a healthy one, as a person uploads it.
-func installation(t *testing.T, binary string) string {
-	dir := t.TempDir()
-	for _, d := range []string{"site/auth", "bin"} {
-		must(t, os.MkdirAll(filepath.Join(dir, d), 0o755))
-	}
-	must(t, os.Mkdir(dir+"/mintkeep", 0o700))
-	for _, f := range []struct {
-		from, to string
-		mode     os.FileMode
-	}{
-		{files + "/token.cgi", "site/auth/token.cgi", 0o755}, {files + "/apache-cgi.htaccess", "site/auth/.htaccess", 0o644},
-		{files + "/why.php", "site/auth/why.php", 0o644}, {binary, "bin/mintkeep", 0o755},
-	} {
-		b, err := os.ReadFile(f.from)
-		must(t, err)
-		must(t, os.WriteFile(filepath.Join(dir, f.to), b, f.mode))
-	}
-	return dir
-}
-
-// why opens why.php as a web server would and returns the page.
-func why(t *testing.T, php []string, dir string) string {
-	t.Helper()
-	c := exec.Command(php[0], php[1:]...)
-	c.Env = []string{"PATH=/usr/bin:/bin", "GATEWAY_INTERFACE=CGI/1.1", "REQUEST_METHOD=GET", "REDIRECT_STATUS=200", "SCRIPT_NAME=/auth/why.php",
-		"SCRIPT_FILENAME=" + dir + "/site/auth/why.php", "DOCUMENT_ROOT=" + dir + "/site"}
-	out, err := c.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	page := string(out)
-	if strings.Contains(page, "Warning") || strings.Contains(page, "Deprecated") || strings.Contains(page, "Fatal error") || !strings.Contains(page, "Content-Security-Policy: default-src 'none'; style-src 'sha256-") {
-		t.Fatalf("the page is not whole:\n%s", page)
-	}
-	return page
-}
-
-var anyTag = regexp.MustCompile(`<[^>]*>`)
-
-func TestWhyPHP(t *testing.T) {
+func TestF6WhyHealthy(t *testing.T) {
 	tools.Need(t, "php-cgi", "/usr/bin/php-cgi")
-	binary := program(t, "amd64")
-	php := []string{"/usr/bin/php-cgi"}
-	t.Run("healthy", func(t *testing.T) {
-		page := why(t, php, installation(t, binary))
-		if !strings.Contains(page, "Nothing here explains an error 500.") || strings.Contains(page, "broken</b>") || strings.Contains(page, "perhaps</b>") {
-			t.Error(page)
+	h := newHost(t, "/auth/token.cgi")
+	h.healthy()
+	was := tree(t, h.dir)
+	page := h.why()
+	if !strings.Contains(page, "<h1>All is fine here</h1>") || finding.MatchString(page) || strings.Contains(page, planted) {
+		t.Error(page)
+	}
+	if tree(t, h.dir) != was {
+		t.Error("it changed something")
+	}
+	head, body, _ := strings.Cut(page, "\r\n\r\n")
+	m := regexp.MustCompile(`(?s)<style>(.*)</style>`).FindStringSubmatch(body)
+	sum := sha256.Sum256([]byte(m[1]))
+	if want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"; !strings.Contains(head, want) {
+		t.Errorf("the policy is not %q: %s", want, head)
+	}
+	for _, name := range []string{"Cache-Control: no-store", "X-Content-Type-Options: nosniff", "X-Robots-Tag: noindex"} {
+		if !strings.Contains(head, name) {
+			t.Errorf("no %s: %s", name, head)
 		}
-	})
-	for _, m := range mistakes() {
+	}
+	if regexp.MustCompile(`style=|<script|http`).MatchString(body) {
+		t.Error("the page asks for more than it may")
+	}
+
+	// the line ends of Windows do no harm, with the word cgi
+	for _, file := range []string{script, htaccess} {
+		h.healthy()
+		replaced(file, "\n", "\r\n")(h)
+		if page := h.why(); finding.MatchString(page) {
+			t.Errorf("%s with CR LF: %s", file, page)
+		}
+	}
+	h.healthy()
+	h.copy(program(t, "386"), prog)
+	if page := h.why(); finding.MatchString(page) {
+		t.Errorf("the program for 386: %s", page)
+	}
+}
+
+// Each mistake by itself.
+func TestF6WhyMistakes(t *testing.T) {
+	tools.Need(t, "php-cgi", "/usr/bin/php-cgi")
+	h := newHost(t, "/auth/token.cgi")
+	for _, m := range mistakes {
 		t.Run(m.name, func(t *testing.T) {
-			dir := installation(t, binary)
-			m.broken(t, dir)
-			said := anyTag.ReplaceAllString(why(t, php, dir), "")
-			for _, want := range m.want {
-				if !strings.Contains(said, want) {
-					t.Errorf("no %q in:\n%s", want, said)
-				}
-			}
+			h.healthy()
+			m.make(h)
+			wantWhy(t, h.why(), m)
 		})
 	}
-	t.Run("after an hour", func(t *testing.T) {
-		dir := installation(t, binary)
-		// The time of change cannot be set, so the page's own limit is shortened.
-		edit(t, dir+"/site/auth/why.php", func(s string) string { return strings.Replace(s, "const LIFE = 3600;", "const LIFE = -1;", 1) })
-		if page := why(t, php, dir); !strings.Contains(page, "Upload why.php again.") || strings.Contains(page, dir) {
-			t.Error(page)
-		}
-	})
 }
 
-// The oldest and the newest PHP of today, from the npm package @php-wasm/cli.
-func TestWhyPHPVersions(t *testing.T) {
-	tools.Long(t)
-	const cli = "../testdata/php/node_modules/.bin/php-wasm-cli"
-	tools.Need(t, "nodejs", "node")
-	if _, err := os.Stat(cli); err != nil {
-		tools.Missing(t, "@php-wasm/cli", "npm ci --prefix test/testdata/php")
+// What stands in names and in the first line comes out as text.
+func TestF6WhyEscapes(t *testing.T) {
+	tools.Need(t, "php-cgi", "/usr/bin/php-cgi")
+	h := newHost(t, "/auth/token.cgi")
+	for name, make := range map[string]func(*host){
+		"first line": firstLine("#!<script>alert(1)</script>\"'&\x1b[31m cgi"),
+		"name":       func(h *host) { h.rename(script, "site/auth/token<script>'\"&\u202e.txt") },
+		"database":   replaced(script, "../../mintkeep", "../../<script>'\"&"),
+		"htaccess":   func(h *host) { h.rename(htaccess, "site/auth/htaccess<script>.txt") },
+	} {
+		h.healthy()
+		make(h)
+		page := h.why()
+		if strings.Contains(page, "<script") || strings.ContainsAny(page, "\x1b\u202e") || !finding.MatchString(page) {
+			t.Errorf("%s: %s", name, page)
+		}
 	}
-	binary := program(t, "amd64")
+}
+
+// Several mistakes at once: what is broken comes first.
+func TestF6WhyTogether(t *testing.T) {
+	tools.Need(t, "php-cgi", "/usr/bin/php-cgi")
+	h := newHost(t, "/auth/token.cgi")
+	h.healthy()
+	before(script, "\xef\xbb\xbf")(h)
+	mode(script, 0o644)(h)
+	mode("mintkeep", 0o755)(h)
+	os.Truncate(h.path(prog), 6<<20)
+	page := h.why()
+	var levels []string
+	for _, f := range finding.FindAllStringSubmatch(page, -1) {
+		levels = append(levels, f[1])
+	}
+	if strings.Join(levels, " ") != "bad bad bad warn" || !strings.Contains(page, "<h1>3 things are broken</h1>") {
+		t.Errorf("%v: %s", levels, page)
+	}
+}
+
+// A second after its hour it says one thing only. (The hour is a second here.)
+func TestF6WhyHour(t *testing.T) {
+	tools.Need(t, "php-cgi", "/usr/bin/php-cgi")
+	h := newHost(t, "/auth/token.cgi")
+	h.healthy()
+	replaced("site/auth/why.php", "> 3600)", "> 1)")(h)
+	if page := h.why(); !strings.Contains(page, "All is fine here") {
+		t.Errorf("at once: %s", page)
+	}
+	time.Sleep(2500 * time.Millisecond)
+	page := h.why()
+	if !strings.Contains(page, "upload why.php again") || strings.Contains(page, h.dir) || strings.Contains(page, "checks passed") {
+		t.Errorf("later: %s", page)
+	}
+}
+
+// php.ini may forbid functions, and to look outside of the site.
+func TestF6WhyRestrictedPHP(t *testing.T) {
+	tools.Need(t, "php-cgi", "/usr/bin/php-cgi")
+	h := newHost(t, "/auth/token.cgi")
+	h.healthy()
+	ini := func(settings ...string) string {
+		h.write("site/auth/php.ini", strings.Join(settings, "\n")+"\n", 0o644)
+		return h.why()
+	}
+	page := ini("disable_functions = php_uname,ini_set,ini_get,posix_geteuid,posix_getpwuid,escapeshellarg,exec")
+	if !strings.Contains(page, "<h1>All is fine here</h1>") {
+		t.Errorf("without some functions: %s", page)
+	}
+	page = ini("open_basedir = " + h.path("site"))
+	if strings.Contains(page, "Broken") || !strings.Contains(html.UnescapeString(page), "The program "+h.path(prog)+" cannot be looked at from here") {
+		t.Errorf("with open_basedir: %s", page)
+	}
+}
+
+// token.php names program and configuration as well.
+func TestF6WhyTokenPHP(t *testing.T) {
+	tools.Need(t, "php-cgi", "/usr/bin/php-cgi")
+	h := newHost(t, "/auth/token.php")
+	set := func() {
+		h.healthy()
+		os.Remove(h.path(script))
+		h.install("token.php", "site/auth/token.php", 0o644)
+		h.install("mintkeep.conf", "mintkeep.conf", 0o644, h.urls("https://example.com/auth/token.cgi")...)
+		h.install("apache-php.htaccess", htaccess, 0o644)
+	}
+	if set(); finding.MatchString(h.why()) {
+		t.Error(h.why())
+	}
+	for _, m := range []mistake{
+		{"no program", func(h *host) { os.Remove(h.path(prog)) }, "token.php names a program that is not there", "Upload it", true, ""},
+		{"644 of the program", mode(prog, 0o644), "The program is not executable", "755", true, ""},
+		{"no configuration", func(h *host) { os.Remove(h.path("mintkeep.conf")) }, "token.php names a mintkeep.conf that is not there", "Upload it", true, ""},
+		{"no folder", func(h *host) { os.RemoveAll(h.path("mintkeep")) }, "The folder of the database is not there", "Make an empty folder", true, ""},
+	} {
+		t.Run(m.name, func(t *testing.T) {
+			set()
+			m.make(h)
+			wantWhy(t, h.why(), m)
+		})
+	}
+}
+
+// The oldest and the newest PHP, compiled for Node: the same pages, and no complaint.
+func TestF6WhyVersions(t *testing.T) {
+	tools.Long(t)
+	node := tools.Path(t, "node", "nodejs")
+	cli, err := filepath.Abs("../testdata/php/node_modules/.bin/php-wasm-cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(cli); err != nil {
+		tools.Missing(t, "php-wasm-cli", "npm ci --prefix test/testdata/php")
+	}
+	h := newHost(t, "/auth/token.cgi")
+	h.owner = nil // PHP runs as the test does
+	some := map[string]bool{"F6 byte order mark in token.cgi": true, "F6 775 of token.cgi": true, "F6 wrong path": true, "F6 cut": true, "F6 text mode, CR LF to LF": true,
+		"text mode, made UTF-8": true, "F8 no .htaccess": true, "options mixed": true, "F7 no folder": true, "token.cgi.txt": true, "L4 endpoint.php of php-mintoken": true}
 	for _, version := range []string{"7.4", "8.4"} {
-		t.Run(version, func(t *testing.T) {
-			php := []string{"/usr/bin/env", "PHP=" + version, "PATH=" + os.Getenv("PATH"), cli}
-			said := func(dir string) string {
-				out, err := exec.Command(php[0], append(php[1:], dir+"/site/auth/why.php")...).CombinedOutput()
-				page := string(out)
-				if err != nil || strings.Contains(page, "Warning") || strings.Contains(page, "Deprecated") || !strings.HasSuffix(strings.TrimSpace(page), "</html>") {
-					t.Fatalf("%v: %s", err, page)
-				}
-				return anyTag.ReplaceAllString(page, "")
+		why := func() string {
+			c := exec.Command(node, cli, "-d", "error_reporting=-1", "-d", "log_errors=1", "why.php")
+			c.Dir = h.path("site/auth")
+			c.Env = append(os.Environ(), "PHP="+version, "DOCUMENT_ROOT="+h.path("site"), "SERVER_SOFTWARE=Apache")
+			out, err := c.CombinedOutput()
+			if err != nil || !bytes.HasPrefix(bytes.TrimSpace(out), []byte("<!doctype html>")) || !bytes.HasSuffix(bytes.TrimSpace(out), []byte("</html>")) {
+				t.Errorf("PHP %s: %v\n%s", version, err, out)
 			}
-			if page := said(installation(t, binary)); !strings.Contains(page, "Nothing here explains an error 500.") {
-				t.Error(page)
-			}
-			for _, m := range mistakes() {
-				if !strings.HasPrefix(m.name, "F6 ") || m.name == "F6 another processor" {
-					continue // this PHP's own processor is WebAssembly
+			return string(out)
+		}
+		chown := func() { // as newHost's own do for an owner
+			filepath.WalkDir(h.dir, func(path string, _ fs.DirEntry, err error) error {
+				if err == nil {
+					os.Lchown(path, os.Getuid(), os.Getgid())
 				}
-				dir := installation(t, binary)
-				m.broken(t, dir)
-				if page := said(dir); !strings.Contains(page, m.want[0]) {
-					t.Errorf("%s: no %q in:\n%s", m.name, m.want[0], page)
-				}
+				return nil
+			})
+		}
+		h.healthy()
+		chown()
+		if page := why(); !strings.Contains(page, "<h1>All is fine here</h1>") && !strings.Contains(page, "does not say what it is") {
+			t.Errorf("PHP %s: %s", version, page)
+		}
+		for _, m := range mistakes {
+			if !some[m.name] {
+				continue
 			}
+			t.Run(version+" "+m.name, func(t *testing.T) {
+				h.healthy()
+				m.make(h)
+				wantWhy(t, finding.ReplaceAllStringFunc(why(), func(f string) string {
+					if strings.Contains(f, "this host does not say what it is") { // WebAssembly is no processor
+						return ""
+					}
+					return f
+				}), m)
+			})
+		}
+	}
+}
+
+// Apache with suexec: what each mistake looks like there, and that why.php, run by
+// PHP as a CGI program of the same user, names it. Where .htaccess is the cause,
+// why.php cannot be opened either, until that is renamed as the README says.
+func TestF6WhyApache(t *testing.T) {
+	tools.Need(t, "php-cgi", "/usr/bin/php-cgi")
+	h := suexecHost(t, "/auth/token.cgi")
+	h.folder("site/php-bin", 0o755)
+	h.write("site/php-bin/php", "#!/bin/sh\nexec /usr/bin/php-cgi -d error_reporting=-1 -d log_errors=1\n", 0o755)
+	h.apache([]string{"cgid", "suexec", "alias", "actions"}, asNobody+h.cgid()+fmt.Sprintf(`ScriptAlias /php-bin/ %s/
+AddHandler run-php .php
+Action run-php /php-bin/php
+`, h.path("site/php-bin")))
+	open := func(name string) answer {
+		return get(t, strings.Replace(h.base, "token.cgi", name, 1), "")
+	}
+	h.healthy()
+	if a := open("why.php"); a.status != 200 || !strings.Contains(a.body, "All is fine here") {
+		t.Fatalf("healthy: %d %s", a.status, a.body)
+	}
+	send(t, h.base, nil, false, "Accept", "text/html").want(t, "page", 200)
+	for _, m := range mistakes {
+		if m.apache == "" {
+			continue
+		}
+		t.Run(m.name, func(t *testing.T) {
+			h.healthy()
+			m.make(h)
+			a := send(t, h.base, nil, false, "Accept", "text/html")
+			got := strconv.Itoa(a.status)
+			if strings.Contains(a.body, "#!../../bin/mintkeep") {
+				got = "text"
+			}
+			if got != m.apache {
+				t.Errorf("token.cgi: %s, want %s: %.200s", got, m.apache, a.body)
+			}
+			page := open("why.php")
+			if page.status == 500 || page.status == 403 { // .htaccess is the cause
+				h.rename(htaccess, "site/auth/htaccess.txt")
+				page = open("why.php")
+				text := html.UnescapeString(page.body)
+				if page.status != 200 || !strings.Contains(text, strings.ReplaceAll(m.finds, ".htaccess", "htaccess.txt")) || !strings.Contains(text, m.does) {
+					t.Errorf("after the renaming: %d, want %q: %s", page.status, m.finds, text)
+				}
+				return
+			}
+			wantWhy(t, page.body, m)
 		})
 	}
 }
