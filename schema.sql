@@ -69,7 +69,8 @@ CREATE TABLE IF NOT EXISTS refresh_tokens (
 CREATE INDEX IF NOT EXISTS refresh_tokens_by_grant ON refresh_tokens (grant_id);
 CREATE INDEX IF NOT EXISTS refresh_tokens_with_reply ON refresh_tokens (rotated) WHERE reply IS NOT NULL;
 
--- The replay ledger: codes that were redeemed in the last 24 hours.
+-- Codes of authorization endpoints that were redeemed in the last 24 hours, so that
+-- one that is used again is recognised.
 CREATE TABLE IF NOT EXISTS redeemed_codes (
     code_key TEXT    NOT NULL PRIMARY KEY,
     grant_id INTEGER NOT NULL,
@@ -80,14 +81,15 @@ CREATE INDEX IF NOT EXISTS redeemed_codes_by_time ON redeemed_codes (redeemed);
 -- (Every process reads the whole schema before its first statement, so tables of
 -- few rows have no index besides their key.)
 
--- The front: authorization requests on their way, at most 1,000, for ten minutes.
+-- Authorization requests that were sent on to an upstream (the authorization endpoint
+-- behind this one) and are not finished: at most 1,000, for ten minutes.
 --   flow_hash    of the id that goes through URLs, cookie_hash of the secret in
 --                the cookie that ties the flow to one browser
---   endpoint     the trusted endpoint that the browser was sent to
---   own          1 if towards that endpoint we are the client
+--   endpoint     the upstream that the browser was sent to
+--   own          1 if towards that upstream we are the client
 --   state        the client's, to be given back
 --   challenge    PKCE, S256; empty if the client sent none
---   grant_id, person  once the endpoint has said who it is, while the owner is asked
+--   grant_id, person  once the upstream has said who it is, while the owner is asked
 CREATE TABLE IF NOT EXISTS authorizations (
     flow_hash    TEXT    NOT NULL PRIMARY KEY,
     cookie_hash  TEXT    NOT NULL,
@@ -104,8 +106,8 @@ CREATE TABLE IF NOT EXISTS authorizations (
     person       TEXT    NOT NULL
 ) WITHOUT ROWID;
 
--- The front's own codes: good once, for a minute, and kept a day so that one
--- that comes again is known.
+-- Codes that this authorization endpoint issued: valid once, for a minute, and kept
+-- for a day so that one that is used again is recognised.
 CREATE TABLE IF NOT EXISTS codes (
     code_hash    TEXT    NOT NULL PRIMARY KEY,
     grant_id     INTEGER NOT NULL,
@@ -115,9 +117,8 @@ CREATE TABLE IF NOT EXISTS codes (
     used         TEXT
 ) WITHOUT ROWID;
 
--- What kind of endpoint stands behind the front: scoped (it asks the owner for
--- the scopes), identity (it says only who it is) or unknown (it was asked and
--- did not tell).
+-- What kind of upstream an endpoint is: scoped (it asks the owner for the scopes),
+-- identity (it says only who signed in) or unknown (it was probed and did not tell).
 CREATE TABLE IF NOT EXISTS endpoint_kinds (
     endpoint TEXT NOT NULL PRIMARY KEY,
     kind     TEXT NOT NULL,

@@ -37,8 +37,8 @@ func nonce(t *grant.Token) uint64 {
 
 // expiry is when the token expires, in seconds since 1970; 0 if never.
 func expiry(t *grant.Token, st *grant.Settings) int64 {
-	at, expires := t.Expiry(st)
-	if !expires {
+	at := t.Expiry(st)
+	if at.IsZero() {
 		return 0
 	}
 	return at.Unix()

@@ -34,14 +34,14 @@ func (a *Authorization) Active() bool { return a.Status == "live" || a.Status ==
 
 // ExpiresAt is when the authorization ends if nobody uses it before; zero if never.
 func (a *Authorization) ExpiresAt(st *Settings) time.Time {
-	at, expires := a.Expiry(st)
-	switch {
-	case !expires || a.NeverExpires:
+	switch at := a.Expiry(st); {
+	case at.IsZero() || a.NeverExpires:
 		return time.Time{}
 	case a.RefreshableUntil.After(at):
 		return a.RefreshableUntil
+	default:
+		return at
 	}
-	return at
 }
 
 // Authorizations lists what was granted, newest first; of one person, or of all if

@@ -65,7 +65,7 @@ func (s *Store) Prune(ctx context.Context, st *Settings) (removed int, err error
 		t.Exec("pruning refresh tokens", `DELETE FROM refresh_tokens WHERE coalesce(rotated, killed) < ? OR created < ?
 			OR grant_id IN (SELECT grant_id FROM grants WHERE ended < ?)`, before, idle, before)
 		for _, token := range t.listTokens(`WHERE token_id NOT IN (SELECT token_id FROM refresh_tokens)`) {
-			if at, expires := token.Expiry(st); expires && t.Now.Sub(at) >= pruneAfter {
+			if at := token.Expiry(st); !at.IsZero() && t.Now.Sub(at) >= pruneAfter {
 				t.Exec("pruning tokens", `DELETE FROM tokens WHERE token_id = ?`, token.ID)
 				removed++
 			}

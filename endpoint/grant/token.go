@@ -70,23 +70,18 @@ func scanToken(scan func(...any) error) (*Token, error) {
 }
 
 // Expiry is the moment from which the token is not accepted if nobody uses it
-// before: the earliest of idle lifetime, maximum lifetime and a revocation set in advance.
-func (t *Token) Expiry(st *Settings) (at time.Time, expires bool) {
-	last := t.Created
-	if t.LastUse.After(last) {
-		last = t.LastUse
+// before: the earliest of idle lifetime, maximum lifetime and a revocation set in
+// advance. It is zero if the token never expires.
+func (t *Token) Expiry(st *Settings) time.Time {
+	lastUse, at := t.LastUse, t.Revoked
+	if t.Created.After(lastUse) {
+		lastUse = t.Created
 	}
-	at = earliest(at, last, st.IdleLifetime)
-	at = earliest(at, t.Created, st.MaxLifetime)
-	if !t.Revoked.IsZero() && (at.IsZero() || t.Revoked.Before(at)) {
-		at = t.Revoked
+	if end := lastUse.Add(st.IdleLifetime); st.IdleLifetime > 0 && (at.IsZero() || end.Before(at)) {
+		at = end
 	}
-	return at, !at.IsZero()
-}
-
-func earliest(at, from time.Time, d time.Duration) time.Time {
-	if end := from.Add(d); d > 0 && (at.IsZero() || end.Before(at)) {
-		return end
+	if end := t.Created.Add(st.MaxLifetime); st.MaxLifetime > 0 && (at.IsZero() || end.Before(at)) {
+		at = end
 	}
 	return at
 }
@@ -106,7 +101,7 @@ func (t *Token) validate(st *Settings, now time.Time) error {
 	if !t.Revoked.IsZero() && !now.Before(t.Revoked) {
 		return errRevoked
 	}
-	if at, expires := t.Expiry(st); expires && !now.Before(at) {
+	if at := t.Expiry(st); !at.IsZero() && !now.Before(at) {
 		return errExpired
 	}
 	if !st.Issues(t.Me) {

@@ -49,7 +49,7 @@ func listTokens(c *Command, s *grant.Store) error {
 	var rows [][]string
 	for _, t := range tokens {
 		expiry := "never"
-		if at, expires := t.Expiry(st); expires {
+		if at := t.Expiry(st); !at.IsZero() {
 			expiry = timeText(at)
 		}
 		id := t.ID[:min(16, len(t.ID))] // php-mintoken's are longer; revoke takes a beginning
