@@ -19,14 +19,14 @@ import (
 // A planted fault, and the finding that must come of it.
 type planted struct {
 	name  string
-	plant func(*sickbed)
+	plant func(*doctorSite)
 	level doctor.Level
 	what  string
 	do    string
 }
 
 // at answers requests to one path.
-func (b *sickbed) at(path string, answer http.HandlerFunc) {
+func (b *doctorSite) at(path string, answer http.HandlerFunc) {
 	b.fault = func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Path != path {
 			return false
@@ -46,65 +46,65 @@ func says(status int, contentType, body string) http.HandlerFunc {
 
 func faultsOutside() []planted {
 	return []planted{
-		{"header stripped", func(b *sickbed) { b.strip = true }, doctor.Fail, "removes the Authorization header", "SetEnvIf Authorization"},
-		{"header stripped by nginx", func(b *sickbed) {
+		{"header stripped", func(b *doctorSite) { b.strip = true }, doctor.Fail, "removes the Authorization header", "SetEnvIf Authorization"},
+		{"header stripped by nginx", func(b *doctorSite) {
 			b.strip = true
 			b.fault = func(w http.ResponseWriter, _ *http.Request) bool { w.Header().Set("Server", "nginx"); return false }
 		}, doctor.Fail, "removes the Authorization header", "fastcgi_param"},
-		{"database downloadable", func(b *sickbed) { b.move(filepath.Join(b.root, "auth", "tokens.db")) }, doctor.Fail, "anybody can download", "move the database"},
-		{"forgotten copy downloadable", func(b *sickbed) {
+		{"database downloadable", func(b *doctorSite) { b.move(filepath.Join(b.root, "auth", "tokens.db")) }, doctor.Fail, "anybody can download", "move the database"},
+		{"forgotten copy downloadable", func(b *doctorSite) {
 			copyOf, err := os.ReadFile(b.database)
 			b.must(err)
 			b.must(os.MkdirAll(filepath.Join(b.root, "mintkeep"), 0o755))
 			b.write(filepath.Join(b.root, "mintkeep", "tokens.db"), string(copyOf), 0o644)
 		}, doctor.Fail, "/mintkeep/tokens.db", "move"},
-		{"odd name, downloadable", func(b *sickbed) {
+		{"odd name, downloadable", func(b *doctorSite) {
 			b.move(filepath.Join(b.root, "x", "y.sqlite"))
 		}, doctor.Fail, "/x/y.sqlite", "move"},
-		{"http redirects to https on POST", func(b *sickbed) {
+		{"http redirects to https on POST", func(b *doctorSite) {
 			plain := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, b.server.URL+r.URL.Path, http.StatusMovedPermanently)
 			}))
 			b.t.Cleanup(plain.Close)
 			b.config["url"] = plain.URL + "/auth/token.cgi"
 		}, doctor.Fail, "is redirected to https://", "final address"},
-		{"metadata beside plain Selfauth", func(b *sickbed) {
+		{"metadata beside plain Selfauth", func(b *doctorSite) {
 			b.link = append(b.link, `</meta>; rel=indieauth-metadata`)
 			b.at("/meta", says(200, "application/json", `{"authorization_endpoint":"`+b.authorizer+`","token_endpoint":"`+b.base+`","authorization_response_iss_parameter_supported":true}`))
 		}, doctor.Fail, "plain Selfauth", "remove rel=indieauth-metadata"},
-		{"metadata without iss", func(b *sickbed) {
+		{"metadata without iss", func(b *doctorSite) {
 			b.page += `<link rel=indieauth-metadata href=/meta>`
 			b.at("/meta", says(200, "application/json", `{"token_endpoint":"`+b.base+`"}`))
 		}, doctor.Fail, "iss parameter", "remove rel"},
-		{"metadata advertised, absent", func(b *sickbed) { b.page += `<link rel=indieauth-metadata href=/auth/none>` }, doctor.Fail, "there is none", "remove rel"},
-		{"metadata advertised, direct on", func(b *sickbed) {
+		{"metadata advertised, absent", func(b *doctorSite) { b.page += `<link rel=indieauth-metadata href=/auth/none>` }, doctor.Fail, "there is none", "remove rel"},
+		{"metadata advertised, direct on", func(b *doctorSite) {
 			b.page += `<link rel=indieauth-metadata href=/auth/token.cgi/metadata>`
 		}, doctor.Warn, "still redeemed directly", "mintkeep setting direct off"},
-		{"rel missing", func(b *sickbed) { b.page, b.link = "<h1>You</h1>", nil }, doctor.Fail, "no rel=token_endpoint", `<link rel="token_endpoint" href="https://`},
-		{"authorization rel missing", func(b *sickbed) { b.page, b.link = "<h1>You</h1>", nil }, doctor.Fail, "no rel=authorization_endpoint", "<link"},
-		{"rel only in the header", func(b *sickbed) { b.page = "<h1>You</h1>" }, doctor.Warn, "token_endpoint is only in the Link header", "too"},
-		{"rel elsewhere in the header", func(b *sickbed) {
+		{"rel missing", func(b *doctorSite) { b.page, b.link = "<h1>You</h1>", nil }, doctor.Fail, "no rel=token_endpoint", `<link rel="token_endpoint" href="https://`},
+		{"authorization rel missing", func(b *doctorSite) { b.page, b.link = "<h1>You</h1>", nil }, doctor.Fail, "no rel=authorization_endpoint", "<link"},
+		{"rel only in the header", func(b *doctorSite) { b.page = "<h1>You</h1>" }, doctor.Warn, "token_endpoint is only in the Link header", "too"},
+		{"rel elsewhere in the header", func(b *doctorSite) {
 			b.link = []string{`<https://tokens.indieauth.com/token>; rel="token_endpoint"`}
 		}, doctor.Fail, "the Link header's token_endpoint is https://tokens.indieauth.com/token", "Link header"},
-		{"rel elsewhere in the page", func(b *sickbed) {
+		{"rel elsewhere in the page", func(b *doctorSite) {
 			b.page = `<link rel=token_endpoint href="https://tokens.indieauth.com/token">`
 		}, doctor.Fail, "the page's token_endpoint is https://tokens.indieauth.com/token", "in place"},
-		{"second token endpoint", func(b *sickbed) {
+		{"second token endpoint", func(b *doctorSite) {
 			b.page += `<link rel=token_endpoint href="https://tokens.indieauth.com/token">`
 		}, doctor.Warn, "a second token_endpoint", "remove"},
-		{"unknown authorization endpoint", func(b *sickbed) {
+		{"unknown authorization endpoint", func(b *doctorSite) {
 			b.page, b.link = `<link rel=authorization_endpoint href=/elsewhere><link rel=token_endpoint href=/auth/token.cgi>`, nil
 		}, doctor.Fail, "authorization_endpoint is", "/auth/"},
-		{"profile not a me", func(b *sickbed) { b.config["me"] = "https://you.example/" }, doctor.Fail, "gets no tokens", "mintkeep setting me"},
-		{"profile page missing", func(b *sickbed) { b.profile = b.server.URL + "/nobody" }, doctor.Fail, "status 404", "correct the profile URL"},
-		{"profile page in circles", func(b *sickbed) {
+		{"profile not a me", func(b *doctorSite) { b.config["me"] = "https://you.example/" }, doctor.Fail, "gets no tokens", "mintkeep setting me"},
+		{"profile page missing", func(b *doctorSite) { b.profile = b.server.URL + "/nobody" }, doctor.Fail, "status 404", "correct the profile URL"},
+		{"profile page in circles", func(b *doctorSite) {
 			b.at("/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusFound) })
 		}, doctor.Fail, "redirects more than", "end the chain"},
-		{"nothing at BASE", func(b *sickbed) { b.at("/auth/token.cgi", http.NotFound) }, doctor.Fail, "there is nothing at", "`url:`"},
-		{"script shown as text", func(b *sickbed) { b.at("/auth/token.cgi", says(200, "text/plain", "#!../mintkeep cgi\n")) }, doctor.Fail, "shows the file", "ExecCGI"},
-		{"program does not start", func(b *sickbed) { b.at("/auth/token.cgi", says(500, "text/html", "<h1>Error")) }, doctor.Fail, "does not start", "chmod 755"},
-		{"addresses below BASE lost", func(b *sickbed) { b.at("/auth/token.cgi/revoke", http.NotFound) }, doctor.Fail, "/revoke does not lead", "hand everything below"},
-		{"body lost", func(b *sickbed) {
+		{"nothing at BASE", func(b *doctorSite) { b.at("/auth/token.cgi", http.NotFound) }, doctor.Fail, "there is nothing at", "`url:`"},
+		{"script shown as text", func(b *doctorSite) { b.at("/auth/token.cgi", says(200, "text/plain", "#!../mintkeep cgi\n")) }, doctor.Fail, "shows the file", "ExecCGI"},
+		{"program does not start", func(b *doctorSite) { b.at("/auth/token.cgi", says(500, "text/html", "<h1>Error")) }, doctor.Fail, "does not start", "chmod 755"},
+		{"addresses below BASE lost", func(b *doctorSite) { b.at("/auth/token.cgi/revoke", http.NotFound) }, doctor.Fail, "/revoke does not lead", "hand everything below"},
+		{"body lost", func(b *doctorSite) {
 			b.fault = func(_ http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path == "/auth/token.cgi" {
 					r.Body, r.ContentLength = http.NoBody, 0
@@ -116,8 +116,8 @@ func faultsOutside() []planted {
 }
 
 func faultsOfEndpoints() []planted {
-	dated := func(off time.Duration) func(*sickbed) {
-		return func(b *sickbed) {
+	dated := func(off time.Duration) func(*doctorSite) {
+		return func(b *doctorSite) {
 			b.fault = func(w http.ResponseWriter, _ *http.Request) bool {
 				w.Header().Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
 				return false
@@ -125,17 +125,17 @@ func faultsOfEndpoints() []planted {
 		}
 	}
 	return []planted{
-		{"endpoint down", func(b *sickbed) { b.config["endpoint"] = "https://127.0.0.1:1/auth/" }, doctor.Fail, "connection refused", "start the web server"},
-		{"endpoint answers HTML", func(b *sickbed) { b.at("/auth/", says(200, "text/html", "<h1>Login")) }, doctor.Fail, "with a page to a code check", "index.php"},
-		{"endpoint not found", func(b *sickbed) { b.at("/auth/", http.NotFound) }, doctor.Fail, "answers 404", "correct the address"},
-		{"endpoint redirects", func(b *sickbed) {
+		{"endpoint down", func(b *doctorSite) { b.config["endpoint"] = "https://127.0.0.1:1/auth/" }, doctor.Fail, "connection refused", "start the web server"},
+		{"endpoint answers HTML", func(b *doctorSite) { b.at("/auth/", says(200, "text/html", "<h1>Login")) }, doctor.Fail, "with a page to a code check", "index.php"},
+		{"endpoint not found", func(b *doctorSite) { b.at("/auth/", http.NotFound) }, doctor.Fail, "answers 404", "correct the address"},
+		{"endpoint redirects", func(b *doctorSite) {
 			b.at("/auth/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/sso/", http.StatusFound) })
 		}, doctor.Fail, "redirects to /sso/", "final address"},
-		{"endpoint broken", func(b *sickbed) { b.at("/auth/", says(500, "text/html", "")) }, doctor.Fail, "fails (status 500)", "error log"},
-		{"endpoint behind a filter", func(b *sickbed) { b.at("/auth/", says(403, "text/html", "Forbidden")) }, doctor.Fail, "refuses code checks", "mod_security"},
-		{"endpoint confirms anything", func(b *sickbed) { b.at("/auth/", says(200, "application/json", `{"me":"https://evil.example/"}`)) }, doctor.Fail, "made up", "endpoint remove"},
-		{"endpoint's certificate unknown", func(b *sickbed) { delete(b.config, "ca_file") }, doctor.Fail, "unknown authority", "certificate"},
-		{"no endpoint", func(b *sickbed) { delete(b.config, "endpoint") }, doctor.Fail, "no authorization endpoint is trusted", "endpoint add"},
+		{"endpoint broken", func(b *doctorSite) { b.at("/auth/", says(500, "text/html", "")) }, doctor.Fail, "fails (status 500)", "error log"},
+		{"endpoint behind a filter", func(b *doctorSite) { b.at("/auth/", says(403, "text/html", "Forbidden")) }, doctor.Fail, "refuses code checks", "mod_security"},
+		{"endpoint confirms anything", func(b *doctorSite) { b.at("/auth/", says(200, "application/json", `{"me":"https://evil.example/"}`)) }, doctor.Fail, "made up", "endpoint remove"},
+		{"endpoint's certificate unknown", func(b *doctorSite) { delete(b.config, "ca_file") }, doctor.Fail, "unknown authority", "certificate"},
+		{"no endpoint", func(b *doctorSite) { delete(b.config, "endpoint") }, doctor.Fail, "no authorization endpoint is trusted", "endpoint add"},
 		{"clock minutes off", dated(2 * time.Minute), doctor.Warn, "the clock is", "NTP"},
 		{"clock far off", dated(-10 * time.Minute), doctor.Fail, "the clock is 10m", "NTP"},
 	}
@@ -143,85 +143,85 @@ func faultsOfEndpoints() []planted {
 
 func faultsOfFiles() []planted {
 	return []planted{
-		{"database in the document root", func(b *sickbed) { b.move(filepath.Join(b.root, "auth", "data", "tokens.db")) }, doctor.Fail, "lies below the folder of", "does not show"},
-		{"database in public_html", func(b *sickbed) { b.move(filepath.Join(b.root, "data", "tokens.db")) }, doctor.Warn, "folder named public_html", "does not show"},
-		{"database in the document root, allowed, shown", func(b *sickbed) {
+		{"database in the document root", func(b *doctorSite) { b.move(filepath.Join(b.root, "auth", "data", "tokens.db")) }, doctor.Fail, "lies below the folder of", "does not show"},
+		{"database in public_html", func(b *doctorSite) { b.move(filepath.Join(b.root, "data", "tokens.db")) }, doctor.Warn, "folder named public_html", "does not show"},
+		{"database in the document root, allowed, shown", func(b *doctorSite) {
 			b.move(filepath.Join(b.root, "data", "tokens.db"))
 			b.config["database_in_docroot"] = "yes"
 		}, doctor.Fail, "does not refuse", "Require all denied"},
-		{"database 0644", func(b *sickbed) {
+		{"database 0644", func(b *doctorSite) {
 			b.must(errors.Join(os.Chmod(b.database, 0o644), os.Chmod(b.data, 0o755)))
 		}, doctor.Fail, "everybody on this machine can open the database (mode 0644)", "chmod 600"},
-		{"folder 0755 with more in it", func(b *sickbed) {
+		{"folder 0755 with more in it", func(b *doctorSite) {
 			b.move(filepath.Join(filepath.Dir(b.root), "tokens.db"))
 			b.must(os.Chmod(filepath.Dir(b.root), 0o755))
 		}, doctor.Warn, "others can look into", "a folder of its own"},
-		{"folder of another user", func(b *sickbed) {
+		{"folder of another user", func(b *doctorSite) {
 			b.needRoot()
 			b.must(errors.Join(os.Chmod(b.data, 0o777), os.Chown(b.data, 65534, 65534)))
 		}, doctor.Fail, "can replace files", "chmod 700"},
-		{"folder 0777", func(b *sickbed) { b.must(os.Chmod(b.data, 0o777)) }, doctor.Fail, "can replace files", "chmod 700"},
-		{"wrong owner", func(b *sickbed) {
+		{"folder 0777", func(b *doctorSite) { b.must(os.Chmod(b.data, 0o777)) }, doctor.Fail, "can replace files", "chmod 700"},
+		{"wrong owner", func(b *doctorSite) {
 			b.needRoot()
 			b.must(os.Chown(b.database, 65534, 65534))
 		}, doctor.Warn, "belongs to user 65534", "run this command as that user"},
-		{"wrong owner of the script", func(b *sickbed) {
+		{"wrong owner of the script", func(b *doctorSite) {
 			b.needRoot()
 			b.must(os.Chown(b.script, 65534, 65534))
 		}, doctor.Warn, "token.cgi belongs to user 65534", "suexec"},
-		{"database missing", func(b *sickbed) { b.must(os.Remove(b.database)) }, doctor.Fail, "there is no database", "mintkeep init"},
-		{"database is a folder", func(b *sickbed) {
+		{"database missing", func(b *doctorSite) { b.must(os.Remove(b.database)) }, doctor.Fail, "there is no database", "mintkeep init"},
+		{"database is a folder", func(b *doctorSite) {
 			b.must(errors.Join(os.Remove(b.database), os.Mkdir(b.database, 0o700)))
 		}, doctor.Fail, "is not a file", "name a file"},
-		{"database damaged", func(b *sickbed) { b.write(b.database, strings.Repeat("<html>", 1000), 0o600) }, doctor.Fail, "cannot be read", "mintkeep backup"},
-		{"database truncated", func(b *sickbed) { b.must(os.Truncate(b.database, 8192)) }, doctor.Fail, "the database", "mintkeep backup"},
-		{"database of a newer program", func(b *sickbed) { b.sql("PRAGMA user_version = 99") }, doctor.Fail, "newer mintkeep", "upload"},
-		{"database locked", func(b *sickbed) {
+		{"database damaged", func(b *doctorSite) { b.write(b.database, strings.Repeat("<html>", 1000), 0o600) }, doctor.Fail, "cannot be read", "mintkeep backup"},
+		{"database truncated", func(b *doctorSite) { b.must(os.Truncate(b.database, 8192)) }, doctor.Fail, "the database", "mintkeep backup"},
+		{"database of a newer program", func(b *doctorSite) { b.sql("PRAGMA user_version = 99") }, doctor.Fail, "newer mintkeep", "upload"},
+		{"database locked", func(b *doctorSite) {
 			_, err := openDatabase(b.t, b.database).Exec("BEGIN IMMEDIATE")
 			b.must(err)
 		}, doctor.Fail, "cannot be locked", "holds the database open"},
-		{"WAL not asked for", func(b *sickbed) { b.sql("PRAGMA journal_mode = WAL") }, doctor.Warn, "keeps a WAL", "journal_mode=DELETE"},
-		{"setting does not parse", func(b *sickbed) { b.sql("INSERT INTO settings VALUES ('idle_lifetime', 'soon')") }, doctor.Fail, `"soon" is no duration`, ""},
-		{"setting with two rows", func(b *sickbed) {
+		{"WAL not asked for", func(b *doctorSite) { b.sql("PRAGMA journal_mode = WAL") }, doctor.Warn, "keeps a WAL", "journal_mode=DELETE"},
+		{"setting does not parse", func(b *doctorSite) { b.sql("INSERT INTO settings VALUES ('idle_lifetime', 'soon')") }, doctor.Fail, `"soon" is no duration`, ""},
+		{"setting with two rows", func(b *doctorSite) {
 			b.sql("INSERT INTO settings VALUES ('max_lifetime', '1d'), ('max_lifetime', '2d')")
 		}, doctor.Fail, "2 rows", "keep one"},
-		{"key file open to others", func(b *sickbed) { b.write(filepath.Join(b.data, "mintkeep.key"), "x", 0o644) }, doctor.Fail, "key file may be opened", "chmod 600"},
-		{"sealing key lost", func(b *sickbed) { b.sql("INSERT INTO sealing VALUES (1, '0badbeef')") }, doctor.Fail, "mintkeep.key: no such file", "put it back"},
-		{"sealing key of another database", func(b *sickbed) {
+		{"key file open to others", func(b *doctorSite) { b.write(filepath.Join(b.data, "mintkeep.key"), "x", 0o644) }, doctor.Fail, "key file may be opened", "chmod 600"},
+		{"sealing key lost", func(b *doctorSite) { b.sql("INSERT INTO sealing VALUES (1, '0badbeef')") }, doctor.Fail, "mintkeep.key: no such file", "put it back"},
+		{"sealing key of another database", func(b *doctorSite) {
 			b.sql("INSERT INTO sealing VALUES (1, '0badbeef')")
 			b.write(filepath.Join(b.data, "mintkeep.key"), strings.Repeat("A", 43), 0o600)
 		}, doctor.Fail, "sealing key 0badbeef is not in key file", "put back the key file"},
-		{"error log not writable", func(b *sickbed) { b.config["errorlog"] = b.root }, doctor.Fail, "error log cannot be written", "errorlog"},
-		{"error log in no folder", func(b *sickbed) { b.config["errorlog"] = "/nowhere/error.log" }, doctor.Fail, "error log cannot be written", "errorlog"},
-		{"script open to others", func(b *sickbed) { b.must(os.Chmod(b.script, 0o777)) }, doctor.Fail, "can be changed by others", "chmod 755"},
-		{"script not executable", func(b *sickbed) { b.must(os.Chmod(b.script, 0o644)) }, doctor.Fail, "not executable", "chmod 755"},
-		{"url not set", func(b *sickbed) { delete(b.config, "url") }, doctor.Fail, "no url is set", "url: https://"},
-		{"configuration does not parse", func(b *sickbed) { b.config["databse"] = "x" }, doctor.Fail, `no key "databse"`, "the keys are"},
-		{"ca_file without certificates", func(b *sickbed) { b.config["ca_file"] = b.script }, doctor.Fail, "no TLS roots", "PEM"},
-		{"no roots", func(b *sickbed) {
+		{"error log not writable", func(b *doctorSite) { b.config["errorlog"] = b.root }, doctor.Fail, "error log cannot be written", "errorlog"},
+		{"error log in no folder", func(b *doctorSite) { b.config["errorlog"] = "/nowhere/error.log" }, doctor.Fail, "error log cannot be written", "errorlog"},
+		{"script open to others", func(b *doctorSite) { b.must(os.Chmod(b.script, 0o777)) }, doctor.Fail, "can be changed by others", "chmod 755"},
+		{"script not executable", func(b *doctorSite) { b.must(os.Chmod(b.script, 0o644)) }, doctor.Fail, "not executable", "chmod 755"},
+		{"url not set", func(b *doctorSite) { delete(b.config, "url") }, doctor.Fail, "no url is set", "url: https://"},
+		{"configuration does not parse", func(b *doctorSite) { b.config["databse"] = "x" }, doctor.Fail, `no key "databse"`, "the keys are"},
+		{"ca_file without certificates", func(b *doctorSite) { b.config["ca_file"] = b.script }, doctor.Fail, "no TLS roots", "PEM"},
+		{"no roots", func(b *doctorSite) {
 			delete(b.config, "ca_file")
 			b.env = []string{"SSL_CERT_FILE=" + os.DevNull, "SSL_CERT_DIR=/nowhere"}
 		}, doctor.Warn, "no TLS roots", "ca_file"},
-		{"low RLIMIT_AS", func(b *sickbed) { b.shell = "ulimit -v 1400000;" }, doctor.Warn, "limited to 1367 MB", "linux-386"},
-		{"disk full", func(b *sickbed) { b.fullDisk() }, doctor.Fail, "the disk is full (0 KB left)", "delete"},
-		{"nothing can be written", func(b *sickbed) { b.fullDisk() }, doctor.Fail, "nothing more can be written", "more space"},
-		{"read-only file system", func(b *sickbed) { b.readOnly() }, doctor.Fail, "read-only", "can be written"},
+		{"low RLIMIT_AS", func(b *doctorSite) { b.shell = "ulimit -v 1400000;" }, doctor.Warn, "limited to 1367 MB", "linux-386"},
+		{"disk full", func(b *doctorSite) { b.fullDisk() }, doctor.Fail, "the disk is full (0 KB left)", "delete"},
+		{"nothing can be written", func(b *doctorSite) { b.fullDisk() }, doctor.Fail, "nothing more can be written", "more space"},
+		{"read-only file system", func(b *doctorSite) { b.readOnly() }, doctor.Fail, "read-only", "can be written"},
 	}
 }
 
-func (b *sickbed) must(err error) {
+func (b *doctorSite) must(err error) {
 	b.t.Helper()
 	if err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-func (b *sickbed) needRoot() {
+func (b *doctorSite) needRoot() {
 	tools.Root(b.t) // files are given to another user, and file systems mounted
 }
 
 // move puts the database elsewhere.
-func (b *sickbed) move(to string) {
+func (b *doctorSite) move(to string) {
 	b.must(os.MkdirAll(filepath.Dir(to), 0o755))
 	b.must(os.Rename(b.database, to))
 	b.must(os.Chmod(to, 0o644))
@@ -229,7 +229,7 @@ func (b *sickbed) move(to string) {
 }
 
 // mount puts the data folder on a small file system of its own.
-func (b *sickbed) mount(options string) {
+func (b *doctorSite) mount(options string) {
 	b.needRoot()
 	content, err := os.ReadFile(b.database)
 	b.must(err)
@@ -240,7 +240,7 @@ func (b *sickbed) mount(options string) {
 	b.write(b.database, string(content), 0o600)
 }
 
-func (b *sickbed) fullDisk() {
+func (b *doctorSite) fullDisk() {
 	b.mount("")
 	err := os.WriteFile(filepath.Join(b.data, "mail"), make([]byte, 1<<20), 0o600)
 	if !errors.Is(err, syscall.ENOSPC) {
@@ -248,7 +248,7 @@ func (b *sickbed) fullDisk() {
 	}
 }
 
-func (b *sickbed) readOnly() {
+func (b *doctorSite) readOnly() {
 	b.mount("")
 	b.must(syscall.Mount("", b.data, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
 }
@@ -257,7 +257,7 @@ func TestDoctorFindsPlantedFaults(t *testing.T) {
 	bin := released(t)
 	for _, f := range append(append(faultsOutside(), faultsOfEndpoints()...), faultsOfFiles()...) {
 		t.Run(f.name, func(t *testing.T) {
-			b := newSickbed(t, bin)
+			b := newDoctorSite(t, bin)
 			b.build()
 			f.plant(b)
 			mode, err := os.Stat(b.script)
@@ -281,7 +281,7 @@ func TestDoctorFindsPlantedFaults(t *testing.T) {
 
 // A database that must lie below the document root is fine if nobody can fetch it.
 func TestDoctorDatabaseInDocumentRootRefused(t *testing.T) {
-	b := newSickbed(t, released(t))
+	b := newDoctorSite(t, released(t))
 	b.move(filepath.Join(b.root, "data", "tokens.db"))
 	b.must(errors.Join(os.Chmod(b.database, 0o600), os.Chmod(filepath.Dir(b.database), 0o700)))
 	b.config["database_in_docroot"] = "yes"

@@ -21,9 +21,9 @@ import (
 	"mintkeep/test/wire"
 )
 
-// A sickbed is a whole site: a home page, a Selfauth and the real program as a
+// A doctorSite is a whole site: a home page, a Selfauth and the real program as a
 // CGI script behind one https server, with places to plant faults.
-type sickbed struct {
+type doctorSite struct {
 	t                          *testing.T
 	bin, root, script, data    string
 	server                     *httptest.Server
@@ -40,10 +40,10 @@ type sickbed struct {
 	database, base, authorizer string
 }
 
-func newSickbed(t *testing.T, bin string) *sickbed {
+func newDoctorSite(t *testing.T, bin string) *doctorSite {
 	t.Helper()
 	dir := t.TempDir()
-	b := &sickbed{t: t, bin: bin, root: filepath.Join(dir, "public_html"), data: filepath.Join(dir, "data"),
+	b := &doctorSite{t: t, bin: bin, root: filepath.Join(dir, "public_html"), data: filepath.Join(dir, "data"),
 		self: &demo.Selfauth{Me: "https://you.example/", Password: "x", Key: "k"}}
 	b.script, b.database = filepath.Join(b.root, "auth", "token.cgi"), filepath.Join(b.data, "tokens.db")
 	b.server = httptest.NewTLSServer(b)
@@ -64,7 +64,7 @@ func newSickbed(t *testing.T, bin string) *sickbed {
 	return b
 }
 
-func (b *sickbed) write(file, text string, mode os.FileMode) {
+func (b *doctorSite) write(file, text string, mode os.FileMode) {
 	b.t.Helper()
 	if err := errors.Join(os.WriteFile(file, []byte(text), mode), os.Chmod(file, mode)); err != nil {
 		b.t.Fatal(err)
@@ -72,7 +72,7 @@ func (b *sickbed) write(file, text string, mode os.FileMode) {
 }
 
 // ServeHTTP is the web server.
-func (b *sickbed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (b *doctorSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if b.strip {
 		r.Header.Del("Authorization")
 	}
@@ -93,7 +93,7 @@ func (b *sickbed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // sql changes the database behind the program's back.
-func (b *sickbed) sql(statement string) {
+func (b *doctorSite) sql(statement string) {
 	b.t.Helper()
 	db := openDatabase(b.t, b.database)
 	defer db.Close()
@@ -103,7 +103,7 @@ func (b *sickbed) sql(statement string) {
 }
 
 // install writes the #! file.
-func (b *sickbed) install(mode os.FileMode) {
+func (b *doctorSite) install(mode os.FileMode) {
 	text := "#!" + b.bin + " cgi\n"
 	for name, value := range b.config {
 		text += name + ": " + value + "\n"
@@ -112,7 +112,7 @@ func (b *sickbed) install(mode os.FileMode) {
 }
 
 // doctor runs the command and returns what it found and its exit status.
-func (b *sickbed) doctor() ([]doctor.Finding, int) {
+func (b *doctorSite) doctor() ([]doctor.Finding, int) {
 	b.t.Helper()
 	if b.arguments == nil {
 		b.arguments = []string{b.profile}
@@ -133,7 +133,7 @@ func (b *sickbed) doctor() ([]doctor.Finding, int) {
 }
 
 // check fetches BASE/check.
-func (b *sickbed) check() (int, string) {
+func (b *doctorSite) check() (int, string) {
 	b.t.Helper()
 	resp, err := b.server.Client().Get(b.base + "/check")
 	if err != nil {
@@ -147,7 +147,7 @@ func (b *sickbed) check() (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-func (b *sickbed) build() { b.install(0o755) }
+func (b *doctorSite) build() { b.install(0o755) }
 
 func shown(findings []doctor.Finding) string {
 	var b strings.Builder
@@ -156,7 +156,7 @@ func shown(findings []doctor.Finding) string {
 }
 
 func TestDoctorHealthy(t *testing.T) {
-	b := newSickbed(t, released(t))
+	b := newDoctorSite(t, released(t))
 	b.build()
 	findings, status := b.doctor()
 	for _, f := range findings {
@@ -173,7 +173,7 @@ func TestDoctorHealthy(t *testing.T) {
 }
 
 func TestCheckPage(t *testing.T) {
-	b := newSickbed(t, released(t))
+	b := newDoctorSite(t, released(t))
 	b.build()
 	if status, text := b.check(); status != http.StatusNotFound {
 		t.Fatalf("without the file: %d %s", status, text)
@@ -235,7 +235,7 @@ func TestCheckPage(t *testing.T) {
 
 // Even a site that cannot be opened shows its page.
 func TestCheckPageOfBrokenSite(t *testing.T) {
-	b := newSickbed(t, released(t))
+	b := newDoctorSite(t, released(t))
 	b.config["database"] = "tokens.db"
 	b.build()
 	b.write(filepath.Join(filepath.Dir(b.script), "check"), "", 0o600)
@@ -249,7 +249,7 @@ func TestCheckPageOfBrokenSite(t *testing.T) {
 
 // The page shows the limits of the web server's process, which no command line has.
 func TestCheckPageShowsLimitsOfTheServer(t *testing.T) {
-	b := newSickbed(t, released(t))
+	b := newDoctorSite(t, released(t))
 	b.build()
 	config := filepath.Join(b.data, "mintkeep.conf")
 	b.must(os.Rename(b.script, config))
@@ -283,7 +283,7 @@ func TestCheckPageOfLongRunning(t *testing.T) {
 }
 
 func TestBackup(t *testing.T) {
-	b := newSickbed(t, released(t))
+	b := newDoctorSite(t, released(t))
 	to := filepath.Join(t.TempDir(), "copy.db")
 	run := func() (string, error) {
 		out, err := exec.Command(b.bin, "backup", to, "-db", b.database).CombinedOutput()

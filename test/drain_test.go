@@ -16,7 +16,7 @@ import (
 
 // A slow request that is under way when the process is told to end is answered
 // all the same, however often it is told: mod_fcgid repeats its SIGTERM after a
-// second (hosting 3.1). Then the process ends by itself, and well.
+// second. Then the process ends by itself, and well.
 func TestDraining(t *testing.T) {
 	for _, mode := range []string{"fcgi", "http"} {
 		for _, signals := range [][]syscall.Signal{

@@ -19,7 +19,7 @@ import (
 )
 
 // How the program was started decides what it is, before any argument is looked
-// at (interface 1, hosting 1.2). The command line shows itself by its usage.
+// at. The command line shows itself by its usage.
 func TestModes(t *testing.T) {
 	cgi := []string{"GATEWAY_INTERFACE=CGI/1.1", "SERVER_PROTOCOL=HTTP/1.1", "REQUEST_METHOD=GET", "REQUEST_URI=/token", "SCRIPT_FILENAME=/srv/token.cgi"}
 	table := []struct {

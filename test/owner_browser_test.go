@@ -94,7 +94,7 @@ func TestOwnerInBrowser(t *testing.T) {
 			old := b.apps(k)
 			b.make(k, old)
 			b.outbound(k)
-			b.rest(k)
+			b.otherPages(k)
 		})
 	}
 }
@@ -220,8 +220,8 @@ func (b *browser) outbound(k *keepSite) {
 	b.inspect("keep-refused")
 }
 
-// rest are the other pages.
-func (b *browser) rest(k *keepSite) {
+// otherPages looks at the rest.
+func (b *browser) otherPages(k *keepSite) {
 	b.t.Helper()
 	b.open(k.base + "/owner/programs")
 	b.see("Resource servers", "API keys")

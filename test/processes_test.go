@@ -16,7 +16,7 @@ import (
 const many = 50 // processes at once
 
 // One code redeemed by many processes at once: one token, and the others end
-// it, because one of those who hold the code stole it (interface 5).
+// it, because one of those who hold the code stole it.
 func TestOneCodeManyProcesses(t *testing.T) {
 	h := newTestHost(t, released(t), "cgi")
 	h.mustRun(t, "init", "-config", h.config())
