@@ -48,7 +48,7 @@ func (h *house) do(key keeper.Secret, method, route, body string, headers ...str
 
 func (h *house) key(a keeper.APIKey) keeper.Secret {
 	h.t.Helper()
-	key, err := h.AddAPIKey(context.Background(), a)
+	key, err := h.APIKeys().Add(context.Background(), a)
 	check(h.t, err)
 	return key
 }
@@ -115,7 +115,7 @@ func TestTokensAPIDocumented(t *testing.T) {
 	google, err := provider.FromPreset("google", "google", "")
 	check(t, err)
 	google.Issuer, google.TokenURL = "", h.url+"/token"
-	check(t, h.AddProvider(context.Background(), google))
+	check(t, h.Registry().Add(context.Background(), google))
 	_, refresh := h.box.Grant("calendar email")
 	for _, test := range []struct {
 		method, route, body string
@@ -197,7 +197,7 @@ func TestAPIRefusals(t *testing.T) {
 	other := h.key(keeper.APIKey{Name: "other", User: "eve", Provider: "openai", Write: true})
 	openai := h.key(keeper.APIKey{Name: "openai", Provider: "openai", Write: true})
 	gone := h.key(keeper.APIKey{Name: "gone"})
-	check(t, h.RemoveAPIKey(context.Background(), "gone"))
+	check(t, h.APIKeys().Remove(context.Background(), "gone"))
 	ok := `{"integration_key":"box","provider":"openai","token_type":"api_key","token_data":{"api_key":"x"}}`
 	for i, test := range []struct {
 		key                 keeper.Secret
@@ -264,7 +264,7 @@ func TestAPIRefusals(t *testing.T) {
 	w = h.do(all, "GET", "keep/token?provider=box", "")
 	equal(t, "failing", w.Code, 503)
 	equal(t, "retry", w.Header().Get("Retry-After") != "", true)
-	keys, err := h.APIKeys(context.Background())
+	keys, err := h.APIKeys().List(context.Background())
 	check(t, err)
 	equal(t, "keys", len(keys), 4)
 }

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -43,20 +44,7 @@ func (a Ask) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (a Ask) password(username *string) (Secret, error) {
-	if *username = a.Username; *username == "" && a.User != nil {
-		var err error
-		if *username, err = a.User(); err != nil {
-			return "", err
-		}
-	}
-	if *username == "" {
-		return "", fault.Invalid("no user name", "-username NAME")
-	}
-	return a.secret("Password of " + *username)
-}
-
-func (a Ask) secret(prompt string) (Secret, error) {
+func (a Ask) askSecret(prompt string) (Secret, error) {
 	if a.Secret == nil {
 		return "", fault.Invalid("nobody to ask for: "+prompt, "give it on stdin")
 	}
@@ -67,51 +55,82 @@ func (a Ask) secret(prompt string) (Secret, error) {
 	return s, err
 }
 
-// connectClient is RFC 6749 section 4.4.
-func (k *Keeper) connectClient(ctx context.Context, p provider.Provider, n *NewConnection, _ Ask) (err error) {
-	n.Token, err = k.client().ClientCredentials(ctx, p, n.Scope)
-	n.Token.RefreshToken = "" // section 4.4.3: there should be none, and it is not needed
-	return err
+// obtaining is a first token on its way: what the grants have in common.
+type obtaining struct {
+	provider.Client
+	Ask
+	provider provider.Provider
+	now      func() time.Time
+	NewConnection
 }
 
-// connectPassword is RFC 6749 section 4.3. The password is not kept (section 4.3.1).
-func (k *Keeper) connectPassword(ctx context.Context, p provider.Provider, n *NewConnection, ask Ask) error {
-	password, err := ask.password(&n.Username)
-	if err != nil {
+var errUnknownGrant = errors.New("unknown grant")
+
+// obtain obtains the token by the grant of the new connection.
+func (o *obtaining) obtain(ctx context.Context) (err error) {
+	switch o.Grant {
+	case GrantCode:
+		return o.code(ctx)
+	case GrantDevice:
+		return o.device(ctx)
+	case GrantPassword: // RFC 6749 section 4.3; the password is not kept (section 4.3.1)
+		password, err := o.askPassword()
+		if err != nil {
+			return err
+		}
+		o.Token, err = o.Password(ctx, o.provider, o.username, password, o.Scope)
+		return err
+	case GrantClientCredentials:
+		o.Token, err = o.ClientCredentials(ctx, o.provider, o.Scope)
+		o.Token.RefreshToken = "" // RFC 6749 section 4.4.3: there should be none, and it is not needed
+		return err
+	case GrantLogin:
+		return o.login(ctx)
+	case GrantAPIKey, GrantJWT:
+		return o.static()
+	}
+	return errUnknownGrant
+}
+
+// login logs in. The password is kept sealed, to log in again when the refresh
+// token has ended, and for nothing else.
+func (o *obtaining) login(ctx context.Context) (err error) {
+	if o.provider.Login == nil {
+		return fault.Invalid("provider "+o.provider.Name+" has no JSON login", "")
+	}
+	if o.password, err = o.askPassword(); err != nil {
 		return err
 	}
-	n.Token, err = k.client().Password(ctx, p, n.Username, password, n.Scope)
+	o.Token, err = o.LogIn(ctx, o.provider, o.username, o.password)
 	return err
 }
 
-// connectLogin logs in. The password is kept sealed, to log in again when the
-// refresh token has ended, and for nothing else.
-func (k *Keeper) connectLogin(ctx context.Context, p provider.Provider, n *NewConnection, ask Ask) error {
-	if p.Login == nil {
-		return fault.Invalid("provider "+p.Name+" has no JSON login", "")
-	}
-	var err error
-	if n.Password, err = ask.password(&n.Username); err != nil {
-		return err
-	}
-	n.Token, err = k.client().LogIn(ctx, p, n.Username, n.Password)
-	return err
-}
-
-// connectStatic keeps what the provider's own pages gave.
-func (k *Keeper) connectStatic(_ context.Context, _ provider.Provider, n *NewConnection, ask Ask) error {
-	n.Kind, n.Field = KindAPIKey, "api_key"
+// static takes what the provider's own pages gave.
+func (o *obtaining) static() error {
+	o.Kind, o.Field = KindAPIKey, "api_key"
 	prompt := "API key"
-	if n.Grant == GrantJWT {
-		n.Kind, n.Field, prompt = KindJWT, "access_token", "JWT"
+	if o.Grant == GrantJWT {
+		o.Kind, o.Field, prompt = KindJWT, "access_token", "JWT"
 	}
-	s, err := ask.secret(prompt)
+	s, err := o.askSecret(prompt)
 	if err != nil {
 		return err
 	}
-	n.Token.AccessToken = Secret(strings.TrimSpace(string(s)))
-	if n.Kind == KindJWT {
-		n.Token.Expires = provider.JWTExpiry(n.Token.AccessToken)
+	o.Token.AccessToken = Secret(strings.TrimSpace(string(s)))
+	if o.Kind == KindJWT {
+		o.Token.Expires = provider.JWTExpiry(o.Token.AccessToken)
 	}
 	return nil
+}
+
+func (o *obtaining) askPassword() (_ Secret, err error) {
+	if o.username = o.Username; o.username == "" && o.Ask.User != nil {
+		if o.username, err = o.Ask.User(); err != nil {
+			return "", err
+		}
+	}
+	if o.username == "" {
+		return "", fault.Invalid("no user name", "-username NAME")
+	}
+	return o.askSecret("Password of " + o.username)
 }

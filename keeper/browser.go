@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"net/url"
 	"time"
 
@@ -19,21 +18,22 @@ import (
 
 const flowLifetime = 10 * time.Minute
 
+// Browser makes connections in a browser: with a ticket or by an administrator,
+// the authorization code grant is started, and finished when the browser is back.
+type Browser struct{ keeper *Keeper }
+
+// Browser gives access to the connections that are being made in a browser.
+func (k *Keeper) Browser() Browser { return Browser{k} }
+
 // Ticket makes a link that starts a connection in any browser, once, within 10
 // minutes. Whoever opens it connects an account of theirs to the target.
-func (k *Keeper) Ticket(ctx context.Context, t Target) (link Secret, err error) {
+func (b Browser) Ticket(ctx context.Context, t Target) (link Secret, err error) {
+	k := b.keeper
 	if k.URL == "" {
 		return "", fault.Invalid("no public URL is configured", "set `url` in the configuration")
 	}
-	keys, err := k.Keys.Load()
+	_, p, err := k.resolveTarget(ctx, &t)
 	if err != nil {
-		return "", err
-	}
-	p, err := k.providerWithSecret(ctx, keys, t.Provider)
-	if err != nil {
-		return "", err
-	}
-	if err := k.resolveTarget(ctx, p, &t); err != nil {
 		return "", err
 	}
 	if p.AuthURL == "" {
@@ -41,19 +41,19 @@ func (k *Keeper) Ticket(ctx context.Context, t Target) (link Secret, err error) 
 	}
 	ticket := secret.New("mkt_")
 	err = store.Write(ctx, k.DB, func(tx *sql.Tx) error {
-		return k.insertFlow(ctx, tx, "ticket", ticket, t, "", sql.NullString{})
+		return insertFlow(ctx, tx, k.now(), "ticket", ticket, t, "", sql.NullString{})
 	})
 	q := url.Values{"provider": {t.Provider}, "name": {t.Name}, "user": {t.User}, "ticket": {string(ticket)}}
 	return Secret(k.URL + "/keep/connect?" + q.Encode()), err
 }
 
-// RedeemTicket returns the target of a ticket, once. It fails with ErrInvalid if
+// Redeem returns the target of a ticket, once. It fails with ErrInvalid if
 // the ticket is not whole, with ErrExpired if it was used or is too old.
-func (k *Keeper) RedeemTicket(ctx context.Context, ticket Secret) (Target, error) {
+func (b Browser) Redeem(ctx context.Context, ticket Secret) (Target, error) {
 	if !ticket.WellFormed("mkt_") {
 		return Target{}, fault.Invalid("this link is damaged", "")
 	}
-	f, err := k.takeFlow(ctx, "ticket", ticket, "")
+	f, err := b.take(ctx, "ticket", ticket, "")
 	return f.target, err
 }
 
@@ -65,22 +65,16 @@ type BrowserFlow struct {
 	Lifetime time.Duration
 }
 
-// StartBrowserFlow starts the authorization code grant in a browser. A target
+// Start starts the authorization code grant in a browser. A target
 // that is connected already is connected again as it was.
-func (k *Keeper) StartBrowserFlow(ctx context.Context, t Target) (BrowserFlow, error) {
-	keys, err := k.Keys.Load()
-	if err != nil {
-		return BrowserFlow{}, err
-	}
-	p, err := k.providerWithSecret(ctx, keys, t.Provider)
-	if err != nil {
-		return BrowserFlow{}, err
-	}
+func (b Browser) Start(ctx context.Context, t Target) (BrowserFlow, error) {
+	k := b.keeper
 	before, err := k.load(ctx, k.DB, cmp.Or(t.User, DefaultUser), cmp.Or(t.Name, t.Provider))
 	if err == nil && t.Scope == "" {
 		t.Scope = before.requested
 	}
-	if err := k.resolveTarget(ctx, p, &t); err != nil {
+	keys, p, err := k.resolveTarget(ctx, &t)
+	if err != nil {
 		return BrowserFlow{}, err
 	}
 	if p.AuthURL == "" {
@@ -88,17 +82,17 @@ func (k *Keeper) StartBrowserFlow(ctx context.Context, t Target) (BrowserFlow, e
 	}
 	f := BrowserFlow{State: secret.New("mks_"), Browser: secret.New("mkb_"), Lifetime: flowLifetime}
 	verifier := oauth2.GenerateVerifier()
-	f.URL = p.AuthorizationURL(string(f.State), k.callbackURL(), t.Scope, verifier)
+	f.URL = p.AuthorizationURL(string(f.State), b.callbackURL(), t.Scope, verifier)
 	return f, store.Write(ctx, k.DB, func(tx *sql.Tx) error {
 		key, err := keys.Current(ctx, tx)
 		if err != nil {
 			return err
 		}
-		return k.insertFlow(ctx, tx, "code", f.State, t, f.Browser.Hash(), key.Seal(Secret(verifier), verifierOf(f.State)))
+		return insertFlow(ctx, tx, k.now(), "code", f.State, t, f.Browser.Hash(), key.Seal(Secret(verifier), verifierOf(f.State)))
 	})
 }
 
-func (k *Keeper) callbackURL() string { return k.URL + "/keep/callback" }
+func (b Browser) callbackURL() string { return b.keeper.URL + "/keep/callback" }
 
 func verifierOf(state Secret) keyring.AssociatedData {
 	return keyring.At("flows", "verifier", state.Hash())
@@ -111,10 +105,10 @@ type ReturnedFlow struct {
 	verifier sql.NullString
 }
 
-// TakeFlow takes the flow that began with this state. It fails with ErrInvalid
+// Take takes the flow that began with this state. It fails with ErrInvalid
 // if the state is not whole, with ErrDenied in another browser than where the flow
 // began (it can still be finished there), with ErrExpired if it was used or is too old.
-func (k *Keeper) TakeFlow(ctx context.Context, state, browser Secret) (ReturnedFlow, error) {
+func (b Browser) Take(ctx context.Context, state, browser Secret) (ReturnedFlow, error) {
 	if !state.WellFormed("mks_") {
 		return ReturnedFlow{}, fault.Invalid("this answer has no usable state", "")
 	}
@@ -122,12 +116,13 @@ func (k *Keeper) TakeFlow(ctx context.Context, state, browser Secret) (ReturnedF
 	if browser != "" {
 		hash = browser.Hash()
 	}
-	return k.takeFlow(ctx, "code", state, hash)
+	return b.take(ctx, "code", state, hash)
 }
 
-// FinishFlow redeems the code in the query that the provider sent the browser
+// Finish redeems the code in the query that the provider sent the browser
 // back with (RFC 6749 section 4.1.2), and keeps the token.
-func (k *Keeper) FinishFlow(ctx context.Context, f ReturnedFlow, query url.Values) (Connection, error) {
+func (b Browser) Finish(ctx context.Context, f ReturnedFlow, query url.Values) (Connection, error) {
+	k := b.keeper
 	ctx = context.WithoutCancel(ctx)
 	keys, err := k.Keys.Load()
 	if err != nil {
@@ -137,7 +132,7 @@ func (k *Keeper) FinishFlow(ctx context.Context, f ReturnedFlow, query url.Value
 	if err != nil {
 		return Connection{}, err
 	}
-	p, err := k.providerWithSecret(ctx, keys, f.target.Provider)
+	p, err := k.Registry().withSecret(ctx, keys, f.target.Provider)
 	if err != nil {
 		return Connection{}, err
 	}
@@ -146,41 +141,35 @@ func (k *Keeper) FinishFlow(ctx context.Context, f ReturnedFlow, query url.Value
 		return Connection{}, err
 	}
 	n := NewConnection{Target: f.target, Grant: GrantCode, Kind: KindOAuth2, Field: "access_token"}
-	if n.Token, err = k.client().ExchangeCode(ctx, p, code, k.callbackURL(), string(verifier)); err != nil {
+	if n.Token, err = k.client().ExchangeCode(ctx, p, code, b.callbackURL(), string(verifier)); err != nil {
 		return Connection{}, err
 	}
 	return k.saveConnection(ctx, keys, n, "connected", APIKey{})
 }
 
 // insertFlow also deletes what has expired.
-func (k *Keeper) insertFlow(ctx context.Context, tx *sql.Tx, kind string, s Secret, t Target, browser string, verifier sql.NullString) error {
-	now := k.now()
-	if _, err := tx.ExecContext(ctx, `DELETE FROM flows WHERE expires <= ?`, store.Time(now)); err != nil {
-		return err
-	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO flows (flow_hash, kind, provider_name, user_id, connection_name, scope, browser_hash, verifier, created, expires)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, s.Hash(), kind, t.Provider, t.User, t.Name, t.Scope, browser, verifier,
-		store.Time(now), store.Time(now.Add(flowLifetime)))
-	if err != nil {
-		return fmt.Errorf("starting a browser flow: %w", err)
-	}
-	return nil
+func insertFlow(ctx context.Context, tx *sql.Tx, now time.Time, kind string, s Secret, t Target, browser string, verifier sql.NullString) error {
+	const doing = "starting a browser flow"
+	err := store.Exec(ctx, tx, doing, `DELETE FROM flows WHERE expires <= ?`, store.Time(now))
+	return errors.Join(err, store.Exec(ctx, tx, doing, `INSERT INTO flows (flow_hash, kind, provider_name, user_id, connection_name,
+		scope, browser_hash, verifier, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, s.Hash(), kind, t.Provider, t.User, t.Name,
+		t.Scope, browser, verifier, store.Time(now), store.Time(now.Add(flowLifetime))))
 }
 
-// takeFlow deletes a ticket or a state and returns it: it can be had once, a state
+// take deletes a ticket or a state and returns it: it can be had once, a state
 // only in the browser where it began; elsewhere nothing happens to it.
-func (k *Keeper) takeFlow(ctx context.Context, kind string, s Secret, browser string) (ReturnedFlow, error) {
-	f := ReturnedFlow{state: s}
-	now := store.Time(k.now())
-	err := k.DB.QueryRowContext(ctx, `DELETE FROM flows WHERE flow_hash = ? AND kind = ? AND expires > ? AND browser_hash = ?
-		RETURNING provider_name, user_id, connection_name, scope, verifier`, s.Hash(), kind, now, browser).
-		Scan(&f.target.Provider, &f.target.User, &f.target.Name, &f.target.Scope, &f.verifier)
-	if !errors.Is(err, sql.ErrNoRows) {
+func (b Browser) take(ctx context.Context, kind string, s Secret, browser string) (ReturnedFlow, error) {
+	const doing = "taking a browser flow"
+	f, now, db := ReturnedFlow{state: s}, store.Time(b.keeper.now()), b.keeper.DB
+	found, err := store.Row(ctx, db, doing, `DELETE FROM flows WHERE flow_hash = ? AND kind = ? AND expires > ? AND browser_hash = ?
+		RETURNING provider_name, user_id, connection_name, scope, verifier`, []any{s.Hash(), kind, now, browser},
+		&f.target.Provider, &f.target.User, &f.target.Name, &f.target.Scope, &f.verifier)
+	if found || err != nil {
 		return f, err
 	}
-	elsewhere := false
-	if err := k.DB.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM flows WHERE flow_hash = ? AND kind = ? AND expires > ?)`,
-		s.Hash(), kind, now).Scan(&elsewhere); err != nil {
+	elsewhere, err := store.Row(ctx, db, doing, `SELECT 1 FROM flows WHERE flow_hash = ? AND kind = ? AND expires > ?`,
+		[]any{s.Hash(), kind, now}, new(int))
+	if err != nil {
 		return f, err
 	}
 	if elsewhere {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"mintkeep/internal/store"
 	"mintkeep/keeper/internal/fault"
@@ -45,21 +46,29 @@ func (t *Target) setDefaults(p provider.Provider) error {
 	return nil
 }
 
-// resolveTarget fills the target of a new connection in. A connection to another
-// provider is not replaced (ErrExists): its token would be lost.
-func (k *Keeper) resolveTarget(ctx context.Context, p provider.Provider, t *Target) error {
+// resolveTarget fills the target of a new connection in and returns its provider.
+// A connection to another provider is not replaced (ErrExists): its token would
+// be lost.
+func (k *Keeper) resolveTarget(ctx context.Context, t *Target) (*keyring.Keyring, provider.Provider, error) {
+	keys, err := k.Keys.Load()
+	if err != nil {
+		return nil, provider.Provider{}, err
+	}
+	p, err := k.Registry().withSecret(ctx, keys, t.Provider)
+	if err != nil {
+		return nil, p, err
+	}
 	if err := t.setDefaults(p); err != nil {
-		return err
+		return nil, p, err
 	}
 	c, err := k.load(ctx, k.DB, t.User, t.Name)
-	if errors.Is(err, ErrUnknown) || err == nil && c.Provider == t.Provider {
-		return nil
+	if err == nil && c.Provider != t.Provider {
+		err = &Fault{Kind: ErrExists, What: fmt.Sprintf("connection %q of user %q is one to %s", t.Name, t.User, c.Provider),
+			Hint: "choose another name (-as), or first: mintkeep forget " + text.ShellWord(t.Name)}
+	} else if errors.Is(err, ErrUnknown) {
+		err = nil
 	}
-	if err != nil {
-		return err
-	}
-	return &Fault{Kind: ErrExists, What: fmt.Sprintf("connection %q of user %q is one to %s", t.Name, t.User, c.Provider),
-		Hint: "choose another name (-as), or first: mintkeep forget " + text.ShellWord(t.Name)}
+	return keys, p, err
 }
 
 // DefaultGrant is the best that a provider can do for a person at a terminal:
@@ -81,30 +90,18 @@ func DefaultGrant(p provider.Provider) string {
 // Connect obtains the first token of a connection, or a new one for it, and
 // keeps it. grant "" is the DefaultGrant.
 func (k *Keeper) Connect(ctx context.Context, t Target, grant string, ask Ask) (Connection, error) {
-	keys, err := k.Keys.Load()
+	keys, p, err := k.resolveTarget(ctx, &t)
 	if err != nil {
 		return Connection{}, err
 	}
-	p, err := k.providerWithSecret(ctx, keys, t.Provider)
-	if err != nil {
-		return Connection{}, err
-	}
-	if err := k.resolveTarget(ctx, p, &t); err != nil {
-		return Connection{}, err
-	}
-	grant = cmp.Or(grant, DefaultGrant(p))
-	n := NewConnection{Target: t, Grant: grant, Kind: KindOAuth2, Field: "access_token"}
-	obtain, ok := map[string]func(context.Context, provider.Provider, *NewConnection, Ask) error{
-		GrantCode: k.connectCode, GrantDevice: k.connectDevice, GrantPassword: k.connectPassword,
-		GrantClientCredentials: k.connectClient, GrantLogin: k.connectLogin, GrantAPIKey: k.connectStatic, GrantJWT: k.connectStatic,
-	}[grant]
-	if !ok {
+	o := obtaining{Client: k.client(), Ask: ask, provider: p, now: k.now,
+		NewConnection: NewConnection{Target: t, Grant: cmp.Or(grant, DefaultGrant(p)), Kind: KindOAuth2, Field: "access_token"}}
+	if err := o.obtain(ctx); err == errUnknownGrant {
 		return Connection{}, fault.Invalid(fmt.Sprintf("unknown grant %q", grant), "code, device, password, client_credentials, login, api_key or jwt")
-	}
-	if err := obtain(ctx, p, &n, ask); err != nil {
+	} else if err != nil {
 		return Connection{}, fmt.Errorf("connecting %s: %w", t.Name, err)
 	}
-	return k.saveConnection(context.WithoutCancel(ctx), keys, n, "connected", APIKey{})
+	return k.saveConnection(context.WithoutCancel(ctx), keys, o.NewConnection, "connected", APIKey{})
 }
 
 // NewConnection is a first token that is to be kept.
@@ -115,10 +112,11 @@ type NewConnection struct {
 	Token        provider.TokenResponse
 	ClientID     string // of the client that the token was given to; "" is the provider's
 	ClientSecret Secret
-	Username     string
-	Password     Secret // to log in again when the refresh token has ended; "" keeps none
 	Extra        Secret // JSON object: what else the Tokens API was given
 	Scopes       []string
+
+	username string
+	password Secret // to log in again when the refresh token has ended; "" keeps none
 }
 
 // Store keeps a token that was obtained elsewhere, over an older one of the same
@@ -133,8 +131,28 @@ func (k *Keeper) Store(ctx context.Context, by APIKey, n NewConnection) (Connect
 }
 
 func (k *Keeper) saveConnection(ctx context.Context, keys *keyring.Keyring, n NewConnection, event string, by APIKey) (Connection, error) {
-	err := k.retryWrite(ctx, func() error {
-		return store.Write(ctx, k.DB, func(tx *sql.Tx) error { return k.replaceConnection(ctx, tx, keys, n, event, by) })
+	err := retryWrite(ctx, func() error {
+		return store.Write(ctx, k.DB, func(tx *sql.Tx) error {
+			before, err := k.load(ctx, tx, n.User, n.Name)
+			if err != nil && !errors.Is(err, ErrUnknown) {
+				return err
+			}
+			if !by.Covers(n.User, n.Provider) || err == nil && !by.Covers(n.User, before.Provider) {
+				return &Fault{Kind: ErrDenied, What: "this API key is for another provider"}
+			}
+			now := k.now()
+			var events []store.Event
+			switch before.rowState {
+			case StateForgetting: // the old token is still to be revoked
+				if err := queueRevocation(ctx, tx, keys, before, errors.New(before.LastError), now); err != nil {
+					return err
+				}
+			case StateFailing, StateDead:
+				events = append(events, before.event(now, "recovered", ""))
+			}
+			e := store.Event{At: now, Kind: event, Connection: n.User + "/" + n.Name, Detail: n.Grant, Actor: by.Name}
+			return errors.Join(n.write(ctx, tx, keys, now), record(ctx, tx, append(events, e)...))
+		})
 	})
 	if err != nil {
 		return Connection{}, err
@@ -142,32 +160,17 @@ func (k *Keeper) saveConnection(ctx context.Context, keys *keyring.Keyring, n Ne
 	return k.Connection(ctx, n.User, n.Name)
 }
 
-func (k *Keeper) replaceConnection(ctx context.Context, tx *sql.Tx, keys *keyring.Keyring, n NewConnection, event string, by APIKey) error {
-	before, err := k.load(ctx, tx, n.User, n.Name)
-	if err != nil && !errors.Is(err, ErrUnknown) {
-		return err
-	}
-	if !by.Covers(n.User, n.Provider) || err == nil && !by.Covers(n.User, before.Provider) {
-		return &Fault{Kind: ErrDenied, What: "this API key is for another provider"}
-	}
-	if before.rowState == StateForgetting { // the old token is still to be revoked
-		if err := k.queueRevocation(ctx, tx, keys, before, errors.New(before.LastError)); err != nil {
+func record(ctx context.Context, tx *sql.Tx, events ...store.Event) error {
+	for _, e := range events {
+		if err := store.Record(ctx, tx, e); err != nil {
 			return err
 		}
 	}
-	if err := k.upsertConnection(ctx, tx, keys, n); err != nil {
-		return err
-	}
-	e := store.Event{Kind: event, Connection: n.User + "/" + n.Name, Detail: n.Grant, Actor: by.Name}
-	if before.rowState == StateFailing || before.rowState == StateDead {
-		if err := k.record(ctx, tx, before.event("recovered", "")); err != nil {
-			return err
-		}
-	}
-	return k.record(ctx, tx, e)
+	return nil
 }
 
-func (k *Keeper) upsertConnection(ctx context.Context, tx *sql.Tx, keys *keyring.Keyring, n NewConnection) error {
+// write replaces the row of the same user and name, or adds one.
+func (n NewConnection) write(ctx context.Context, tx *sql.Tx, keys *keyring.Keyring, at time.Time) error {
 	key, err := keys.Current(ctx, tx)
 	if err != nil {
 		return err
@@ -183,8 +186,8 @@ func (k *Keeper) upsertConnection(ctx context.Context, tx *sql.Tx, keys *keyring
 	seal := func(s Secret, column string) sql.NullString {
 		return key.Seal(s, keyring.At("connections", column, n.User, n.Name))
 	}
-	now := store.Time(k.now())
-	_, err = tx.ExecContext(ctx, `INSERT INTO connections (user_id, connection_name, provider_name, grant_type, token_kind, token_type, token_field,
+	now := store.Time(at)
+	return store.Exec(ctx, tx, fmt.Sprintf("keeping connection %s/%s", n.User, n.Name), `INSERT INTO connections (user_id, connection_name, provider_name, grant_type, token_kind, token_type, token_field,
 		scope, requested_scope, scopes, client_id, client_secret, access_token, refresh_token, username, password, extra,
 		expires, refresh_expires, created, updated)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -199,10 +202,6 @@ func (k *Keeper) upsertConnection(ctx context.Context, tx *sql.Tx, keys *keyring
 		n.User, n.Name, n.Provider, n.Grant, n.Kind, cmp.Or(n.Token.TokenType, "Bearer"), n.Field,
 		cmp.Or(n.Token.Scope, n.Scope), n.Scope, scopes, // RFC 6749 section 5.1: not said means as requested
 		n.ClientID, seal(n.ClientSecret, "client_secret"), seal(n.Token.AccessToken, "access_token"),
-		seal(n.Token.RefreshToken, "refresh_token"), n.Username, seal(n.Password, "password"), seal(n.Extra, "extra"),
+		seal(n.Token.RefreshToken, "refresh_token"), n.username, seal(n.password, "password"), seal(n.Extra, "extra"),
 		store.NullTime(n.Token.Expires), store.NullTime(n.Token.RefreshExpires), now, now)
-	if err != nil {
-		return fmt.Errorf("keeping connection %s/%s: %w", n.User, n.Name, err)
-	}
-	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,14 +78,19 @@ const connectionColumns = `connection_id, user_id, connection_name, provider_nam
 	connections.client_secret, access_token, refresh_token, previous_refresh_token, password, extra,
 	coalesce((SELECT p.scope FROM providers p WHERE p.provider_name = connections.provider_name), '')`
 
-func (k *Keeper) scanConnection(scan func(...any) error) (connectionRow, error) {
-	var c connectionRow
-	var scopes, expires, refreshExpires, retry, recovered, created, updated, refreshed, used, lease sql.NullString
-	err := scan(&c.ID, &c.User, &c.Name, &c.Provider, &c.Grant, &c.Kind, &c.Scope, &scopes,
-		&expires, &refreshExpires, &c.rowState, &c.Failures, &retry, &c.LastError, &recovered, &created, &updated, &refreshed, &used,
-		&c.tokenType, &c.tokenField, &c.requested, &c.clientID, &c.username, &c.generation, &lease,
-		&c.clientSecret, &c.access, &c.refresh, &c.previous, &c.password, &c.extra, &c.standard)
-	if err != nil {
+func (c *connectionRow) columns(scopes *sql.NullString, recovered *time.Time) []any {
+	return []any{&c.ID, &c.User, &c.Name, &c.Provider, &c.Grant, &c.Kind, &c.Scope, scopes,
+		store.Into(&c.Expires), store.Into(&c.RefreshExpires), &c.rowState, &c.Failures, store.Into(&c.RetryAfter), &c.LastError,
+		store.Into(recovered), store.Into(&c.Created), store.Into(&c.Updated), store.Into(&c.Refreshed), store.Into(&c.LastUse),
+		&c.tokenType, &c.tokenField, &c.requested, &c.clientID, &c.username, &c.generation, store.Into(&c.leaseUntil),
+		&c.clientSecret, &c.access, &c.refresh, &c.previous, &c.password, &c.extra, &c.standard}
+}
+
+// scanConnection reads a row, and works out its State at this time.
+func scanConnection(scan func(...any) error, now time.Time) (c connectionRow, err error) {
+	var scopes sql.NullString
+	var recovered time.Time
+	if err := scan(c.columns(&scopes, &recovered)...); err != nil {
 		return c, err
 	}
 	if scopes.Valid {
@@ -92,20 +98,14 @@ func (k *Keeper) scanConnection(scan func(...any) error) (connectionRow, error) 
 			return c, fmt.Errorf("reading the scopes of connection %s/%s: %w", c.User, c.Name, err)
 		}
 	}
-	for _, t := range []struct {
-		to   *time.Time
-		from sql.NullString
-	}{{&c.Expires, expires}, {&c.RefreshExpires, refreshExpires}, {&c.RetryAfter, retry}, {&c.leaseUntil, lease},
-		{&c.Created, created}, {&c.Updated, updated}, {&c.Refreshed, refreshed}, {&c.LastUse, used}} {
-		*t.to = store.ParseTime(t.from)
-	}
 	c.State = c.rowState
-	if at := store.ParseTime(recovered); c.State == StateOK && !at.IsZero() && k.now().Sub(at) < 24*time.Hour {
-		c.State = StateRecovered
-	}
 	c.Refreshable = c.canRefresh()
-	if c.rowState == StateOK && !c.Refreshable && !c.Expires.IsZero() && !c.Expires.After(k.now()) {
+	switch {
+	case c.rowState != StateOK:
+	case !c.Refreshable && !c.Expires.IsZero() && !c.Expires.After(now):
 		c.State, c.LastError = StateDead, "it has expired and cannot be refreshed"
+	case !recovered.IsZero() && now.Sub(recovered) < 24*time.Hour:
+		c.State = StateRecovered
 	}
 	if c.State == StateDead || c.State == StateForgetting {
 		c.Reconnect = c.reconnect()
@@ -126,8 +126,8 @@ func (c Connection) GetCommand() string {
 	return s
 }
 
-func (c connectionRow) event(kind, detail string) store.Event {
-	return store.Event{Kind: kind, Connection: c.User + "/" + c.Name, Detail: detail}
+func (c Connection) event(now time.Time, kind, detail string) store.Event {
+	return store.Event{At: now, Kind: kind, Connection: c.User + "/" + c.Name, Detail: detail}
 }
 
 // reconnect is the command that obtains a new first token, of the same kind and scope.
@@ -157,9 +157,9 @@ func (c connectionRow) at(column string) keyring.AssociatedData {
 	return keyring.At("connections", column, c.User, c.Name)
 }
 
-func (k *Keeper) load(ctx context.Context, q store.Querier, user, name string) (connectionRow, error) {
-	c, err := k.scanConnection(q.QueryRowContext(ctx, `SELECT `+connectionColumns+` FROM connections
-		WHERE user_id = ? AND connection_name = ?`, user, name).Scan)
+func (k *Keeper) load(ctx context.Context, db store.Querier, user, name string) (connectionRow, error) {
+	c, err := scanConnection(db.QueryRowContext(ctx, `SELECT `+connectionColumns+` FROM connections
+		WHERE user_id = ? AND connection_name = ?`, user, name).Scan, k.now())
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no connection %q of user %q", name, user),
 			Hint: "`mintkeep connections` lists them, `mintkeep connect` makes one"}
@@ -171,20 +171,10 @@ func (k *Keeper) load(ctx context.Context, q store.Querier, user, name string) (
 }
 
 func (k *Keeper) loadAll(ctx context.Context, where string, args ...any) ([]connectionRow, error) {
-	rows, err := k.DB.QueryContext(ctx, `SELECT `+connectionColumns+` FROM connections `+where, args...)
-	if err != nil {
-		return nil, fmt.Errorf("reading connections: %w", err)
-	}
-	defer rows.Close()
-	all := []connectionRow{}
-	for rows.Next() {
-		c, err := k.scanConnection(rows.Scan)
-		if err != nil {
-			return nil, fmt.Errorf("reading connections: %w", err)
-		}
-		all = append(all, c)
-	}
-	return all, rows.Err()
+	now := k.now()
+	return store.List(ctx, k.DB, "reading connections", func(scan func(...any) error) (connectionRow, error) {
+		return scanConnection(scan, now)
+	}, `SELECT `+connectionColumns+` FROM connections `+where, args...)
 }
 
 // Connections lists what is kept, of one user or ("") of all, without secrets.
@@ -206,16 +196,9 @@ func (k *Keeper) Connection(ctx context.Context, user, name string) (Connection,
 	return c.Connection, err
 }
 
-// Troubled is those of the list that want attention, for a cron job that should
-// fail when there are any.
+// Troubled returns those of the list that are dead or failing.
 func Troubled(list []Connection) []Connection {
-	bad := []Connection{}
-	for _, c := range list {
-		if c.State == StateDead || c.State == StateFailing {
-			bad = append(bad, c)
-		}
-	}
-	return bad
+	return slices.DeleteFunc(slices.Clone(list), func(c Connection) bool { return c.State != StateDead && c.State != StateFailing })
 }
 
 // Find is the connection that a client has at an issuer (or provider) with

@@ -56,8 +56,8 @@ func TestClientGone(t *testing.T) {
 func TestSecretCleared(t *testing.T) {
 	h := newHouse(t)
 	h.provider()
-	check(t, h.SetProvider(context.Background(), "box", func(p *provider.Provider) error { p.HasSecret = false; return nil }))
-	p, err := h.Provider(context.Background(), "box")
+	check(t, h.Registry().Set(context.Background(), "box", func(p *provider.Provider) error { p.HasSecret = false; return nil }))
+	p, err := h.Registry().Get(context.Background(), "box")
 	check(t, err)
 	equal(t, "has secret", p.HasSecret, false)
 }

@@ -93,7 +93,7 @@ func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, b
 			o.Result = KeptQueued
 		}
 	}
-	return o, k.retryWrite(ctx, func() error {
+	return o, retryWrite(ctx, func() error {
 		return store.Write(ctx, k.DB, func(tx *sql.Tx) error { return k.saveForgotten(ctx, tx, keys, c, o, by) })
 	})
 }
@@ -101,39 +101,33 @@ func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, b
 // saveForgotten removes the connection, or notes that it is to go. If somebody
 // has connected again meanwhile, the new connection stays.
 func (k *Keeper) saveForgotten(ctx context.Context, tx *sql.Tx, keys *keyring.Keyring, c connectionRow, o Outcome, by APIKey) error {
-	e := c.event("forgotten", o.Result)
+	now, where := k.now(), fmt.Sprintf("%s/%s", c.User, c.Name)
+	e := c.event(now, "forgotten", o.Result)
 	e.Actor = by.Name
 	query, args := `DELETE FROM connections WHERE connection_id = ? AND generation = ?`, []any{c.ID, c.generation}
 	if o.Result == KeptQueued {
 		e.Kind = "forgetting"
 		query = `UPDATE connections SET state = 'forgetting', failures = failures + 1, last_error = ?, retry_after = ?,
 			updated = ?, lease_until = NULL WHERE connection_id = ? AND generation = ?`
-		args = append([]any{text.FirstLine(o.Err.Error()), store.Time(k.now().Add(backoff(c.Failures, o.Err))), store.Time(k.now())}, args...)
+		args = append([]any{text.FirstLine(o.Err.Error()), store.Time(now.Add(backoff(c.Failures, o.Err))), store.Time(now)}, args...)
 	}
-	res, err := tx.ExecContext(ctx, query, args...)
-	if err != nil {
-		return fmt.Errorf("forgetting %s/%s: %w", c.User, c.Name, err)
+	n, err := store.ExecCount(ctx, tx, "forgetting "+where, query, args...)
+	if err == nil && n == 0 {
+		err = &Fault{Kind: ErrTemporary, What: "connection " + where + " was made anew meanwhile and stays"}
 	}
-	if n, err := res.RowsAffected(); n == 0 || err != nil {
-		return errors.Join(err, &Fault{Kind: ErrTemporary, What: fmt.Sprintf("connection %s/%s was made anew meanwhile and stays", c.User, c.Name)})
+	if err == nil && o.Result == Queued {
+		err = queueRevocation(ctx, tx, keys, c, o.Err, now)
 	}
-	if o.Result == Queued {
-		if err := k.queueRevocation(ctx, tx, keys, c, o.Err); err != nil {
-			return err
-		}
+	if err == nil && o.Result != KeptQueued {
+		err = store.Exec(ctx, tx, "forgetting "+where, `DELETE FROM api_reads WHERE connection_id = ?`, c.ID)
 	}
-	if o.Result != KeptQueued {
-		if _, err := tx.ExecContext(ctx, `DELETE FROM api_reads WHERE connection_id = ?`, c.ID); err != nil {
-			return err
-		}
-	}
-	return k.record(ctx, tx, e)
+	return errors.Join(err, record(ctx, tx, e))
 }
 
 // revokeTokens revokes the refresh token, and with it the access token if that is
 // still good (RFC 7009 section 2.1 only recommends that one ends the other).
 func (k *Keeper) revokeTokens(ctx context.Context, keys *keyring.Keyring, c connectionRow) error {
-	p, err := k.providerOf(ctx, keys, c)
+	p, err := k.Registry().of(ctx, keys, c)
 	if errors.Is(err, ErrUnknown) {
 		return provider.ErrNoRevocation // the provider was removed; there is nobody to ask
 	}
@@ -145,80 +139,75 @@ func (k *Keeper) revokeTokens(ctx context.Context, keys *keyring.Keyring, c conn
 	if err := errors.Join(err1, err2); err != nil {
 		return err
 	}
-	client := k.client()
-	if p.Login != nil {
-		return client.LogOut(ctx, p, access, refresh)
+	hint := hintRefresh
+	switch {
+	case p.Login != nil:
+		hint = hintLogout
+	case !c.Expires.IsZero() && !c.Expires.After(k.now()):
+		access = ""
 	}
-	if refresh != "" {
-		if err := client.Revoke(ctx, p, refresh, "refresh_token"); err != nil {
-			return err
-		}
+	if refresh == "" && hint == hintRefresh {
+		refresh, access, hint = access, "", hintAccess
 	}
-	if access == "" || !c.Expires.IsZero() && !c.Expires.After(k.now()) {
+	if refresh == "" && hint == hintAccess {
 		return nil
 	}
-	return client.Revoke(ctx, p, access, "access_token")
+	return revoke(ctx, k.client(), p, refresh, access, hint)
 }
 
 // Revoke revokes one token of a connection at the provider, "access_token" or
 // "refresh_token", and drops it here. A connection without its refresh token is
 // of no further use and is removed.
 func (k *Keeper) Revoke(ctx context.Context, user, name, which string) error {
-	if which == "refresh_token" {
+	if which == hintRefresh {
 		o, err := k.Forget(ctx, user, name, Policy{RevokeOffline: true, RevokeOnline: true})
 		return errors.Join(err, o.Err)
 	}
-	if which != "access_token" {
+	if which != hintAccess {
 		return fault.Invalid(fmt.Sprintf("revoking the %q", which), "access_token or refresh_token")
 	}
-	keys, err := k.Keys.Load()
-	if err != nil {
-		return err
-	}
-	c, err := k.load(ctx, k.DB, user, name)
-	if err != nil {
-		return err
-	}
-	p, err := k.providerOf(ctx, keys, c)
-	if err != nil {
-		return err
-	}
-	access, err := keys.Open(c.access, c.at("access_token"))
+	c, p, access, err := k.accessToken(ctx, user, name)
 	if err != nil || access == "" {
 		return errors.Join(err, fault.Invalid("there is no access token", ""))
 	}
 	if err := k.client().Revoke(ctx, p, access, which); err != nil {
 		return err
 	}
+	now := k.now()
 	return store.Write(ctx, k.DB, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE connections SET access_token = NULL, expires = ?, generation = generation + 1
-			WHERE connection_id = ? AND generation = ?`, store.Time(k.now().Add(-time.Second)), c.ID, c.generation)
-		return errors.Join(err, k.record(ctx, tx, c.event("revoked", which)))
+		err := store.Exec(ctx, tx, "dropping a revoked token", `UPDATE connections SET access_token = NULL, expires = ?,
+			generation = generation + 1 WHERE connection_id = ? AND generation = ?`, store.Time(now.Add(-time.Second)), c.ID, c.generation)
+		return errors.Join(err, record(ctx, tx, c.event(now, "revoked", which)))
 	})
+}
+
+// accessToken is a connection with its provider and its access token, whether
+// that is still valid or not.
+func (k *Keeper) accessToken(ctx context.Context, user, name string) (c connectionRow, p provider.Provider, access Secret, err error) {
+	keys, err := k.Keys.Load()
+	if err != nil {
+		return c, p, "", err
+	}
+	if c, err = k.load(ctx, k.DB, user, name); err != nil {
+		return c, p, "", err
+	}
+	if p, err = k.Registry().of(ctx, keys, c); err != nil {
+		return c, p, "", err
+	}
+	access, err = keys.Open(c.access, c.at("access_token"))
+	return c, p, access, err
 }
 
 // Introspect asks the provider about a connection's access token (RFC 7662
 // section 2.1) and returns its answer.
 func (k *Keeper) Introspect(ctx context.Context, user, name string) (map[string]any, error) {
-	keys, err := k.Keys.Load()
-	if err != nil {
-		return nil, err
-	}
-	c, err := k.load(ctx, k.DB, user, name)
-	if err != nil {
-		return nil, err
-	}
-	p, err := k.providerOf(ctx, keys, c)
+	_, p, access, err := k.accessToken(ctx, user, name)
 	if err != nil {
 		return nil, err
 	}
 	if p.IntrospectURL == "" {
 		return nil, fault.Invalid("provider "+p.Name+" has no introspection endpoint",
 			"`mintkeep provider set "+text.ShellWord(p.Name)+" -introspect-url URL`")
-	}
-	access, err := keys.Open(c.access, c.at("access_token"))
-	if err != nil {
-		return nil, err
 	}
 	m, err := k.client().Introspect(ctx, p, access)
 	if err != nil {

@@ -197,7 +197,7 @@ func TestStatic(t *testing.T) {
 func TestJSONLogin(t *testing.T) {
 	h := newHouse(t)
 	ctx := context.Background()
-	check(t, h.AddProvider(ctx, provider.Provider{Name: "box", Options: provider.Options{Login: jsonLogin(h.url)}}))
+	check(t, h.Registry().Add(ctx, provider.Provider{Name: "box", Options: provider.Options{Login: jsonLogin(h.url)}}))
 	c, err := h.Connect(ctx, keeper.Target{Provider: "box"}, "", ask(keepertest.Password))
 	check(t, err)
 	equal(t, "expires", c.Expires, h.clock.now().Add(time.Hour).UTC())

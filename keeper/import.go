@@ -54,7 +54,7 @@ func (k *Keeper) ImportTokenKeep(ctx context.Context, from *sql.DB, user string)
 			n.Token.Expires = time.Unix(expires, 0).UTC()
 		}
 		n.User = user
-		result, err := k.importOne(ctx, p, n)
+		result, err := (importer{k}).importOne(ctx, p, n)
 		if err != nil {
 			return done, err
 		}
@@ -63,18 +63,21 @@ func (k *Keeper) ImportTokenKeep(ctx context.Context, from *sql.DB, user string)
 	return done, rows.Err()
 }
 
+// importer adds entries of another program's store.
+type importer struct{ *Keeper }
+
 func newImport(access, refresh string) NewConnection {
 	return NewConnection{Grant: GrantImported, Kind: KindOAuth2, Field: "access_token",
 		Token: provider.TokenResponse{AccessToken: Secret(access), RefreshToken: Secret(refresh)}}
 }
 
 // importOne registers the provider if it is new, and keeps its token if that is new.
-func (k *Keeper) importOne(ctx context.Context, p provider.Provider, n NewConnection) (Imported, error) {
+func (k importer) importOne(ctx context.Context, p provider.Provider, n NewConnection) (Imported, error) {
 	result := Imported{Name: n.Name, Provider: p.Name, Result: "imported"}
 	if n.Name == "" {
 		n.Name, result.Name = p.Name, p.Name
 	}
-	err := k.AddProvider(ctx, p)
+	err := k.Registry().Add(ctx, p)
 	if errors.Is(err, ErrInvalid) {
 		result.Result = "skipped: " + text.FirstLine(err.Error())
 		return result, nil
@@ -131,7 +134,7 @@ func (k *Keeper) ImportPyAuthFlow(ctx context.Context, from io.Reader, user stri
 			if n.Token.Expires.IsZero() && e.Refresh != "" {
 				n.Token.Expires = k.now() // its age is unknown, so it is refreshed before it is used
 			}
-			result, err := k.importEntry(ctx, provider.Provider{Issuer: e.Issuer, ClientID: e.Client, AuthStyle: provider.AuthBody}, n)
+			result, err := (importer{k}).importEntry(ctx, provider.Provider{Issuer: e.Issuer, ClientID: e.Client, AuthStyle: provider.AuthBody}, n)
 			if err != nil {
 				return done, err
 			}
@@ -143,7 +146,7 @@ func (k *Keeper) ImportPyAuthFlow(ctx context.Context, from io.Reader, user stri
 
 // importEntry finds names for a store that has none: the issuer's host, and a
 // number where that is taken by another client or scope.
-func (k *Keeper) importEntry(ctx context.Context, p provider.Provider, n NewConnection) (Imported, error) {
+func (k importer) importEntry(ctx context.Context, p provider.Provider, n NewConnection) (Imported, error) {
 	if c, err := k.Find(ctx, p.ClientID, p.Issuer, n.Scope); err == nil {
 		return Imported{c.Name, c.Provider, "skipped: already here"}, nil
 	} else if !errors.Is(err, ErrUnknown) {
@@ -155,7 +158,7 @@ func (k *Keeper) importEntry(ctx context.Context, p provider.Provider, n NewConn
 	}
 	var err error
 	if p.Name, err = firstFree(host, func(name string) (bool, error) {
-		q, err := k.Provider(ctx, name)
+		q, err := k.Registry().Get(ctx, name)
 		return errors.Is(err, ErrUnknown) || q.Issuer == p.Issuer && q.ClientID == p.ClientID, notUnknown(err)
 	}); err != nil {
 		return Imported{}, err

@@ -82,7 +82,7 @@ func TestImportPyAuthFlow(t *testing.T) {
 	c, err = h.Find(ctx, keepertest.ClientID, h.url, "openid")
 	check(t, err)
 	equal(t, "expires from the JWT", c.Expires, h.clock.now().Add(time.Hour).UTC())
-	p, err := h.Provider(ctx, "127.0.0.1")
+	p, err := h.Registry().Get(ctx, "127.0.0.1")
 	check(t, err)
 	equal(t, "discovered", p.RevokeURL, h.url+"/revoke")
 	done, err = h.ImportPyAuthFlow(ctx, strings.NewReader(store), "ada")

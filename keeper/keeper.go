@@ -16,6 +16,7 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"log/slog"
@@ -23,7 +24,6 @@ import (
 	"time"
 
 	"mintkeep/internal/secret"
-	"mintkeep/internal/store"
 	"mintkeep/keeper/keyring"
 	"mintkeep/keeper/provider"
 )
@@ -67,28 +67,8 @@ func (k *Keeper) now() time.Time {
 	return time.Now().UTC()
 }
 
-func (k *Keeper) timeout() time.Duration {
-	if k.Timeout > 0 {
-		return k.Timeout
-	}
-	return provider.DefaultTimeout
-}
-
 func (k *Keeper) lease() time.Duration {
-	if k.Lease > 0 {
-		return k.Lease
-	}
-	return 25 * time.Second
-}
-
-// leaseUse is how much of a lease is used for asking; the rest is for saving.
-func (k *Keeper) leaseUse() time.Duration { return k.lease() * 9 / 10 }
-
-func (k *Keeper) hold() (release func()) {
-	if k.Hold == nil {
-		return func() {}
-	}
-	return k.Hold()
+	return cmp.Or(k.Lease, 25*time.Second)
 }
 
 func (k *Keeper) log() *slog.Logger {
@@ -99,13 +79,7 @@ func (k *Keeper) log() *slog.Logger {
 }
 
 func (k *Keeper) client() provider.Client {
-	return provider.Client{HTTP: k.Client, Now: k.Now, Timeout: k.timeout()}
-}
-
-// record notes the time of an event and writes it in the transaction of what it tells.
-func (k *Keeper) record(ctx context.Context, tx *sql.Tx, e store.Event) error {
-	e.At = k.now()
-	return store.Record(ctx, tx, e)
+	return provider.Client{HTTP: k.Client, Now: k.Now, Timeout: cmp.Or(k.Timeout, provider.DefaultTimeout)}
 }
 
 // sealedTables says where sealed values are stored.

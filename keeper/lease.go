@@ -10,6 +10,10 @@ import (
 	"mintkeep/keeper/keyring"
 )
 
+// leaseForAsking is how many tenths of a lease are used for asking the provider;
+// the rest is for saving.
+const leaseForAsking = 9
+
 // tryLease makes this process the one that may ask the provider. It fails if
 // another process has the lease, or has had it since c was read. A lease longer
 // than any that is given was taken while the clock was wrong.
@@ -18,20 +22,17 @@ func (k *Keeper) tryLease(ctx context.Context, c connectionRow, now time.Time) (
 		return false, nil // no write is needed to know that
 	}
 	until := store.Time(now.Add(k.lease()))
-	res, err := k.DB.ExecContext(ctx, `UPDATE connections SET lease_until = ?
-		WHERE connection_id = ? AND generation = ? AND state = ? AND failures = ? AND (lease_until IS NULL OR lease_until <= ? OR lease_until > ?)`,
+	n, err := store.ExecCount(ctx, k.DB, fmt.Sprintf("taking the lease of connection %s/%s", c.User, c.Name), `UPDATE connections
+		SET lease_until = ? WHERE connection_id = ? AND generation = ? AND state = ? AND failures = ?
+		AND (lease_until IS NULL OR lease_until <= ? OR lease_until > ?)`,
 		until, c.ID, c.generation, c.rowState, c.Failures, store.Time(now), until)
-	if err != nil {
-		return false, fmt.Errorf("taking the lease of connection %s/%s: %w", c.User, c.Name, err)
-	}
-	n, err := res.RowsAffected()
 	return n == 1, err
 }
 
 // acquireLease waits for the lease of a connection, and returns the row as it
 // was then and until when the provider may be asked.
 func (k *Keeper) acquireLease(ctx context.Context, user, name string) (*keyring.Keyring, connectionRow, time.Time, error) {
-	deadline := time.Now().Add(k.lease() + k.timeout())
+	deadline := time.Now().Add(k.lease() + k.client().Timeout)
 	for {
 		began := time.Now()
 		keys, err := k.Keys.Load()
@@ -44,10 +45,10 @@ func (k *Keeper) acquireLease(ctx context.Context, user, name string) (*keyring.
 		}
 		got, err := k.tryLease(ctx, c, k.now())
 		if got || err != nil {
-			return keys, c, began.Add(k.leaseUse()), err
+			return keys, c, began.Add(k.lease() * leaseForAsking / 10), err
 		}
 		if began.After(deadline) {
-			return nil, c, began, &Fault{Kind: ErrTemporary, What: fmt.Sprintf("connection %s/%s: another process is still refreshing it", user, name)}
+			return nil, c, began, leaseTaken(user, name, 0)
 		}
 		if err := sleepJittered(ctx); err != nil {
 			return nil, c, began, err
@@ -56,10 +57,15 @@ func (k *Keeper) acquireLease(ctx context.Context, user, name string) (*keyring.
 }
 
 func (k *Keeper) dropLease(ctx context.Context, c connectionRow) {
-	_, err := k.DB.ExecContext(ctx, `UPDATE connections SET lease_until = NULL WHERE connection_id = ? AND generation = ?`, c.ID, c.generation)
+	err := store.Exec(ctx, k.DB, "dropping a lease", `UPDATE connections SET lease_until = NULL
+		WHERE connection_id = ? AND generation = ?`, c.ID, c.generation)
 	if err != nil {
 		k.log().Warn("dropping a lease", "connection", c.Name, "err", err)
 	}
+}
+
+func leaseTaken(user, name string, retryAfter time.Duration) error {
+	return &Fault{Kind: ErrTemporary, What: fmt.Sprintf("connection %s/%s: another process is still refreshing it", user, name), RetryAfter: retryAfter}
 }
 
 // sleepJittered waits 50 to 200 ms, so that waiting processes do not meet again.

@@ -127,7 +127,7 @@ func (h *house) provider(change ...func(*provider.Provider)) {
 	for _, c := range change {
 		c(&p)
 	}
-	check(h.t, h.AddProvider(context.Background(), p))
+	check(h.t, h.Registry().Add(context.Background(), p))
 }
 
 // connect makes the connection owner/box with the password grant.

@@ -131,7 +131,7 @@ func TestSecretsEchoed(t *testing.T) {
 					answer(w, r, string(body))
 				}))
 				t.Cleanup(site.Close)
-				check(t, h.SetProvider(t.Context(), "box", func(p *provider.Provider) error {
+				check(t, h.Registry().Set(t.Context(), "box", func(p *provider.Provider) error {
 					p.TokenURL, p.ClientSecret, p.AuthStyle = site.URL, secret, style
 					return nil
 				}))
@@ -158,7 +158,7 @@ func TestTokenWithLineBreak(t *testing.T) {
 		io.WriteString(w, `{"access_token":"tok\r\nX-Evil: 1","token_type":"Bearer"}`)
 	}))
 	t.Cleanup(site.Close)
-	check(t, h.SetProvider(t.Context(), "box", func(p *provider.Provider) error { p.TokenURL = site.URL; return nil }))
+	check(t, h.Registry().Set(t.Context(), "box", func(p *provider.Provider) error { p.TokenURL = site.URL; return nil }))
 	_, err := h.Refresh(t.Context(), "owner", "box")
 	wants(t, err, keeper.ErrTemporary, "no header can carry")
 }

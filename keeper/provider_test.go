@@ -20,8 +20,8 @@ func TestPresets(t *testing.T) {
 		p, err := provider.FromPreset(s.Name, "mine", "social.example")
 		check(t, err)
 		h := newHouse(t)
-		check(t, h.AddProvider(context.Background(), p))
-		got, err := h.Provider(context.Background(), "mine")
+		check(t, h.Registry().Add(context.Background(), p))
+		got, err := h.Registry().Get(context.Background(), "mine")
 		check(t, err)
 		if p.Login == nil && !p.Static && (got.AuthURL == "" || got.TokenURL == "") {
 			t.Errorf("%s: %+v", s.Name, got)
@@ -43,14 +43,14 @@ func TestProviders(t *testing.T) {
 	ctx := context.Background()
 	h.provider()
 	h.connect()
-	wants(t, h.AddProvider(ctx, provider.Provider{Name: "box", Issuer: h.url}), keeper.ErrExists)
+	wants(t, h.Registry().Add(ctx, provider.Provider{Name: "box", Issuer: h.url}), keeper.ErrExists)
 	for _, u := range []string{"http://example.com/token", "ftp://example.com", "https://user:pw@example.com/", "://", "https://"} {
-		wants(t, h.AddProvider(ctx, provider.Provider{Name: "bad", TokenURL: u}), keeper.ErrInvalid)
+		wants(t, h.Registry().Add(ctx, provider.Provider{Name: "bad", TokenURL: u}), keeper.ErrInvalid)
 	}
-	wants(t, h.AddProvider(ctx, provider.Provider{Name: "a/b", Issuer: h.url}), keeper.ErrInvalid)
-	wants(t, h.AddProvider(ctx, provider.Provider{Name: "none"}), keeper.ErrInvalid)
-	wants(t, h.RemoveProvider(ctx, "box"), keeper.ErrInvalid, "1 connection")
-	check(t, h.SetProvider(ctx, "box", func(p *provider.Provider) error {
+	wants(t, h.Registry().Add(ctx, provider.Provider{Name: "a/b", Issuer: h.url}), keeper.ErrInvalid)
+	wants(t, h.Registry().Add(ctx, provider.Provider{Name: "none"}), keeper.ErrInvalid)
+	wants(t, h.Registry().Remove(ctx, "box"), keeper.ErrInvalid, "1 connection")
+	check(t, h.Registry().Set(ctx, "box", func(p *provider.Provider) error {
 		equal(t, "has secret", p.HasSecret, true)
 		equal(t, "secret shown", p.ClientSecret == "", true)
 		p.Scope, p.AuthStyle = "read", provider.AuthBody
@@ -59,23 +59,23 @@ func TestProviders(t *testing.T) {
 	h.clock.pass(2 * time.Hour)
 	_, err := h.token() // the connection and the secret have survived
 	check(t, err)
-	list, err := h.Providers(ctx)
+	list, err := h.Registry().List(ctx)
 	check(t, err)
 	equal(t, "providers", len(list), 1)
 	_, err = h.Forget(ctx, "owner", "box", keeper.Policy{})
 	check(t, err)
-	check(t, h.RemoveProvider(ctx, "box"))
-	wants(t, h.RemoveProvider(ctx, "box"), keeper.ErrUnknown)
+	check(t, h.Registry().Remove(ctx, "box"))
+	wants(t, h.Registry().Remove(ctx, "box"), keeper.ErrUnknown)
 }
 
 func TestDiscover(t *testing.T) {
 	h := newHouse(t)
-	p, err := h.Discover(context.Background(), h.url)
+	p, err := h.Registry().Client.Discover(context.Background(), h.url)
 	check(t, err)
 	equal(t, "token", p.TokenURL, h.url+"/token")
 	equal(t, "device", p.DeviceURL, h.url+"/device")
 	equal(t, "style", p.AuthStyle, provider.AuthHeader)
-	_, err = h.Discover(context.Background(), h.url+"/other")
+	_, err = h.Registry().Client.Discover(context.Background(), h.url+"/other")
 	wants(t, err, keeper.ErrTemporary)
 	paths := []string{}
 	var body string
@@ -89,12 +89,12 @@ func TestDiscover(t *testing.T) {
 	}))
 	defer srv.Close()
 	body = `{"issuer":"BASE/tenant","token_endpoint":"BASE/t","token_endpoint_auth_methods_supported":["client_secret_post"]}`
-	p, err = h.Discover(context.Background(), srv.URL+"/tenant")
+	p, err = h.Registry().Client.Discover(context.Background(), srv.URL+"/tenant")
 	check(t, err)
 	equal(t, "style", p.AuthStyle, provider.AuthBody)
 	equal(t, "asked", strings.Join(paths, " "), "/.well-known/oauth-authorization-server/tenant /tenant/.well-known/openid-configuration")
 	for _, body = range []string{`{"issuer":"https://evil.example","token_endpoint":"BASE/t"}`, `{"issuer":"BASE/tenant","token_endpoint":"http://evil.example/t"}`, `{"issuer":"BASE/tenant"}`} {
-		_, err = h.Discover(context.Background(), srv.URL+"/tenant")
+		_, err = h.Registry().Client.Discover(context.Background(), srv.URL+"/tenant")
 		wants(t, err, keeper.ErrTemporary)
 	}
 }

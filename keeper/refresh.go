@@ -15,29 +15,83 @@ import (
 	"mintkeep/keeper/provider"
 )
 
+// Outcome is what became of one connection in a run over several.
+type Outcome struct {
+	User   string `json:"user"`
+	Name   string `json:"name"`
+	Result string `json:"result"`
+	Err    error  `json:"-"`
+}
+
+// RefreshDue refreshes everything that expires within the given time and is not
+// backing off, and retries the revocations that failed. It is the cron job's
+// whole work; with several processes at it, each connection is refreshed once.
+func (k *Keeper) RefreshDue(ctx context.Context, within time.Duration) ([]Outcome, error) {
+	if !k.On(ctx) {
+		return nil, nil
+	}
+	now := k.now()
+	all, err := k.loadAll(ctx, `WHERE token_kind = 'oauth2' AND state IN ('ok', 'failing') AND expires IS NOT NULL AND expires <= ?
+		AND (retry_after IS NULL OR retry_after <= ?) ORDER BY expires`, store.Time(now.Add(within)), store.Time(now))
+	if err != nil {
+		return nil, err
+	}
+	done := []Outcome{}
+	for _, c := range all {
+		if !c.Refreshable {
+			continue
+		}
+		t, err := k.token(ctx, c.User, c.Name, func(c connectionRow, now time.Time) bool {
+			return c.Expires.IsZero() || c.Expires.Sub(now) > within
+		}, false)
+		o := Outcome{c.User, c.Name, "refreshed", err}
+		switch {
+		case err != nil:
+			o.Result = "failed"
+		case !t.Refreshed && t.Expires.Equal(c.Expires):
+			o.Result = "failed"
+			if again, err := k.load(ctx, k.DB, c.User, c.Name); err == nil {
+				o.Err = again.refreshBlocked(now, true, false)
+			}
+		}
+		done = append(done, o)
+	}
+	more, err := k.retryRevocations(ctx)
+	return append(done, more...), err
+}
+
 // refreshAndSave asks the provider for a new token and saves it, or saves why
 // there is none. It runs to its end even if the caller went away, since a rotated
 // refresh token that is not saved is a lost connection; but it asks no longer than
 // until. An error means that the outcome could not be saved or the row not be opened.
 func (k *Keeper) refreshAndSave(ctx context.Context, keys *keyring.Keyring, c connectionRow, until time.Time) (refreshed bool, err error) {
-	release := k.hold()
-	defer release()
+	if k.Hold != nil {
+		defer k.Hold()()
+	}
 	ctx = context.WithoutCancel(ctx)
 	asking, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	n, err := k.requestNewToken(asking, keys, c)
+	r := refresh{k, keys, c}
+	n, err := r.requestNewToken(asking)
 	if err != nil {
 		k.dropLease(ctx, c)
 		return false, err
 	}
-	err = k.retryWrite(ctx, func() error {
+	err = retryWrite(ctx, func() error {
 		if n.failure != nil {
-			return k.saveFailure(ctx, c, n.failure)
+			return r.saveFailure(ctx, n.failure)
 		}
-		refreshed, err = k.saveNewToken(ctx, keys, c, n)
+		refreshed, err = r.saveNewToken(ctx, n)
 		return err
 	})
 	return refreshed, err
+}
+
+// refresh is one refresh of one connection.
+type refresh struct {
+	*Keeper
+	keys *keyring.Keyring
+	connectionRow
 }
 
 // newToken is the outcome of asking for one.
@@ -50,15 +104,16 @@ type newToken struct {
 // requestNewToken tries what can bring a new token: the refresh token, the one
 // before it (if the provider never confirmed the newer one), the client's own
 // credentials, or a new login with the sealed password.
-func (k *Keeper) requestNewToken(ctx context.Context, keys *keyring.Keyring, c connectionRow) (n newToken, err error) {
-	p, err := k.providerOf(ctx, keys, c)
+func (r refresh) requestNewToken(ctx context.Context) (n newToken, err error) {
+	keys, c := r.keys, r.connectionRow
+	p, err := r.Registry().of(ctx, keys, c)
 	if errors.Is(err, ErrTemporary) || errors.Is(err, ErrInvalid) || errors.Is(err, ErrUnknown) {
 		return newToken{failure: err}, nil // the owner can mend it; the token is not to blame
 	}
 	if err != nil {
 		return n, err
 	}
-	client := k.client()
+	client := r.client()
 	if c.Grant == GrantClientCredentials {
 		n.TokenResponse, n.failure = client.ClientCredentials(ctx, p, c.requested)
 		return n, nil
@@ -71,13 +126,13 @@ func (k *Keeper) requestNewToken(ctx context.Context, keys *keyring.Keyring, c c
 		return n, err
 	}
 	n.failure = provider.ErrNoRefreshToken
-	ended := !c.RefreshExpires.IsZero() && !c.RefreshExpires.After(k.now()) && password != ""
+	ended := !c.RefreshExpires.IsZero() && !c.RefreshExpires.After(r.now()) && password != ""
 	if token != "" && !ended {
 		n.TokenResponse, n.failure = client.Refresh(ctx, p, access, token)
 		n.used = token
 	}
 	if provider.IsRefused(n.failure) && previous != "" && p.Login == nil {
-		if changed, err := k.hasChanged(ctx, c); err != nil || changed {
+		if changed, err := r.hasChanged(ctx); err != nil || changed {
 			return n, err
 		}
 		if t, err := client.Refresh(ctx, p, access, previous); err == nil {
@@ -91,18 +146,18 @@ func (k *Keeper) requestNewToken(ctx context.Context, keys *keyring.Keyring, c c
 	return n, nil
 }
 
-// hasChanged reports whether somebody else has saved other tokens since c was read.
-func (k *Keeper) hasChanged(ctx context.Context, c connectionRow) (bool, error) {
-	now, err := k.load(ctx, k.DB, c.User, c.Name)
-	return err == nil && now.generation != c.generation, err
+// hasChanged reports whether somebody else has saved other tokens since the row was read.
+func (r refresh) hasChanged(ctx context.Context) (bool, error) {
+	now, err := r.load(ctx, r.DB, r.User, r.Name)
+	return err == nil && now.generation != r.generation, err
 }
 
 // saveNewToken saves both tokens in one conditional write, before anybody uses
 // them. If the row has moved on meanwhile, the row wins.
-func (k *Keeper) saveNewToken(ctx context.Context, keys *keyring.Keyring, c connectionRow, n newToken) (saved bool, err error) {
-	now := k.now()
-	err = store.Write(ctx, k.DB, func(tx *sql.Tx) error {
-		key, err := keys.Current(ctx, tx)
+func (r refresh) saveNewToken(ctx context.Context, n newToken) (saved bool, err error) {
+	now, c := r.now(), r.connectionRow
+	err = store.Write(ctx, r.DB, func(tx *sql.Tx) error {
+		key, err := r.keys.Current(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -115,28 +170,25 @@ func (k *Keeper) saveNewToken(ctx context.Context, keys *keyring.Keyring, c conn
 		if refreshExpires.IsZero() && next == n.used {
 			refreshExpires = c.RefreshExpires
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE connections SET access_token = ?, refresh_token = ?,
-			previous_refresh_token = coalesce(?, previous_refresh_token),
+		changed, err := store.ExecCount(ctx, tx, fmt.Sprintf("saving the new token of connection %s/%s", c.User, c.Name), `UPDATE connections
+			SET access_token = ?, refresh_token = ?, previous_refresh_token = coalesce(?, previous_refresh_token),
 			token_type = ?, scope = ?, expires = ?, refresh_expires = ?, generation = generation + 1, lease_until = NULL,
 			recovered = CASE WHEN state = 'ok' THEN recovered ELSE ? END,
 			state = 'ok', failures = 0, retry_after = NULL, last_error = '', refreshed = ?, updated = ?
 			WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
 			key.Seal(n.AccessToken, c.at("access_token")), key.Seal(next, c.at("refresh_token")), previous,
-			n.TokenType, cmp.Or(n.Scope, c.Scope), store.NullTime(n.Expires), store.NullTime(refreshExpires), store.Time(now), store.Time(now), store.Time(now), c.ID, c.generation)
-		if err != nil {
-			return fmt.Errorf("saving the new token of connection %s/%s: %w", c.User, c.Name, err)
-		}
-		changed, err := res.RowsAffected()
+			n.TokenType, cmp.Or(n.Scope, c.Scope),
+			store.NullTime(n.Expires), store.NullTime(refreshExpires), store.Time(now), store.Time(now), store.Time(now), c.ID, c.generation)
 		if saved = changed == 1; err != nil || !saved {
 			return err
 		}
 		if c.rowState != StateOK {
-			k.log().Info("connection recovered", "user", c.User, "connection", c.Name)
-			if err := k.record(ctx, tx, c.event("recovered", "")); err != nil {
+			r.log().Info("connection recovered", "user", c.User, "connection", c.Name)
+			if err := record(ctx, tx, c.event(now, "recovered", "")); err != nil {
 				return err
 			}
 		}
-		return k.record(ctx, tx, c.event("refreshed", ""))
+		return record(ctx, tx, c.event(now, "refreshed", ""))
 	})
 	return saved, err
 }
@@ -144,31 +196,28 @@ func (k *Keeper) saveNewToken(ctx context.Context, keys *keyring.Keyring, c conn
 // saveFailure notes a refusal (the connection is dead) or a failure that may pass
 // (it is tried again, later and later). A row that moved on is left alone: then
 // somebody else has a better answer.
-func (k *Keeper) saveFailure(ctx context.Context, c connectionRow, failure error) error {
-	now := k.now()
+func (r refresh) saveFailure(ctx context.Context, failure error) error {
+	now, c := r.now(), r.connectionRow
 	state, retry := StateFailing, now.Add(backoff(c.Failures, failure))
 	if provider.IsRefused(failure) {
 		state, retry = StateDead, time.Time{}
 	}
 	why := text.FirstLine(failure.Error())
-	return store.Write(ctx, k.DB, func(tx *sql.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE connections SET state = ?, failures = failures + 1, retry_after = ?, last_error = ?,
-			lease_until = NULL, updated = ? WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
+	return store.Write(ctx, r.DB, func(tx *sql.Tx) error {
+		n, err := store.ExecCount(ctx, tx, fmt.Sprintf("saving the state of connection %s/%s", c.User, c.Name), `UPDATE connections
+			SET state = ?, failures = failures + 1, retry_after = ?, last_error = ?, lease_until = NULL, updated = ? WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
 			state, store.NullTime(retry), why, store.Time(now), c.ID, c.generation)
-		if err != nil {
-			return fmt.Errorf("saving the state of connection %s/%s: %w", c.User, c.Name, err)
-		}
-		if n, err := res.RowsAffected(); n == 0 || err != nil || c.rowState == state {
+		if n == 0 || err != nil || c.rowState == state {
 			return err // told once is enough
 		}
-		k.log().Warn("connection "+state, "user", c.User, "connection", c.Name, "why", why, "reconnect", c.reconnect())
-		return k.record(ctx, tx, c.event(state, why+"; again with: "+c.reconnect()))
+		r.log().Warn("connection "+state, "user", c.User, "connection", c.Name, "why", why, "reconnect", c.reconnect())
+		return record(ctx, tx, c.event(now, state, why+"; again with: "+c.reconnect()))
 	})
 }
 
 // retryWrite repeats a write while the database is busy or full, because what is
 // to be saved cannot be obtained again.
-func (k *Keeper) retryWrite(ctx context.Context, write func() error) error {
+func retryWrite(ctx context.Context, write func() error) error {
 	for try := range 4 {
 		err := write()
 		if !store.IsTransient(err) || try == 3 {

@@ -5,7 +5,7 @@ import (
 	"crypto/rand"
 	"database/sql"
 	"errors"
-	"fmt"
+	"time"
 
 	"mintkeep/internal/store"
 	"mintkeep/keeper/internal/text"
@@ -17,9 +17,8 @@ import (
 // with the backoff that is more than a day.
 const maxTries = 30
 
-// RetryRevocations asks the providers again for the revocations that failed.
-// RefreshDue does this too.
-func (k *Keeper) RetryRevocations(ctx context.Context) ([]Outcome, error) {
+// retryRevocations asks the providers again for the revocations that failed.
+func (k *Keeper) retryRevocations(ctx context.Context) ([]Outcome, error) {
 	keys, err := k.Keys.Load()
 	if err != nil {
 		return nil, err
@@ -37,7 +36,7 @@ func (k *Keeper) RetryRevocations(ctx context.Context) ([]Outcome, error) {
 		}
 		done = append(done, o)
 	}
-	queued, err := k.claimQueued(ctx, keys)
+	queued, err := claimQueued(ctx, k.DB, k.now())
 	for _, q := range queued {
 		o, err := k.retryRevocation(ctx, keys, q)
 		if err != nil {
@@ -48,49 +47,44 @@ func (k *Keeper) RetryRevocations(ctx context.Context) ([]Outcome, error) {
 	return done, err
 }
 
+// queuedRevocation is a row of table revocations.
 type queuedRevocation struct {
 	id, provider, clientID, hint string
 	tries                        int
-	secret, token, access        Secret
+	clientSecret, token, access  sql.NullString // sealed
+}
+
+func (q queuedRevocation) at(column string) keyring.AssociatedData {
+	return keyring.At("revocations", column, q.id)
 }
 
 // claimQueued takes what is due and puts it off at once, so that two runs do
 // not ask for the same.
-func (k *Keeper) claimQueued(ctx context.Context, keys *keyring.Keyring) ([]queuedRevocation, error) {
-	rows, err := k.DB.QueryContext(ctx, `UPDATE revocations SET tries = tries + 1, retry_after = ? WHERE retry_after <= ?
+func claimQueued(ctx context.Context, db store.Querier, now time.Time) ([]queuedRevocation, error) {
+	return store.List(ctx, db, "reading queued revocations", func(scan func(...any) error) (q queuedRevocation, err error) {
+		err = scan(&q.id, &q.provider, &q.clientID, &q.hint, &q.tries, &q.clientSecret, &q.token, &q.access)
+		return q, err
+	}, `UPDATE revocations SET tries = tries + 1, retry_after = ? WHERE retry_after <= ?
 		RETURNING revocation_id, provider_name, client_id, hint, tries, client_secret, token, access_token`,
-		store.Time(k.now().Add(backoff(3, nil))), store.Time(k.now()))
-	if err != nil {
-		return nil, fmt.Errorf("reading queued revocations: %w", err)
-	}
-	defer rows.Close()
-	list := []queuedRevocation{}
-	for rows.Next() {
-		var q queuedRevocation
-		var secret, token, access sql.NullString
-		if err := rows.Scan(&q.id, &q.provider, &q.clientID, &q.hint, &q.tries, &secret, &token, &access); err != nil {
-			return nil, err
-		}
-		var err1, err2, err3 error
-		q.secret, err1 = keys.Open(secret, revocationPlace(q.id, "client_secret"))
-		q.token, err2 = keys.Open(token, revocationPlace(q.id, "token"))
-		q.access, err3 = keys.Open(access, revocationPlace(q.id, "access_token"))
-		if err := errors.Join(err1, err2, err3); err != nil {
-			return nil, err
-		}
-		list = append(list, q)
-	}
-	return list, rows.Err()
+		store.Time(now.Add(backoff(3, nil))), store.Time(now))
 }
 
+// retryRevocation asks once more. An error means that the row could not be
+// opened or the outcome not be saved.
 func (k *Keeper) retryRevocation(ctx context.Context, keys *keyring.Keyring, q queuedRevocation) (Outcome, error) {
 	o := Outcome{Name: q.provider, Result: Revoked}
-	p, err := k.providerWithSecret(ctx, keys, q.provider)
+	clientSecret, err1 := keys.Open(q.clientSecret, q.at("client_secret"))
+	token, err2 := keys.Open(q.token, q.at("token"))
+	access, err3 := keys.Open(q.access, q.at("access_token"))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return o, err
+	}
+	p, err := k.Registry().withSecret(ctx, keys, q.provider)
+	if q.clientID != "" {
+		p.ClientID, p.ClientSecret = q.clientID, clientSecret
+	}
 	if err == nil {
-		if q.clientID != "" {
-			p.ClientID, p.ClientSecret = q.clientID, q.secret
-		}
-		err = k.revokeQueued(ctx, p, q)
+		err = revoke(ctx, k.client(), p, token, access, q.hint)
 	}
 	if o.Err = err; err != nil {
 		o.Result = Queued
@@ -98,36 +92,39 @@ func (k *Keeper) retryRevocation(ctx context.Context, keys *keyring.Keyring, q q
 			o.Result = "given up"
 		}
 	}
+	now := k.now()
 	return o, store.Write(ctx, k.DB, func(tx *sql.Tx) error {
+		const doing = "saving a revocation"
 		if o.Result == Queued {
-			_, err := tx.ExecContext(ctx, `UPDATE revocations SET retry_after = ?, last_error = ? WHERE revocation_id = ?`,
-				store.Time(k.now().Add(backoff(q.tries, err))), text.FirstLine(o.Err.Error()), q.id)
-			return err
+			return store.Exec(ctx, tx, doing, `UPDATE revocations SET retry_after = ?, last_error = ? WHERE revocation_id = ?`,
+				store.Time(now.Add(backoff(q.tries, err))), text.FirstLine(err.Error()), q.id)
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM revocations WHERE revocation_id = ?`, q.id); err != nil {
-			return err
-		}
-		return k.record(ctx, tx, store.Event{Kind: "revocation", Detail: q.provider + " " + o.Result})
+		err := store.Exec(ctx, tx, doing, `DELETE FROM revocations WHERE revocation_id = ?`, q.id)
+		return errors.Join(err, record(ctx, tx, store.Event{At: now, Kind: "revocation", Detail: q.provider + " " + o.Result}))
 	})
 }
 
-func (k *Keeper) revokeQueued(ctx context.Context, p provider.Provider, q queuedRevocation) error {
-	client := k.client()
-	if q.hint == "logout" {
-		return client.LogOut(ctx, p, q.access, q.token)
+// revoke revokes the first token, of which hint says what it is, and then the
+// access token, if there is one.
+func revoke(ctx context.Context, client provider.Client, p provider.Provider, token, access Secret, hint string) error {
+	if hint == hintLogout {
+		return client.LogOut(ctx, p, access, token)
 	}
-	if err := client.Revoke(ctx, p, q.token, q.hint); err != nil || q.access == "" {
+	if err := client.Revoke(ctx, p, token, hint); err != nil || access == "" {
 		return err
 	}
-	return client.Revoke(ctx, p, q.access, "access_token")
+	return client.Revoke(ctx, p, access, hintAccess)
 }
 
-func revocationPlace(id, column string) keyring.AssociatedData {
-	return keyring.At("revocations", column, id)
-}
+// Hints: the token types of RFC 7009 section 2.1, and what ends a JSON login.
+const (
+	hintRefresh = "refresh_token"
+	hintAccess  = "access_token"
+	hintLogout  = "logout"
+)
 
 // queueRevocation keeps a copy of what the provider has yet to revoke.
-func (k *Keeper) queueRevocation(ctx context.Context, tx *sql.Tx, keys *keyring.Keyring, c connectionRow, why error) error {
+func queueRevocation(ctx context.Context, tx *sql.Tx, keys *keyring.Keyring, c connectionRow, why error, now time.Time) error {
 	key, err := keys.Current(ctx, tx)
 	if err != nil {
 		return err
@@ -138,21 +135,17 @@ func (k *Keeper) queueRevocation(ctx context.Context, tx *sql.Tx, keys *keyring.
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return err
 	}
-	id, hint := rand.Text(), "refresh_token"
+	id, hint := rand.Text(), hintRefresh
 	if token == "" {
-		token, access, hint = access, "", "access_token"
+		token, access, hint = access, "", hintAccess
 	}
 	if c.Grant == GrantLogin {
-		hint = "logout"
+		hint = hintLogout
 	}
-	seal := func(s Secret, column string) sql.NullString { return key.Seal(s, revocationPlace(id, column)) }
-	now := k.now()
-	_, err = tx.ExecContext(ctx, `INSERT INTO revocations (revocation_id, provider_name, client_id, client_secret, hint, token, access_token,
+	q := queuedRevocation{id: id}
+	seal := func(s Secret, column string) sql.NullString { return key.Seal(s, q.at(column)) }
+	return store.Exec(ctx, tx, "queueing a revocation", `INSERT INTO revocations (revocation_id, provider_name, client_id, client_secret, hint, token, access_token,
 		retry_after, last_error, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, id, c.Provider, c.clientID,
 		seal(clientSecret, "client_secret"), hint, seal(token, "token"), seal(access, "access_token"),
 		store.Time(now.Add(backoff(0, why))), text.FirstLine(why.Error()), store.Time(now))
-	if err != nil {
-		return fmt.Errorf("queueing a revocation: %w", err)
-	}
-	return nil
 }

@@ -29,17 +29,17 @@ func sealedHouse(t *testing.T) *house {
 	h.clock.pass(2 * time.Hour)
 	_, err := h.token() // fills previous_refresh_token
 	check(t, err)
-	check(t, h.AddProvider(context.Background(), provider.Provider{Name: "json", AuthStyle: provider.AuthBody, Options: provider.Options{Login: jsonLogin(h.url)}}))
+	check(t, h.Registry().Add(context.Background(), provider.Provider{Name: "json", AuthStyle: provider.AuthBody, Options: provider.Options{Login: jsonLogin(h.url)}}))
 	_, err = h.Connect(context.Background(), keeper.Target{Provider: "json"}, "", ask(keepertest.Password))
 	check(t, err)
-	_, err = h.Ticket(context.Background(), keeper.Target{Provider: "box"})
+	_, err = h.Browser().Ticket(context.Background(), keeper.Target{Provider: "box"})
 	check(t, err)
 	return h
 }
 
 func TestPlantedSecretsNowhere(t *testing.T) {
 	h := sealedHouse(t)
-	key, err := h.AddAPIKey(context.Background(), keeper.APIKey{Name: "cron", Write: true})
+	key, err := h.APIKeys().Add(context.Background(), keeper.APIKey{Name: "cron", Write: true})
 	check(t, err)
 	h.do(key, "POST", "v2/users/u/tokens", `{"integration_key":"k","provider":"openai","token_type":"api_key","token_data":{"api_key":"box-planted-secret"}}`)
 	h.box.Fail("/token", 1, 400, `{"error":"invalid_grant","error_description":"no box-refresh-000004-secret here"}`)

@@ -62,7 +62,7 @@ func (k *Keeper) Refresh(ctx context.Context, user, name string) (Token, error) 
 // up a failure.
 func (k *Keeper) token(ctx context.Context, user, name string, fresh func(connectionRow, time.Time) bool, force bool) (Token, error) {
 	asked, refreshed, first := false, false, int64(0)
-	deadline := time.Now().Add(k.lease() + k.timeout())
+	deadline := time.Now().Add(k.lease() + k.client().Timeout)
 	for {
 		began := time.Now()
 		keys, err := k.Keys.Load() // before the row is read: a rotation in between only adds keys
@@ -85,8 +85,7 @@ func (k *Keeper) token(ctx context.Context, user, name string, fresh func(connec
 		}
 		blocked := c.refreshBlocked(now, asked, force)
 		if blocked == nil && time.Now().After(deadline) {
-			blocked = &Fault{Kind: ErrTemporary, What: fmt.Sprintf("connection %s/%s: another process is still refreshing it", user, name),
-				RetryAfter: k.lease()}
+			blocked = leaseTaken(user, name, k.lease())
 		}
 		if blocked != nil {
 			if !force && c.rowState != StateForgetting && c.Expires.After(now) {
@@ -105,7 +104,7 @@ func (k *Keeper) token(ctx context.Context, user, name string, fresh func(connec
 			continue
 		}
 		asked = true
-		if refreshed, err = k.refreshAndSave(ctx, keys, c, began.Add(k.leaseUse())); err != nil {
+		if refreshed, err = k.refreshAndSave(ctx, keys, c, began.Add(k.lease()*leaseForAsking/10)); err != nil {
 			return Token{}, err
 		}
 	}
@@ -154,8 +153,8 @@ type StoredToken struct {
 // expired. One that cannot be refreshed is returned as it is. ErrUnknown also
 // if the API key does not cover it.
 func (k *Keeper) StoredToken(ctx context.Context, by APIKey, user, name string) (t StoredToken, err error) {
-	c, err := k.loadCovered(ctx, by, user, name)
-	if err != nil {
+	c, err := k.load(ctx, k.DB, user, name)
+	if err := c.coveredBy(by, name, err); err != nil {
 		return t, err
 	}
 	if c.Refreshable || c.rowState != StateOK {
@@ -169,7 +168,8 @@ func (k *Keeper) StoredToken(ctx context.Context, by APIKey, user, name string) 
 	if err != nil {
 		return t, err
 	}
-	if c, err = k.loadCovered(ctx, by, user, name); err != nil {
+	c, err = k.load(ctx, k.DB, user, name)
+	if err := c.coveredBy(by, name, err); err != nil {
 		return t, err
 	}
 	t.Connection, t.TokenType, t.Field = c.Connection, c.tokenType, c.tokenField
@@ -180,12 +180,12 @@ func (k *Keeper) StoredToken(ctx context.Context, by APIKey, user, name string) 
 	return t, errors.Join(err1, err2, err3)
 }
 
-func (k *Keeper) loadCovered(ctx context.Context, by APIKey, user, name string) (connectionRow, error) {
-	c, err := k.load(ctx, k.DB, user, name)
-	if errors.Is(err, ErrUnknown) || err == nil && !by.Covers(c.User, c.Provider) {
-		return c, unknownToken(name)
+// coveredBy turns a connection that the key does not cover into one that is not there.
+func (c connectionRow) coveredBy(key APIKey, name string, err error) error {
+	if errors.Is(err, ErrUnknown) || err == nil && !key.Covers(c.User, c.Provider) {
+		return unknownToken(name)
 	}
-	return c, err
+	return err
 }
 
 // TokenSource is a connection as golang.org/x/oauth2 wants it: every Token is a
@@ -196,14 +196,14 @@ func (k *Keeper) loadCovered(ctx context.Context, by APIKey, user, name string) 
 // oauth2.NewClient remembers a token until it expires; use oauth2.Transport
 // with this source to ask each time.
 func (k *Keeper) TokenSource(ctx context.Context, user, name string, minTTL time.Duration) oauth2.TokenSource {
-	return source{func() (Token, error) { return k.Token(ctx, user, name, minTTL) }}
+	return source(func() (Token, error) { return k.Token(ctx, user, name, minTTL) })
 }
 
-type source struct{ token func() (Token, error) }
+type source func() (Token, error)
 
 // Token implements oauth2.TokenSource.
 func (s source) Token() (*oauth2.Token, error) {
-	t, err := s.token()
+	t, err := s()
 	if err != nil {
 		return nil, err
 	}

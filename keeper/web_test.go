@@ -27,7 +27,7 @@ func TestConnectInBrowser(t *testing.T) {
 	h.provider()
 	_, browser := h.site()
 	ctx := context.Background()
-	link, err := h.Ticket(ctx, keeper.Target{Provider: "box", Name: "web", User: "ada"})
+	link, err := h.Browser().Ticket(ctx, keeper.Target{Provider: "box", Name: "web", User: "ada"})
 	check(t, err)
 	res, err := browser.Get(string(link))
 	check(t, err)
@@ -43,7 +43,7 @@ func TestConnectInBrowser(t *testing.T) {
 		_ = res.Body.Close()
 		equal(t, what, res.StatusCode, 400)
 	}
-	link, err = h.Ticket(ctx, keeper.Target{Provider: "box"})
+	link, err = h.Browser().Ticket(ctx, keeper.Target{Provider: "box"})
 	check(t, err)
 	h.clock.pass(11 * time.Minute)
 	res, err = browser.Get(string(link))

@@ -19,10 +19,10 @@ func apiKeyVerb(f *flag.FlagSet) action {
 					return err
 				}
 				key.Name = c.args[1]
-				secret, err := k.AddAPIKey(c.ctx, key)
+				secret, err := k.APIKeys().Add(c.ctx, key)
 				return c.println(string(secret), err)
 			case c.is("remove", 1):
-				return k.RemoveAPIKey(c.ctx, c.args[1])
+				return k.APIKeys().Remove(c.ctx, c.args[1])
 			case c.isList():
 				return c.listAPIKeys(k)
 			}
@@ -32,7 +32,7 @@ func apiKeyVerb(f *flag.FlagSet) action {
 }
 
 func (c *Command) listAPIKeys(k *keeper.Keeper) error {
-	all, err := k.APIKeys(c.ctx)
+	all, err := k.APIKeys().List(c.ctx)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ func (o *connectFlags) connect(c *Command, k *keeper.Keeper) (err error) {
 	}
 	target := keeper.Target{Provider: name, Name: o.as, User: o.user, Scope: o.fields.Scope}
 	if o.web {
-		link, err := k.Ticket(c.ctx, target)
+		link, err := k.Browser().Ticket(c.ctx, target)
 		return c.println(string(link), err)
 	}
 	ask := keeper.Ask{Out: c.Stderr, Listen: o.listen, Username: o.username,
@@ -74,7 +74,7 @@ func (o *connectFlags) connect(c *Command, k *keeper.Keeper) (err error) {
 // ensureProvider registers a provider that is not, if it is a preset that needs
 // a client or somebody can be asked.
 func (o *connectFlags) ensureProvider(c *Command, k *keeper.Keeper, name string) error {
-	_, err := k.Provider(c.ctx, name)
+	_, err := k.Registry().Get(c.ctx, name)
 	for _, flag := range []string{"issuer", "auth-url", "token-url", "device-url", "revoke-url", "introspect-url",
 		"client-id", "auth-style", "preset", "instance", "options", "public"} {
 		if err == nil && c.given(flag) {

@@ -83,7 +83,7 @@ func providerVerb(f *flag.FlagSet) action {
 		case c.is("set", 1):
 			do = o.set
 		case c.is("remove", 1):
-			do = func(c *Command, k *keeper.Keeper) error { return k.RemoveProvider(c.ctx, c.args[1]) }
+			do = func(c *Command, k *keeper.Keeper) error { return k.Registry().Remove(c.ctx, c.args[1]) }
 		default:
 			return c.usage()
 		}
@@ -100,7 +100,7 @@ func (c *Command) listPresets() error {
 }
 
 func listProviders(c *Command, k *keeper.Keeper) error {
-	all, err := k.Providers(c.ctx)
+	all, err := k.Registry().List(c.ctx)
 	if err != nil {
 		return err
 	}
@@ -141,7 +141,7 @@ func (o *providerFlags) register(c *Command, k *keeper.Keeper, name string) erro
 	if err := c.ensureKey(k); err != nil {
 		return err
 	}
-	return k.AddProvider(c.ctx, p)
+	return k.Registry().Add(c.ctx, p)
 }
 
 // redirectAddress is what a provider must be told to expect.
@@ -180,7 +180,7 @@ func (o *providerFlags) describe(c *Command, k *keeper.Keeper, name string) (p p
 		}
 		return provider.FromPreset(preset, name, instance)
 	case issuer != "" && o.fields.TokenURL == "":
-		p, err = k.Discover(c.ctx, issuer)
+		p, err = k.Registry().Client.Discover(c.ctx, issuer)
 	}
 	p.Name = name
 	return p, err
@@ -193,7 +193,7 @@ func (o *providerFlags) set(c *Command, k *keeper.Keeper) (err error) {
 	}
 	var at provider.Provider
 	if o.fields.Issuer != "" && !c.given("token-url") {
-		if at, err = k.Discover(c.ctx, o.fields.Issuer); err != nil {
+		if at, err = k.Registry().Client.Discover(c.ctx, o.fields.Issuer); err != nil {
 			return err
 		}
 	}
@@ -203,7 +203,7 @@ func (o *providerFlags) set(c *Command, k *keeper.Keeper) (err error) {
 			return err
 		}
 	}
-	return k.SetProvider(c.ctx, c.args[1], func(p *provider.Provider) error {
+	return k.Registry().Set(c.ctx, c.args[1], func(p *provider.Provider) error {
 		p.ClientSecret = secret
 		if at.TokenURL != "" {
 			p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL = at.AuthURL, at.TokenURL, at.DeviceURL, at.RevokeURL, at.IntrospectURL

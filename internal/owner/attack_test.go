@@ -95,7 +95,7 @@ func TestStoredScript(t *testing.T) {
 	h.exec(`UPDATE tokens SET last_server = ?, auth_me = ?`, script, jane+script)
 	h.exec(`INSERT INTO events (at, event, me, client_id, detail) VALUES ('2026-07-01 12:00:00', ?1, ?1, ?1, ?1), ('2026-07-01 12:00:00', 'replay', ?1, ?1, ?1)`, script)
 	h.exec(`INSERT INTO resource_servers VALUES (?, 'x', '2026-07-01 12:00:00', NULL)`, script)
-	if _, err := h.Out.AddAPIKey(t.Context(), keeper.APIKey{Name: strings.ReplaceAll(script, "/", "")}); err != nil {
+	if _, err := h.Out.APIKeys().Add(t.Context(), keeper.APIKey{Name: strings.ReplaceAll(script, "/", "")}); err != nil {
 		t.Fatal(err)
 	}
 	v := h.signedIn(jane)

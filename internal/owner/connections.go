@@ -37,7 +37,7 @@ func (p *Pages) connections(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	sites, err := p.Out.Providers(q.ctx())
+	sites, err := p.Out.Registry().List(q.ctx())
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (p *Pages) connect(q *request) (*reply, error) {
 	if oauth.IsCrossSite(q.http) {
 		return nil, forbidden("another site sent you here; start from the page Connections")
 	}
-	site, err := p.Out.Provider(q.ctx(), q.form["provider"])
+	site, err := p.Out.Registry().Get(q.ctx(), q.form["provider"])
 	if err != nil {
 		return nil, err
 	}

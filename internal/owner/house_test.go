@@ -162,12 +162,12 @@ func (h *house) keeping() {
 	if _, err := h.Out.EnsureKey(ctx); err != nil {
 		h.t.Fatal(err)
 	}
-	p, err := h.Out.Discover(ctx, srv.URL)
+	p, err := h.Out.Registry().Client.Discover(ctx, srv.URL)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	p.Name, p.ClientID, p.ClientSecret, p.Scope = "club", keepertest.ClientID, keepertest.ClientSecret, "read"
-	if err := h.Out.AddProvider(ctx, p); err != nil {
+	if err := h.Out.Registry().Add(ctx, p); err != nil {
 		h.t.Fatal(err)
 	}
 }

@@ -28,10 +28,10 @@ func (p *Pages) programs(q *request) (*reply, error) {
 		return nil, err
 	}
 	if v.HasKeys {
-		if v.Keys, err = p.Out.APIKeys(q.ctx()); err != nil {
+		if v.Keys, err = p.Out.APIKeys().List(q.ctx()); err != nil {
 			return nil, err
 		}
-		sites, err := p.Out.Providers(q.ctx())
+		sites, err := p.Out.Registry().List(q.ctx())
 		if err != nil {
 			return nil, err
 		}
@@ -57,7 +57,7 @@ func (p *Pages) changePrograms(q *request) (*reply, error) {
 	case "remove server":
 		err = p.removeServer(q, name)
 	case "remove key":
-		err = p.Out.RemoveAPIKey(q.ctx(), name)
+		err = p.Out.APIKeys().Remove(q.ctx(), name)
 	default:
 		err = badRequest("it does not say what to do")
 	}
@@ -97,7 +97,7 @@ func (p *Pages) hasServer(q *request, name string) bool {
 
 func (p *Pages) addKey(q *request, name string) (*reply, error) {
 	key := keeper.APIKey{Name: name, User: q.form["user"], Provider: q.form["provider"], Write: q.form["write"] == "yes"}
-	secret, err := p.Out.AddAPIKey(q.ctx(), key)
+	secret, err := p.Out.APIKeys().Add(q.ctx(), key)
 	if err != nil {
 		return nil, err
 	}

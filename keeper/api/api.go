@@ -147,7 +147,7 @@ func (h *Handler) authenticate(r *http.Request) (keeper.APIKey, error) {
 			return keeper.APIKey{}, badRequest("two different API keys")
 		}
 	}
-	key, err := h.Keeper.FindAPIKey(r.Context(), keeper.Secret(given[0]))
+	key, err := h.Keeper.APIKeys().Find(r.Context(), keeper.Secret(given[0]))
 	if errors.Is(err, keeper.ErrUnknown) {
 		err = &httpError{status: http.StatusUnauthorized, code: "invalid_token", challenge: `Bearer error="invalid_token"`, desc: "unknown API key"}
 	}

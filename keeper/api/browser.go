@@ -36,7 +36,7 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request, q url.Values) 
 	switch ticket := keeper.Secret(q.Get("ticket")); {
 	case ticket != "":
 		var err error
-		if t, err = h.Keeper.RedeemTicket(r.Context(), ticket); err != nil {
+		if t, err = h.Keeper.Browser().Redeem(r.Context(), ticket); err != nil {
 			return err
 		}
 	case h.Admin == nil || !h.Admin(r):
@@ -44,7 +44,7 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request, q url.Values) 
 	case oauth.IsCrossSite(r):
 		return forbidden("access_denied", "another site sent you here; start from the owner's page")
 	}
-	f, err := h.Keeper.StartBrowserFlow(r.Context(), t)
+	f, err := h.Keeper.Browser().Start(r.Context(), t)
 	if err != nil {
 		return err
 	}
@@ -67,12 +67,12 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request, q url.Values)
 	if cookie, err := r.Cookie(h.cookieName(state)); err == nil {
 		browser = keeper.Secret(cookie.Value)
 	}
-	f, err := h.Keeper.TakeFlow(r.Context(), state, browser)
+	f, err := h.Keeper.Browser().Take(r.Context(), state, browser)
 	if err != nil {
 		return err
 	}
 	http.SetCookie(w, page.Cookie(h.Keeper.URL, h.cookieName(state), "", 0))
-	c, err := h.Keeper.FinishFlow(r.Context(), f, q)
+	c, err := h.Keeper.Browser().Finish(r.Context(), f, q)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func (h *Handler) getToken(r *http.Request, key keeper.APIKey, _ []string) (int,
 	if !key.Covers(c.User, t.Provider) { // connected to another provider just now
 		return 0, nil, unknownToken(c.Name)
 	}
-	if err := h.Keeper.RecordRead(r.Context(), key, c); err != nil {
+	if err := h.Keeper.APIKeys().RecordRead(r.Context(), key, c); err != nil {
 		return 0, nil, err
 	}
 	body := map[string]any{"access_token": string(t.AccessToken), "token_type": t.TokenType, "expires_at": nil}

@@ -21,7 +21,7 @@ func (h *Handler) storeToken(r *http.Request, key keeper.APIKey, path []string) 
 		return 0, nil, badRequest("the user id must have 1 to 200 characters")
 	}
 	if preset, err := provider.FindPreset(q.Provider); err != nil || preset.AsksInstance {
-		if _, err := h.Keeper.Provider(r.Context(), q.Provider); errors.Is(err, keeper.ErrUnknown) {
+		if _, err := h.Keeper.Registry().Get(r.Context(), q.Provider); errors.Is(err, keeper.ErrUnknown) {
 			return 0, nil, badRequest("unknown provider %q: neither a preset nor registered", q.Provider)
 		} else if err != nil {
 			return 0, nil, err
@@ -89,7 +89,7 @@ func (h *Handler) readToken(r *http.Request, key keeper.APIKey, path []string) (
 	if err != nil {
 		return 0, nil, err
 	}
-	if err := h.Keeper.RecordRead(r.Context(), key, t.Connection); err != nil {
+	if err := h.Keeper.APIKeys().RecordRead(r.Context(), key, t.Connection); err != nil {
 		return 0, nil, err
 	}
 	return http.StatusOK, map[string]any{"integration_key": t.Name, "provider": t.Provider, "token_type": t.Kind, "token_data": data,

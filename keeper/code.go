@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -18,18 +19,15 @@ import (
 	"mintkeep/keeper/provider"
 )
 
-// connectCode is the authorization code grant for a person at a terminal, with
+// code is the authorization code grant for a person at a terminal, with
 // a loopback redirect (RFC 8252 section 7.3). Where the browser runs on another
 // machine, the address it ends at can be pasted.
-func (k *Keeper) connectCode(ctx context.Context, p provider.Provider, n *NewConnection, ask Ask) error {
+func (o *obtaining) code(ctx context.Context) error {
+	p := o.provider
 	if p.AuthURL == "" {
 		return fault.Invalid("provider "+p.Name+" has no authorization endpoint", "`mintkeep provider set "+text.ShellWord(p.Name)+" -auth-url URL`")
 	}
-	listen := ask.Listen
-	if listen == "" {
-		listen = "127.0.0.1:0"
-	}
-	l, err := net.Listen("tcp", listen)
+	l, err := net.Listen("tcp", cmp.Or(o.Listen, "127.0.0.1:0"))
 	if err != nil {
 		return fmt.Errorf("listening for the browser: %w", err)
 	}
@@ -45,13 +43,13 @@ func (k *Keeper) connectCode(ctx context.Context, p provider.Provider, n *NewCon
 		defer cancel()
 		_ = server.Shutdown(stop)
 	}()
-	inviteToBrowser(p, ask, p.AuthorizationURL(state, redirect, n.Scope, verifier), state, back)
+	o.inviteToBrowser(p.AuthorizationURL(state, redirect, o.Scope, verifier), state, back)
 	select {
 	case r := <-back:
 		if r.err != nil {
 			return r.err
 		}
-		n.Token, err = k.client().ExchangeCode(context.WithoutCancel(ctx), p, r.code, redirect, verifier)
+		o.Token, err = o.ExchangeCode(context.WithoutCancel(ctx), p, r.code, redirect, verifier)
 		return err
 	case <-ctx.Done():
 		return &Fault{Kind: ErrDenied, What: "stopped while waiting for the browser", Err: ctx.Err()}
@@ -73,24 +71,24 @@ func parseCallback(p provider.Provider, q url.Values) callback {
 
 // inviteToBrowser sends the person to the provider, and takes the address that
 // the browser ended at, if it is pasted.
-func inviteToBrowser(p provider.Provider, ask Ask, to, state string, back chan<- callback) {
-	ask.say("To authorize %s, open this address in a browser:\n  %s", p.Name, to)
-	if ask.Open != nil && ask.Open(to) != nil {
-		ask.say("No browser could be started here.")
+func (o *obtaining) inviteToBrowser(to, state string, back chan<- callback) {
+	o.say("To authorize %s, open this address in a browser:\n  %s", o.provider.Name, to)
+	if o.Open != nil && o.Open(to) != nil {
+		o.say("No browser could be started here.")
 	}
-	if ask.In == nil {
+	if o.In == nil {
 		return
 	}
-	ask.say("If the browser runs elsewhere, paste the address that it ends at (http://127.0.0.1...):")
+	o.say("If the browser runs elsewhere, paste the address that it ends at (http://127.0.0.1...):")
 	go func() {
-		lines := bufio.NewScanner(ask.In)
+		lines := bufio.NewScanner(o.In)
 		for lines.Scan() {
 			u, err := url.Parse(strings.TrimSpace(lines.Text()))
 			if err == nil && u.Query().Get("state") == state {
-				deliver(back, parseCallback(p, u.Query()))
+				deliver(back, parseCallback(o.provider, u.Query()))
 				return
 			}
-			ask.say("That is not the address: it should have a code and a state in it.")
+			o.say("That is not the address: it should have a code and a state in it.")
 		}
 	}()
 }

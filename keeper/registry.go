@@ -1,0 +1,204 @@
+package keeper
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"mintkeep/internal/store"
+	"mintkeep/keeper/internal/fault"
+	"mintkeep/keeper/internal/text"
+	"mintkeep/keeper/keyring"
+	"mintkeep/keeper/provider"
+)
+
+// Registry is the providers that the owner registered. Their client secrets are
+// sealed with Keys.
+type Registry struct {
+	DB     *sql.DB
+	Keys   keyring.Source
+	Client provider.Client // discovers endpoints
+	Now    func() time.Time
+}
+
+// Registry gives access to the registered providers.
+func (k *Keeper) Registry() Registry {
+	return Registry{DB: k.DB, Keys: k.Keys, Client: k.client(), Now: k.now}
+}
+
+func secretOf(providerName string) keyring.AssociatedData {
+	return keyring.At("providers", "client_secret", providerName)
+}
+
+const providerColumns = `provider_name, preset, issuer, auth_url, token_url, device_url, revoke_url, introspect_url,
+	client_id, client_secret, auth_style, scope, options`
+
+func scanProvider(scan func(...any) error) (p provider.Provider, sealed sql.NullString, err error) {
+	var options string
+	err = scan(&p.Name, &p.Preset, &p.Issuer, &p.AuthURL, &p.TokenURL, &p.DeviceURL, &p.RevokeURL, &p.IntrospectURL,
+		&p.ClientID, &sealed, &p.AuthStyle, &p.Scope, &options)
+	if err == nil {
+		err = json.Unmarshal([]byte(options), &p.Options)
+	}
+	p.HasSecret = sealed.Valid
+	return p, sealed, err
+}
+
+func loadProvider(ctx context.Context, q store.Querier, name string) (p provider.Provider, sealed sql.NullString, err error) {
+	p, sealed, err = scanProvider(q.QueryRowContext(ctx, `SELECT `+providerColumns+` FROM providers WHERE provider_name = ?`, name).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return p, sealed, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no provider %q", name), Hint: "`mintkeep provider add " + text.ShellWord(name) + "`"}
+	}
+	if err != nil {
+		err = fmt.Errorf("reading provider %s: %w", name, err)
+	}
+	return p, sealed, err
+}
+
+// Get returns a provider without its secret; ErrUnknown if there is none.
+func (r Registry) Get(ctx context.Context, name string) (provider.Provider, error) {
+	p, _, err := loadProvider(ctx, r.DB, name)
+	return p, err
+}
+
+// List returns all providers without their secrets, sorted by name.
+func (r Registry) List(ctx context.Context) ([]provider.Provider, error) {
+	return store.List(ctx, r.DB, "reading providers", func(scan func(...any) error) (provider.Provider, error) {
+		p, _, err := scanProvider(scan)
+		return p, err
+	}, `SELECT `+providerColumns+` FROM providers ORDER BY provider_name`)
+}
+
+// withSecret is a provider with its client secret in the clear, or for tokens
+// stored through the API the preset of that name. Endpoints that were not known
+// when it was added (an import works without network) are discovered and saved.
+func (r Registry) withSecret(ctx context.Context, keys *keyring.Keyring, name string) (provider.Provider, error) {
+	p, sealed, err := loadProvider(ctx, r.DB, name)
+	if errors.Is(err, ErrUnknown) {
+		if preset, none := provider.FindPreset(name); none == nil && !preset.AsksInstance {
+			return preset.Named(name), nil
+		}
+	}
+	if err != nil {
+		return p, err
+	}
+	if p.ClientSecret, err = keys.Open(sealed, secretOf(p.Name)); err != nil {
+		return p, err
+	}
+	if p.TokenURL != "" || p.Issuer == "" || p.Login != nil {
+		return p, nil
+	}
+	found, err := r.Client.Discover(ctx, p.Issuer)
+	if err != nil {
+		return p, err
+	}
+	p.Complete(found)
+	return p, r.Set(ctx, p.Name, func(stored *provider.Provider) error { stored.Complete(found); return nil })
+}
+
+// of is the provider of a connection, whose own client credentials win.
+func (r Registry) of(ctx context.Context, keys *keyring.Keyring, c connectionRow) (provider.Provider, error) {
+	p, err := r.withSecret(ctx, keys, c.Provider)
+	if err != nil || c.clientID == "" {
+		return p, err
+	}
+	p.ClientID = c.clientID
+	p.ClientSecret, err = keys.Open(c.clientSecret, c.at("client_secret"))
+	return p, err
+}
+
+// Add registers a provider; ErrExists if the name is taken, ErrInvalid if
+// Provider.Check finds something wrong.
+func (r Registry) Add(ctx context.Context, p provider.Provider) error {
+	if err := p.Check(); err != nil {
+		return err
+	}
+	return r.write(ctx, func(tx *sql.Tx, key keyring.Key) error {
+		options, err := json.Marshal(p.Options)
+		if err != nil {
+			return err
+		}
+		now := store.Time(r.Now())
+		n, err := store.ExecCount(ctx, tx, "adding provider "+p.Name, `INSERT INTO providers (`+providerColumns+`, created, updated)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			p.Name, p.Preset, p.Issuer, p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL,
+			p.ClientID, key.Seal(p.ClientSecret, secretOf(p.Name)), p.AuthStyle, p.Scope, string(options), now, now)
+		if err == nil && n == 0 {
+			return &Fault{Kind: ErrExists, What: "provider " + p.Name + " is already there", Hint: "`mintkeep provider set` changes it"}
+		}
+		return errors.Join(err, r.record(ctx, tx, "provider added", p.Name))
+	})
+}
+
+// write runs fn in a transaction, with the key that secrets are sealed with.
+func (r Registry) write(ctx context.Context, fn func(*sql.Tx, keyring.Key) error) error {
+	keys, err := r.Keys.Load()
+	if err != nil {
+		return err
+	}
+	return store.Write(ctx, r.DB, func(tx *sql.Tx) error {
+		key, err := keys.Current(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return fn(tx, key)
+	})
+}
+
+func (r Registry) record(ctx context.Context, tx *sql.Tx, kind, name string) error {
+	return store.Record(ctx, tx, store.Event{At: r.Now(), Kind: kind, Detail: name})
+}
+
+// Set changes a provider. change sees it without its secret; a ClientSecret that
+// it sets replaces the sealed one, HasSecret = false removes it. Connections stay.
+func (r Registry) Set(ctx context.Context, name string, change func(*provider.Provider) error) error {
+	return r.write(ctx, func(tx *sql.Tx, key keyring.Key) error {
+		p, _, err := loadProvider(ctx, tx, name)
+		if err != nil {
+			return err
+		}
+		if err := change(&p); err != nil {
+			return err
+		}
+		if p.Name != name {
+			return fault.Invalid("a provider cannot be renamed", "its connections refer to it by name")
+		}
+		if err := p.Check(); err != nil {
+			return err
+		}
+		options, err := json.Marshal(p.Options)
+		if err != nil {
+			return err
+		}
+		err = store.Exec(ctx, tx, "changing provider "+name, `UPDATE providers SET preset = ?, issuer = ?, auth_url = ?, token_url = ?,
+			device_url = ?, revoke_url = ?, introspect_url = ?, client_id = ?,
+			client_secret = CASE WHEN ? THEN coalesce(?, client_secret) END, auth_style = ?,
+			scope = ?, options = ?, updated = ? WHERE provider_name = ?`,
+			p.Preset, p.Issuer, p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL, p.ClientID,
+			p.HasSecret || p.ClientSecret != "", key.Seal(p.ClientSecret, secretOf(p.Name)), p.AuthStyle, p.Scope,
+			string(options), store.Time(r.Now()), name)
+		return errors.Join(err, r.record(ctx, tx, "provider changed", name))
+	})
+}
+
+// Remove removes a provider; ErrInvalid while a connection needs it.
+func (r Registry) Remove(ctx context.Context, name string) error {
+	return store.Write(ctx, r.DB, func(tx *sql.Tx) error {
+		doing, used := "removing provider "+name, 0
+		_, err := store.Row(ctx, tx, doing, `SELECT count(*) FROM connections WHERE provider_name = ?`, []any{name}, &used)
+		if err != nil {
+			return err
+		}
+		if used > 0 {
+			return fault.Invalid(fmt.Sprintf("provider %s still has %d connection(s)", name, used), "`mintkeep forget NAME` each of them first")
+		}
+		n, err := store.ExecCount(ctx, tx, doing, `DELETE FROM providers WHERE provider_name = ?`, name)
+		if err == nil && n == 0 {
+			return &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no provider %q", name), Hint: "`mintkeep provider list`"}
+		}
+		return errors.Join(err, r.record(ctx, tx, "provider removed", name))
+	})
+}
