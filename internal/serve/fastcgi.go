@@ -6,7 +6,6 @@ import (
 	"net/http/fcgi"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -25,6 +24,7 @@ const (
 // repeats its SIGTERM after a second.
 func FastCGI(listeners []net.Listener, in *instance.Instance, restarted bool) error {
 	defer in.Close()
+	boundMemory()
 	stop := make(chan os.Signal, 8)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
@@ -88,9 +88,3 @@ func replacement() func() bool {
 		return err == nil && (!os.SameFile(start, now) || !now.ModTime().Equal(start.ModTime()))
 	}
 }
-
-// spendMemory lets garbage wait: net/http/fcgi takes 128 KB of buffers for each
-// connection, and with the runtime's 4 MB heap a fifth of the time would go into
-// collecting them. It costs 4 MB for each 100 percent: little where a web server
-// starts many processes, more for the one process of a server of one's own.
-func spendMemory(percent int) { debug.SetGCPercent(percent) }

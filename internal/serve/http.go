@@ -16,6 +16,7 @@ import (
 // HTTP serves plain HTTP until a signal, then lets requests finish.
 func HTTP(listeners []net.Listener, in *instance.Instance) error {
 	defer in.Close()
+	boundMemory()
 	s := &http.Server{Handler: in, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 60 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 64 << 10}
 	stop := make(chan os.Signal, 8)

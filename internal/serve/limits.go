@@ -77,5 +77,23 @@ __attribute__((constructor)) static void enough_address_space(void) {
 	_exit(0);
 }
 #endif
+// A process that stays shares one heap of glibc among its threads: each heap of
+// its own keeps half a megabyte and more that SQLite has freed.
+static void one_heap(void) {
+#if defined(__linux__) && defined(M_ARENA_MAX)
+	mallopt(M_ARENA_MAX, 1);
+#endif
+}
 */
 import "C"
+
+import "runtime/debug"
+
+// boundMemory is for a process that stays. net/http/fcgi takes 128 KB of buffers
+// for each request, so with the runtime's 4 MB heap it would collect garbage every
+// thirty requests; this doubles that. After 20,000 verifications it is 22 to 24 MB
+// resident, 13 of them the program's file, where a heap of 32 MB gave 49.
+func boundMemory() {
+	C.one_heap()
+	debug.SetGCPercent(200)
+}

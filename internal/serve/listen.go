@@ -47,7 +47,6 @@ func Inherited(e *instance.Environment) int {
 		}
 		return loadConfig(e, file, "")
 	}, true)
-	spendMemory(400)
 	if err := FastCGI([]net.Listener{l}, in, true); err != nil {
 		fmt.Fprintln(e.Stderr, "mintkeep: FastCGI:", err)
 		return 1
