@@ -43,12 +43,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	status, body, err := h.serveAPI(r, path)
+	reply, err := h.serveAPI(r, path)
 	if err != nil {
 		h.writeError(w, r, err, path[0] == "v2")
 		return
 	}
-	writeJSON(w, status, body)
+	reply.Write(w, false)
 }
 
 func (h *Handler) now() time.Time {
@@ -72,29 +72,54 @@ func parseQuery(r *http.Request, names ...string) (url.Values, error) {
 	return q, nil
 }
 
-// serveAPI is one call of the API: whose key it is, whether it may, and the answer.
-func (h *Handler) serveAPI(r *http.Request, path []string) (int, any, error) {
-	do, write, err := h.findRoute(r, path)
-	if err != nil {
-		return 0, nil, err
-	}
-	key, err := h.authenticate(r)
-	if err != nil {
-		return 0, nil, err
-	}
-	if write && !key.Write {
-		return 0, nil, forbidden("insufficient_scope", "this API key may only read")
-	}
-	if len(path) > 2 && key.User != "" && key.User != path[2] {
-		return 0, nil, forbidden("access_denied", "this API key is for another user")
-	}
-	return do(r, key, path)
+// request is one call of the API, parsed.
+type request struct {
+	*http.Request
+	key        keeper.APIKey // whose call it is
+	user, name string        // of the path
 }
 
-type call func(r *http.Request, key keeper.APIKey, path []string) (int, any, error)
+// serveAPI checks whose key it is and whether it may, and answers.
+func (h *Handler) serveAPI(r *http.Request, path []string) (*oauth.Reply, error) {
+	route, err := h.findRoute(r.Method, path)
+	if err != nil {
+		return nil, err
+	}
+	q := &request{Request: r}
+	if q.key, err = h.authenticate(r); err != nil {
+		return nil, err
+	}
+	if route.method != http.MethodGet && !q.key.Write {
+		return nil, newError(http.StatusForbidden, "insufficient_scope", "this API key may only read")
+	}
+	if len(path) > 2 {
+		q.user = path[2]
+	}
+	if len(path) > 4 {
+		q.name = path[4]
+	}
+	if len(path) > 2 && q.key.User != "" && q.key.User != q.user {
+		return nil, forbidden("this API key is for another user")
+	}
+	body, err := route.do(q)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := oauth.NewReply(body, false)
+	if err != nil {
+		return nil, err
+	}
+	reply.Status = route.status
+	return reply, nil
+}
 
-// findRoute is the table of routes.
-func (h *Handler) findRoute(r *http.Request, path []string) (do call, write bool, err error) {
+type route struct {
+	shape, method string
+	status        int
+	do            func(*request) (any, error)
+}
+
+func (h *Handler) findRoute(method string, path []string) (route, error) {
 	shape := strings.Join(path, "/")
 	if len(path) >= 4 && path[0] == "v2" && path[1] == "users" && path[3] == "tokens" {
 		shape = "v2/users/*/tokens"
@@ -103,29 +128,25 @@ func (h *Handler) findRoute(r *http.Request, path []string) (do call, write bool
 		}
 	}
 	allow := []string{}
-	for _, route := range []struct {
-		shape, method string
-		write         bool
-		do            call
-	}{
-		{"keep/token", http.MethodGet, false, h.getToken},
-		{"v2/users/*/tokens", http.MethodGet, false, h.listTokens},
-		{"v2/users/*/tokens", http.MethodPost, true, h.storeToken},
-		{"v2/users/*/tokens/*", http.MethodGet, false, h.readToken},
-		{"v2/users/*/tokens/*", http.MethodDelete, true, h.deleteToken},
-		{"v2/users/*/tokens/*/refresh", http.MethodPost, true, h.refreshToken},
+	for _, known := range []route{
+		{"keep/token", http.MethodGet, http.StatusOK, h.getToken},
+		{"v2/users/*/tokens", http.MethodGet, http.StatusOK, h.listTokens},
+		{"v2/users/*/tokens", http.MethodPost, http.StatusCreated, h.storeToken},
+		{"v2/users/*/tokens/*", http.MethodGet, http.StatusOK, h.readToken},
+		{"v2/users/*/tokens/*", http.MethodDelete, http.StatusOK, h.deleteToken},
+		{"v2/users/*/tokens/*/refresh", http.MethodPost, http.StatusOK, h.refreshToken},
 	} {
-		if route.shape == shape && route.method == r.Method {
-			return route.do, route.write, nil
+		if known.shape == shape && known.method == method {
+			return known, nil
 		}
-		if route.shape == shape {
-			allow = append(allow, route.method)
+		if known.shape == shape {
+			allow = append(allow, known.method)
 		}
 	}
 	if len(allow) > 0 {
-		return nil, false, notAllowed(strings.Join(allow, ", "))
+		return route{}, notAllowed(strings.Join(allow, ", "))
 	}
-	return nil, false, notFound("no such address")
+	return route{}, notFound("no such address")
 }
 
 // authenticate returns the API key that came with the request, as bearer (RFC
@@ -139,8 +160,8 @@ func (h *Handler) authenticate(r *http.Request) (keeper.APIKey, error) {
 	}
 	given = append(given, r.Header.Values("X-API-Key")...)
 	if len(given) == 0 || given[0] == "" {
-		return keeper.APIKey{}, &httpError{status: http.StatusUnauthorized, code: "invalid_request", challenge: "Bearer",
-			desc: "no API key; send Authorization: Bearer or X-API-Key (some web servers remove Authorization)"}
+		return keeper.APIKey{}, unauthorized("Bearer", "invalid_request",
+			"no API key; send Authorization: Bearer or X-API-Key (some web servers remove Authorization)")
 	}
 	for _, other := range given {
 		if other != given[0] {
@@ -149,7 +170,13 @@ func (h *Handler) authenticate(r *http.Request) (keeper.APIKey, error) {
 	}
 	key, err := h.Keeper.APIKeys().Find(r.Context(), keeper.Secret(given[0]))
 	if errors.Is(err, keeper.ErrUnknown) {
-		err = &httpError{status: http.StatusUnauthorized, code: "invalid_token", challenge: `Bearer error="invalid_token"`, desc: "unknown API key"}
+		err = unauthorized(`Bearer error="invalid_token"`, "invalid_token", "unknown API key")
 	}
 	return key, err
+}
+
+func unauthorized(challenge, code, description string) error {
+	e := newError(http.StatusUnauthorized, code, description)
+	e.Header = map[string]string{"WWW-Authenticate": challenge}
+	return e
 }

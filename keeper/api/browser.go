@@ -40,9 +40,9 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request, q url.Values) 
 			return err
 		}
 	case h.Admin == nil || !h.Admin(r):
-		return forbidden("access_denied", "sign in as the owner first, or use the link that `mintkeep connect -web` prints")
+		return forbidden("sign in as the owner first, or use the link that `mintkeep connect -web` prints")
 	case oauth.IsCrossSite(r):
-		return forbidden("access_denied", "another site sent you here; start from the owner's page")
+		return forbidden("another site sent you here; start from the owner's page")
 	}
 	f, err := h.Keeper.Browser().Start(r.Context(), t)
 	if err != nil {

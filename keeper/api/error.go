@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,105 +9,100 @@ import (
 	"strings"
 	"time"
 
+	"mintkeep/internal/oauth"
 	"mintkeep/internal/store"
 	"mintkeep/keeper"
 	"mintkeep/keeper/internal/text"
 	"mintkeep/keeper/provider"
 )
 
-// httpError is an error with its answer.
-type httpError struct {
-	status           int
-	code, desc       string
-	allow, challenge string
-	retryAfter       time.Duration
+func newError(status int, code, description string) *oauth.Error {
+	return &oauth.Error{Status: status, Code: code, Description: description}
 }
 
-func (e *httpError) Error() string { return e.desc }
-
-func badRequest(format string, args ...any) error {
-	return &httpError{status: http.StatusBadRequest, code: "invalid_request", desc: fmt.Sprintf(format, args...)}
+func badRequest(format string, args ...any) *oauth.Error {
+	return oauth.InvalidRequest(fmt.Sprintf(format, args...))
 }
 
-func forbidden(code, desc string) error {
-	return &httpError{status: http.StatusForbidden, code: code, desc: desc}
+func forbidden(description string) *oauth.Error {
+	return newError(http.StatusForbidden, "access_denied", description)
 }
 
-func notFound(desc string) error {
-	return &httpError{status: http.StatusNotFound, code: "not_found", desc: desc}
+func notFound(description string) *oauth.Error {
+	return newError(http.StatusNotFound, "not_found", description)
 }
 
 func unknownToken(name string) error { return notFound(fmt.Sprintf("no token %q", name)) }
 
 func notAllowed(allow string) error {
-	return &httpError{status: http.StatusMethodNotAllowed, code: "invalid_request", desc: "method not allowed here", allow: allow}
+	e := newError(http.StatusMethodNotAllowed, "invalid_request", "method not allowed here")
+	e.Header = map[string]string{"Allow": allow}
+	return e
 }
 
-// toHTTPError turns any error into an answer. What is not known to be fit for
-// outsiders becomes server_error without detail.
-func toHTTPError(err error) *httpError {
-	var known *httpError
+func retryLater(description string, after time.Duration) *oauth.Error {
+	e := oauth.Unavailable(description, nil)
+	e.Header["Retry-After"] = strconv.Itoa(max(1, int(after/time.Second)))
+	return e
+}
+
+// toHTTPError turns any error into an answer, and logs it if it is no fault of
+// the caller. What is not known to be fit for outsiders becomes server_error
+// without detail.
+func (h *Handler) toHTTPError(r *http.Request, err error) *oauth.Error {
+	e := oauth.AsError(err)
 	var fault *keeper.Fault
 	var answer *provider.Error
 	switch {
-	case errors.As(err, &known):
-		return known
+	case e != nil:
 	case store.IsTransient(err):
-		return &httpError{status: http.StatusServiceUnavailable, code: "temporarily_unavailable", desc: "the database is busy or full", retryAfter: 5 * time.Second}
+		e = retryLater("the database is busy or full", 5*time.Second)
 	case errors.As(err, &fault) && !errors.Is(err, keeper.ErrKey) && !errors.Is(err, keeper.ErrSealed):
-		return faultToHTTPError(fault)
+		e = faultToHTTPError(fault)
 	case errors.As(err, &answer):
-		return &httpError{status: http.StatusBadGateway, code: "provider_error", desc: answer.Error()}
+		e = newError(http.StatusBadGateway, "provider_error", answer.Error())
+	default:
+		e = newError(http.StatusInternalServerError, "server_error", "something is wrong here; the cause is in the error log")
 	}
-	return &httpError{status: http.StatusInternalServerError, code: "server_error", desc: "something is wrong here; the cause is in the error log"}
-}
-
-func faultToHTTPError(f *keeper.Fault) *httpError {
-	e := &httpError{status: http.StatusBadRequest, code: "invalid_request", desc: strings.ReplaceAll(f.Error(), "\nhint: ", "; "), retryAfter: f.RetryAfter}
-	switch f.Kind {
-	case keeper.ErrUnknown:
-		e.status, e.code = http.StatusNotFound, "not_found"
-	case keeper.ErrReauthorize:
-		e.status, e.code = http.StatusConflict, "connect_again"
-	case keeper.ErrTemporary:
-		e.status, e.code = http.StatusServiceUnavailable, "temporarily_unavailable"
-	case keeper.ErrDenied:
-		e.status, e.code = http.StatusForbidden, "access_denied"
+	if e.Status >= 500 && h.Keeper.Log != nil {
+		h.Keeper.Log.Error("keeper", "path", r.URL.Path, "status", e.Status, "err", text.FirstLine(err.Error()))
 	}
 	return e
 }
 
-func (h *Handler) setErrorHeaders(w http.ResponseWriter, r *http.Request, e *httpError, err error) {
-	if e.status >= 500 && h.Keeper.Log != nil {
-		h.Keeper.Log.Error("keeper", "path", r.URL.Path, "status", e.status, "err", text.FirstLine(err.Error()))
+func faultToHTTPError(f *keeper.Fault) *oauth.Error {
+	description := strings.ReplaceAll(f.Error(), "\nhint: ", "; ")
+	switch f.Kind {
+	case keeper.ErrUnknown:
+		return notFound(description)
+	case keeper.ErrReauthorize:
+		return newError(http.StatusConflict, "connect_again", description)
+	case keeper.ErrTemporary:
+		return retryLater(description, f.RetryAfter)
+	case keeper.ErrDenied:
+		return forbidden(description)
 	}
-	if e.allow != "" {
-		w.Header().Set("Allow", e.allow)
-	}
-	if e.challenge != "" {
-		w.Header().Set("WWW-Authenticate", e.challenge)
-	}
-	if e.status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", strconv.Itoa(max(1, int(e.retryAfter/time.Second))))
-	}
+	return oauth.InvalidRequest(description)
 }
 
-// writeError is the only writer of API errors: RFC 6749 section 5.2, and for
-// the Tokens API also `detail`, where its clients look.
+// writeError writes an error of the API: RFC 6749 section 5.2, and for the Tokens
+// API also `detail`, where its clients look.
 func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error, detail bool) {
-	e := toHTTPError(err)
-	h.setErrorHeaders(w, r, e, err)
-	body := map[string]string{"error": e.code, "error_description": e.desc}
+	e := h.toHTTPError(r, err)
+	reply := e.Reply(false)
 	if detail {
-		body["detail"] = e.desc
+		reply, _ = oauth.NewReply(map[string]string{"error": e.Code, "error_description": e.Description, "detail": e.Description}, false)
+		reply.Status, reply.Header = e.Status, e.Header
 	}
-	writeJSON(w, e.status, body)
+	reply.Write(w, false)
 }
 
 func (h *Handler) writePageError(w http.ResponseWriter, r *http.Request, err error) {
-	e := toHTTPError(err)
-	h.setErrorHeaders(w, r, e, err)
-	h.writePage(w, e.status, "Not connected", strings.ToUpper(e.desc[:1])+e.desc[1:]+".")
+	e := h.toHTTPError(r, err)
+	for name, value := range e.Header {
+		w.Header().Set(name, value)
+	}
+	h.writePage(w, e.Status, "Not connected", strings.ToUpper(e.Description[:1])+e.Description[1:]+".")
 }
 
 func (h *Handler) writePage(w http.ResponseWriter, status int, title string, paragraphs ...string) {
@@ -119,14 +113,4 @@ func (h *Handler) writePage(w http.ResponseWriter, status int, title string, par
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.WriteHeader(status)
 	_, _ = io.WriteString(w, title+"\n\n"+strings.Join(paragraphs, "\n")+"\n")
-}
-
-func writeJSON(w http.ResponseWriter, status int, body any) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		status, data = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	_, _ = w.Write(append(data, '\n'))
 }

@@ -30,14 +30,14 @@ func parseStore(r *http.Request) (storeRequest, error) {
 	var q storeRequest
 	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if media != "application/json" {
-		return q, &httpError{status: http.StatusUnsupportedMediaType, code: "invalid_request", desc: "Content-Type must be application/json"}
+		return q, newError(http.StatusUnsupportedMediaType, "invalid_request", "Content-Type must be application/json")
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20+1))
 	if err != nil {
 		return q, badRequest("the body cannot be read")
 	}
 	if len(body) > 1<<20 {
-		return q, &httpError{status: http.StatusRequestEntityTooLarge, code: "invalid_request", desc: "the body is larger than 1 MiB"}
+		return q, newError(http.StatusRequestEntityTooLarge, "invalid_request", "the body is larger than 1 MiB")
 	}
 	var wrong *json.UnmarshalTypeError
 	if err := decode(body, &q); errors.As(err, &wrong) {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"net/http"
 	"strings"
 	"time"
 
@@ -12,47 +11,47 @@ import (
 )
 
 // storeToken answers POST v2/users/{user}/tokens.
-func (h *Handler) storeToken(r *http.Request, key keeper.APIKey, path []string) (int, any, error) {
-	q, err := parseStore(r)
+func (h *Handler) storeToken(q *request) (any, error) {
+	stored, err := parseStore(q.Request)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	if !text.ValidName(path[2]) {
-		return 0, nil, badRequest("the user id must have 1 to 200 characters")
+	if !text.ValidName(q.user) {
+		return nil, badRequest("the user id must have 1 to 200 characters")
 	}
-	if preset, err := provider.FindPreset(q.Provider); err != nil || preset.AsksInstance {
-		if _, err := h.Keeper.Registry().Get(r.Context(), q.Provider); errors.Is(err, keeper.ErrUnknown) {
-			return 0, nil, badRequest("unknown provider %q: neither a preset nor registered", q.Provider)
+	if preset, err := provider.FindPreset(stored.Provider); err != nil || preset.AsksInstance {
+		if _, err := h.Keeper.Registry().Get(q.Context(), stored.Provider); errors.Is(err, keeper.ErrUnknown) {
+			return nil, badRequest("unknown provider %q: neither a preset nor registered", stored.Provider)
 		} else if err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 	}
-	n, err := q.connection(path[2], h.now())
+	n, err := stored.connection(q.user, h.now())
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	c, err := h.Keeper.Store(r.Context(), key, n)
+	c, err := h.Keeper.Store(q.Context(), q.key, n)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	return http.StatusCreated, map[string]any{"integration_key": c.Name, "provider": c.Provider, "token_type": c.Kind,
+	return map[string]any{"integration_key": c.Name, "provider": c.Provider, "token_type": c.Kind,
 		"message": "Token stored successfully for " + c.Name, "created_at": apiTime(c.Created)}, nil
 }
 
 // listTokens answers GET v2/users/{user}/tokens.
-func (h *Handler) listTokens(r *http.Request, key keeper.APIKey, path []string) (int, any, error) {
-	all, err := h.Keeper.Connections(r.Context(), path[2])
+func (h *Handler) listTokens(q *request) (any, error) {
+	all, err := h.Keeper.Connections(q.Context(), q.user)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	list := []map[string]any{}
 	for _, c := range all {
-		if key.Covers(c.User, c.Provider) {
+		if q.key.Covers(c.User, c.Provider) {
 			list = append(list, map[string]any{"integration_key": c.Name, "provider": c.Provider, "token_type": c.Kind, "scopes": scopeList(c),
 				"expires_at": apiTime(c.Expires), "created_at": apiTime(c.Created), "updated_at": apiTime(c.Updated), "is_expired": h.isExpired(c)})
 		}
 	}
-	return http.StatusOK, list, nil
+	return list, nil
 }
 
 func (h *Handler) isExpired(c keeper.Connection) bool {
@@ -80,19 +79,19 @@ func apiTime(t time.Time) any {
 
 // readToken answers GET v2/users/{user}/tokens/{integration_key}. A token that
 // has expired and cannot be refreshed is handed out as it is.
-func (h *Handler) readToken(r *http.Request, key keeper.APIKey, path []string) (int, any, error) {
-	t, err := h.Keeper.StoredToken(r.Context(), key, path[2], path[4])
+func (h *Handler) readToken(q *request) (any, error) {
+	t, err := h.Keeper.StoredToken(q.Context(), q.key, q.user, q.name)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
 	data, err := tokenData(t)
 	if err != nil {
-		return 0, nil, err
+		return nil, err
 	}
-	if err := h.Keeper.APIKeys().RecordRead(r.Context(), key, t.Connection); err != nil {
-		return 0, nil, err
+	if err := h.Keeper.APIKeys().RecordRead(q.Context(), q.key, t.Connection); err != nil {
+		return nil, err
 	}
-	return http.StatusOK, map[string]any{"integration_key": t.Name, "provider": t.Provider, "token_type": t.Kind, "token_data": data,
+	return map[string]any{"integration_key": t.Name, "provider": t.Provider, "token_type": t.Kind, "token_data": data,
 		"scopes": scopeList(t.Connection), "expires_at": apiTime(t.Expires), "is_expired": h.isExpired(t.Connection), "refreshed": t.NewlyRefreshed}, nil
 }
 
@@ -114,34 +113,34 @@ func tokenData(t keeper.StoredToken) (map[string]any, error) {
 }
 
 // checkCovered reports a connection that is not there, or not the key's.
-func (h *Handler) checkCovered(r *http.Request, key keeper.APIKey, path []string) error {
-	c, err := h.Keeper.Connection(r.Context(), path[2], path[4])
-	if errors.Is(err, keeper.ErrUnknown) || err == nil && !key.Covers(c.User, c.Provider) {
-		return unknownToken(path[4])
+func (h *Handler) checkCovered(q *request) error {
+	c, err := h.Keeper.Connection(q.Context(), q.user, q.name)
+	if errors.Is(err, keeper.ErrUnknown) || err == nil && !q.key.Covers(c.User, c.Provider) {
+		return unknownToken(q.name)
 	}
 	return err
 }
 
 // refreshToken answers POST v2/users/{user}/tokens/{integration_key}/refresh.
-func (h *Handler) refreshToken(r *http.Request, key keeper.APIKey, path []string) (int, any, error) {
-	if err := h.checkCovered(r, key, path); err != nil {
-		return 0, nil, err
+func (h *Handler) refreshToken(q *request) (any, error) {
+	if err := h.checkCovered(q); err != nil {
+		return nil, err
 	}
-	if _, err := h.Keeper.Refresh(r.Context(), path[2], path[4]); err != nil {
-		return 0, nil, err
+	if _, err := h.Keeper.Refresh(q.Context(), q.user, q.name); err != nil {
+		return nil, err
 	}
-	return http.StatusOK, map[string]any{"integration_key": path[4], "success": true, "message": "Token refreshed successfully",
+	return map[string]any{"integration_key": q.name, "success": true, "message": "Token refreshed successfully",
 		"refreshed_at": apiTime(h.now())}, nil
 }
 
 // deleteToken answers DELETE v2/users/{user}/tokens/{integration_key}. It
 // deletes here and nowhere else; `mintkeep forget` revokes.
-func (h *Handler) deleteToken(r *http.Request, key keeper.APIKey, path []string) (int, any, error) {
-	if err := h.checkCovered(r, key, path); err != nil {
-		return 0, nil, err
+func (h *Handler) deleteToken(q *request) (any, error) {
+	if err := h.checkCovered(q); err != nil {
+		return nil, err
 	}
-	if err := h.Keeper.Delete(r.Context(), key, path[2], path[4]); err != nil {
-		return 0, nil, err
+	if err := h.Keeper.Delete(q.Context(), q.key, q.user, q.name); err != nil {
+		return nil, err
 	}
-	return http.StatusOK, map[string]any{"integration_key": path[4], "message": "Token for " + path[4] + " deleted successfully"}, nil
+	return map[string]any{"integration_key": q.name, "message": "Token for " + q.name + " deleted successfully"}, nil
 }
