@@ -89,8 +89,10 @@ func TestApacheCGI(t *testing.T) {
 	h.install("apache-mintoken.htaccess", "site/mintoken/.htaccess", 0o644)
 	h.old = strings.Replace(h.base, "/auth/token.cgi", "/mintoken/endpoint.php", 1)
 	h.hello("site/auth/hello.cgi")
-	h.apache([]string{"cgid"}, h.cgid())
+	h.rewritten()
+	h.apache([]string{"cgid", "rewrite"}, h.cgid())
 	token := h.scenario(t)
+	h.wellKnown(t)
 	h.withoutLine(t, "site/auth/.htaccess", token)
 	h.load(t, token, strings.Replace(h.base, "token", "hello", 1))
 }
@@ -129,8 +131,10 @@ func TestApacheFcgid(t *testing.T) {
 	h.install("apache-mintoken.htaccess", "site/mintoken/.htaccess", 0o644, "SetHandler cgi-script", "SetHandler fcgid-script")
 	h.old = strings.Replace(h.base, "/auth/token.fcgi", "/mintoken/endpoint.php", 1)
 	h.hello("site/auth/hello.fcgi")
-	server := h.apache([]string{"fcgid"}, h.fcgid())
+	h.rewritten()
+	server := h.apache([]string{"fcgid", "rewrite"}, h.fcgid())
 	token := h.scenario(t)
+	h.wellKnown(t)
 	h.withoutLine(t, "site/auth/.htaccess", token)
 	h.load(t, token, strings.Replace(h.base, "token", "hello", 1))
 	h.graceful(t, server)
@@ -184,8 +188,10 @@ func TestApacheSuexecCGI(t *testing.T) {
 	h.install("apache-mintoken.htaccess", "site/mintoken/.htaccess", 0o644)
 	h.old = strings.Replace(h.base, "/auth/token.cgi", "/mintoken/endpoint.php", 1)
 	h.hello("site/auth/hello.cgi")
-	h.apache([]string{"cgid", "suexec"}, asNobody+h.cgid())
+	h.rewritten()
+	h.apache([]string{"cgid", "suexec", "rewrite"}, asNobody+h.cgid())
 	token := h.scenario(t)
+	h.wellKnown(t)
 	h.wantOwner(t)
 	h.withoutLine(t, "site/auth/.htaccess", token)
 	h.load(t, token, strings.Replace(h.base, "token", "hello", 1))
@@ -196,8 +202,10 @@ func TestApacheSuexecFcgid(t *testing.T) {
 	h.script("site/auth/token.fcgi")
 	h.install("apache-fcgid.htaccess", "site/auth/.htaccess", 0o644)
 	h.hello("site/auth/hello.fcgi")
-	server := h.apache([]string{"fcgid", "suexec"}, asNobody+h.fcgid())
+	h.rewritten()
+	server := h.apache([]string{"fcgid", "suexec", "rewrite"}, asNobody+h.fcgid())
 	token := h.scenario(t)
+	h.wellKnown(t)
 	h.wantOwner(t)
 	h.withoutLine(t, "site/auth/.htaccess", token)
 	h.load(t, token, strings.Replace(h.base, "token", "hello", 1))
@@ -219,11 +227,12 @@ func TestApacheRewrite(t *testing.T) {
 func TestApacheProxyFCGI(t *testing.T) {
 	h := newHost(t, "/token")
 	socket, helloSocket := h.fastCGI()
-	conf := edited(t, "apache-fcgi.conf", `"^/token(/|$)"`, `"^/(token|mintoken/endpoint\.php)(/|$)"`, "/run/mintkeep/fcgi.sock", socket)
+	conf := edited(t, "apache-fcgi.conf", `/token(/|$)"`, `/(token|mintoken/endpoint\.php)(/|$)"`, "/run/mintkeep/fcgi.sock", socket)
 	h.old = fmt.Sprintf("http://127.0.0.1:%d/mintoken/endpoint.php", h.port)
 	h.apache([]string{"proxy", "proxy_fcgi"}, conf+
 		"\n<Location /hello>\n  SetHandler \"proxy:unix:"+helloSocket+"|fcgi://localhost/\"\n</Location>\n")
 	token := h.scenario(t)
+	h.wellKnown(t)
 	h.load(t, token, strings.Replace(h.base, "token", "hello", 1))
 }
 
@@ -239,13 +248,21 @@ func TestApacheProxyFCGIWithoutHeader(t *testing.T) {
 	}
 }
 
+// proxied is apache-proxy.conf with another address behind it.
+func proxied(t *testing.T, address string) string {
+	t.Helper()
+	return edited(t, "apache-proxy.conf", `"/token" "http://127.0.0.1:8080`, `"/token" "http://`+address,
+		`token" "http://127.0.0.1:8080/.`, `token" "http://`+address+`/.`)
+}
+
 func TestApacheProxy(t *testing.T) {
 	h := newHost(t, "/token")
 	address, helloAddress := fmt.Sprintf("127.0.0.1:%d", freePort(t)), fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	h.serve(address)
 	h.start(h.command(h.hello("bin/hello"), helloAddress), helloAddress)
-	conf := edited(t, "apache-proxy.conf", "127.0.0.1:8080", address)
+	conf := proxied(t, address)
 	h.apache([]string{"proxy", "proxy_http"}, conf+"\nProxyPass /hello http://"+helloAddress+"/hello\n")
 	token := h.scenario(t)
+	h.wellKnown(t)
 	h.load(t, token, strings.Replace(h.base, "token", "hello", 1))
 }

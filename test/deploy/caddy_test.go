@@ -23,9 +23,10 @@ func TestCaddy(t *testing.T) {
 	socket, helloSocket := h.fastCGI()
 	h.old = fmt.Sprintf("http://127.0.0.1:%d/mintoken/endpoint.php", h.port)
 	conf := edited(t, "Caddyfile", "example.com {", fmt.Sprintf("http://127.0.0.1:%d {", h.port), "/srv/www", h.path("site"),
-		"path /token /token/*", "path /token /token/* /mintoken/endpoint.php", "unix//run/mintkeep/fcgi.sock", "unix/"+socket)
+		"path /token /token/*", "path /mintoken/endpoint.php /token /token/*", "unix//run/mintkeep/fcgi.sock", "unix/"+socket)
 	before, after, _ := strings.Cut(conf, "@token path")
 	h.caddy(before + "reverse_proxy /hello unix/" + helloSocket + " {\n\t\ttransport fastcgi\n\t}\n\t@token path" + after)
 	token := h.scenario(t)
+	h.wellKnown(t)
 	h.load(t, token, strings.Replace(h.base, "token", "hello", 1))
 }

@@ -106,7 +106,7 @@ func TestForwardedFor(t *testing.T) {
 		h := newHost(t, "/token")
 		s := httptest.NewServer(http.HandlerFunc(seen))
 		t.Cleanup(s.Close)
-		h.apache([]string{"proxy", "proxy_http"}, edited(t, "apache-proxy.conf", "127.0.0.1:8080", strings.TrimPrefix(s.URL, "http://")))
+		h.apache([]string{"proxy", "proxy_http"}, proxied(t, strings.TrimPrefix(s.URL, "http://")))
 		want(h)
 	})
 }

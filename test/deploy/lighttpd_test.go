@@ -28,6 +28,7 @@ func TestLighttpdCGI(t *testing.T) {
 $HTTP["url"] =~ "^/auth/hello" { cgi.assign = ( ".cgi" => "" ) }
 `)
 	token := h.scenario(t)
+	h.wellKnown(t)
 	h.load(t, token, strings.Replace(h.base, "token", "hello", 1))
 }
 
@@ -39,12 +40,13 @@ func TestLighttpdFastCGI(t *testing.T) {
 	h.old = fmt.Sprintf("http://127.0.0.1:%d/mintoken/endpoint.php", h.port)
 	helloProgram := h.hello("bin/hello")
 	h.lighttpd(edited(t, "lighttpd-fastcgi.conf", "/srv/mintkeep/token.fcgi", h.path("home/u/token.fcgi"),
-		"/run/lighttpd/mintkeep.sock", h.path("run/mintkeep.sock"), `"^/token(/|$)"`, `"^/(token|mintoken/endpoint\.php)(/|$)"`) + `
+		"/run/lighttpd/mintkeep.sock", h.path("run/mintkeep.sock"), `/token(/|$)"`, `/(token|mintoken/endpoint\.php)(/|$)"`) + `
 $HTTP["url"] =~ "^/hello" {
   fastcgi.server = ( "" => (( "bin-path" => "` + helloProgram + `", "socket" => "` + h.path("run/hello.sock") + `",
                               "check-local" => "disable", "max-procs" => 1 )) )
 }
 `)
 	token := h.scenario(t)
+	h.wellKnown(t)
 	h.load(t, token, strings.Replace(h.base, "token", "hello", 1))
 }

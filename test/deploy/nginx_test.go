@@ -39,9 +39,10 @@ func TestNginxFastCGI(t *testing.T) {
 	h := newHost(t, "/token")
 	socket, helloSocket := h.fastCGI()
 	h.old = fmt.Sprintf("http://127.0.0.1:%d/mintoken/endpoint.php", h.port)
-	h.nginx(edited(t, "nginx-fastcgi.conf", "^/token(/|$)", `^/(token|mintoken/endpoint\.php)(/|$)`, "/run/mintkeep/fcgi.sock", socket) +
+	h.nginx(edited(t, "nginx-fastcgi.conf", "/token(/|$)", `/(token|mintoken/endpoint\.php)(/|$)`, "/run/mintkeep/fcgi.sock", socket) +
 		"location /hello { fastcgi_pass unix:" + helloSocket + "; include fastcgi_params; }\n")
 	token := h.scenario(t)
+	h.wellKnown(t)
 	h.load(t, token, strings.Replace(h.base, "token", "hello", 1))
 }
 
@@ -55,5 +56,6 @@ func TestNginxFcgiwrap(t *testing.T) {
 	h.nginx(edited(t, "nginx-fcgiwrap.conf", "/srv/www/auth/token.cgi", h.path("site/auth/token.cgi"), "/run/fcgiwrap.socket", socket) +
 		"location = /auth/hello.cgi { fastcgi_param SCRIPT_FILENAME $document_root/auth/hello.cgi; fastcgi_pass unix:" + socket + "; include fastcgi_params; }\n")
 	token := h.scenario(t)
+	h.wellKnown(t)
 	h.load(t, token, strings.Replace(h.base, "token", "hello", 1))
 }
