@@ -148,7 +148,8 @@ func (b Browser) Finish(ctx context.Context, f ReturnedFlow, query url.Values) (
 }
 
 // insertFlow also deletes what has expired.
-func insertFlow(ctx context.Context, tx *sql.Tx, now time.Time, kind string, s Secret, t Target, browser string, verifier sql.NullString) error {
+func insertFlow(ctx context.Context, tx *sql.Tx, now time.Time, kind string, s Secret, t Target, browser string,
+	verifier sql.NullString) error {
 	const doing = "starting a browser flow"
 	err := store.Exec(ctx, tx, doing, `DELETE FROM flows WHERE expires <= ?`, store.Time(now))
 	return errors.Join(err, store.Exec(ctx, tx, doing, `INSERT INTO flows (flow_hash, kind, provider_name, user_id, connection_name,

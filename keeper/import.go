@@ -134,7 +134,8 @@ func (k *Keeper) ImportPyAuthFlow(ctx context.Context, from io.Reader, user stri
 			if n.Token.Expires.IsZero() && e.Refresh != "" {
 				n.Token.Expires = k.now() // its age is unknown, so it is refreshed before it is used
 			}
-			result, err := (importer{k}).importEntry(ctx, provider.Provider{Issuer: e.Issuer, ClientID: e.Client, AuthStyle: provider.AuthBody}, n)
+			p := provider.Provider{Issuer: e.Issuer, ClientID: e.Client, AuthStyle: provider.AuthBody}
+			result, err := (importer{k}).importEntry(ctx, p, n)
 			if err != nil {
 				return done, err
 			}

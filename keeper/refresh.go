@@ -178,7 +178,8 @@ func (r refresh) saveNewToken(ctx context.Context, n newToken) (saved bool, err 
 			WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
 			key.Seal(n.AccessToken, c.at("access_token")), key.Seal(next, c.at("refresh_token")), previous,
 			n.TokenType, cmp.Or(n.Scope, c.Scope),
-			store.NullTime(n.Expires), store.NullTime(refreshExpires), store.Time(now), store.Time(now), store.Time(now), c.ID, c.generation)
+			store.NullTime(n.Expires), store.NullTime(refreshExpires), store.Time(now), store.Time(now), store.Time(now),
+			c.ID, c.generation)
 		if saved = changed == 1; err != nil || !saved {
 			return err
 		}

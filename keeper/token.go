@@ -134,7 +134,8 @@ func (c connectionRow) open(keys *keyring.Keyring, refreshed bool) (Token, error
 		return Token{}, err
 	}
 	if access == "" { // stored with a refresh token alone, which then failed
-		return Token{}, &Fault{Kind: ErrReauthorize, What: fmt.Sprintf("connection %s/%s has no access token", c.User, c.Name), Hint: c.reconnect()}
+		return Token{}, &Fault{Kind: ErrReauthorize, What: fmt.Sprintf("connection %s/%s has no access token", c.User, c.Name),
+			Hint: c.reconnect()}
 	}
 	return Token{access, c.tokenType, c.Kind, c.Scope, c.Expires, refreshed, c.Provider}, nil
 }

@@ -22,7 +22,7 @@ import (
 
 // NOT YET: what of the rules does not hold yet. This list is to be empty.
 var notYet = []string{
-	` columns$|^keeper.* (lines|methods)$|lines of Go`,
+	`lines of Go`,
 }
 
 // broken reports a rule that does not hold.
@@ -279,6 +279,7 @@ func isTable(f *ast.FuncDecl) bool {
 // composite literal, and those with a text.
 func tablesAndTexts(fset *token.FileSet, tree *ast.File) map[int]bool {
 	exempt := make(map[int]bool)
+	texts := make(map[int]int)     // columns of texts in a line
 	for _, d := range tree.Decls { // C has its texts too
 		if g, ok := d.(*ast.GenDecl); ok && g.Doc != nil && strings.HasPrefix(g.Doc.List[0].Text, "/*\n#define") {
 			for i, line := range strings.Split(g.Doc.List[0].Text, "\n") {
@@ -297,10 +298,9 @@ func tablesAndTexts(fset *token.FileSet, tree *ast.File) map[int]bool {
 				exempt[i] = true
 			}
 		case *ast.BasicLit:
-			if n.Kind == token.STRING && len(n.Value) > 40 {
-				for i := first; i <= last; i++ {
-					exempt[i] = true
-				}
+			for i := first; i <= last && n.Kind == token.STRING; i++ {
+				texts[i] += utf8.RuneCountInString(n.Value)
+				exempt[i] = exempt[i] || texts[i] > 40
 			}
 		}
 		return true

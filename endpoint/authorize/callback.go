@@ -40,7 +40,8 @@ func (h *Handler) Callback(ctx context.Context, r Request, p CallbackParams) (*o
 	if p.Error != "" || p.Code == "" {
 		return h.fail(ctx, r, a, upstreamError(p.Error))
 	}
-	ask := grant.TokenRequest{Code: p.Code, ClientID: h.upstreamClient(a), RedirectURI: h.upstreamRedirect(a), Verifier: a.UpstreamVerifier()}
+	ask := grant.TokenRequest{Code: p.Code, ClientID: h.upstreamClient(a), RedirectURI: h.upstreamRedirect(a),
+		Verifier: a.UpstreamVerifier()}
 	found, err := h.verifyUpstream(ctx, r, a, ask)
 	if fault := oauth.AsError(err); fault != nil {
 		return h.fail(ctx, r, a, fault)

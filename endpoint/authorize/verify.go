@@ -112,7 +112,8 @@ func (h *Handler) askUpstreams(ctx context.Context, upstreams []string, ask gran
 // confirms the code: Selfauth shows 200 and a login page when it did not understand.
 func readVerification(status int, contentType string, body []byte) (*VerifiedCode, error) {
 	switch {
-	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed, status >= 500 || status < 200 || status >= 300 && status < 400:
+	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed,
+		status >= 500 || status < 200 || status >= 300 && status < 400:
 		return nil, fmt.Errorf("it answered with status %d", status)
 	case status != http.StatusOK:
 		return nil, errCodeRejected

@@ -27,7 +27,8 @@ func logVerb(f *flag.FlagSet) action {
 			}
 			var rows [][]string
 			for _, e := range slices.Backward(events) {
-				rows = append(rows, []string{timeText(e.At), e.Kind, e.Me, e.ClientID, e.TokenID, e.Connection, e.Actor, e.Address, e.Detail})
+				rows = append(rows, []string{timeText(e.At), e.Kind, e.Me, e.ClientID, e.TokenID,
+					e.Connection, e.Actor, e.Address, e.Detail})
 			}
 			return c.list([]string{"at", "event", "me", "client", "token", "connection", "actor", "address", "detail"}, rows)
 		})

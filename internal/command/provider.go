@@ -206,7 +206,8 @@ func (o *providerFlags) set(c *Command, k *keeper.Keeper) (err error) {
 	return k.Registry().Set(c.ctx, c.args[1], func(p *provider.Provider) error {
 		p.ClientSecret = secret
 		if at.TokenURL != "" {
-			p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL = at.AuthURL, at.TokenURL, at.DeviceURL, at.RevokeURL, at.IntrospectURL
+			p.AuthURL, p.TokenURL, p.DeviceURL = at.AuthURL, at.TokenURL, at.DeviceURL
+			p.RevokeURL, p.IntrospectURL = at.RevokeURL, at.IntrospectURL
 		}
 		if o.public {
 			p.HasSecret = false

@@ -38,8 +38,8 @@ func (e *Environment) Getenv(name string) string { return e.Env[name] }
 
 // OpenDatabase opens the database of an installation and brings it up to date.
 func (e *Environment) OpenDatabase(ctx context.Context, c *config.Config, longRunning bool, create store.Creation) (*sql.DB, error) {
-	return store.Open(ctx, store.Options{Path: c.Database, Schema: e.Schema, Now: e.Now(), LongRunning: longRunning, WAL: c.Journal == "wal",
-		Create: create, RefuseNew: c.RefuseNewDatabase, CanonicalURL: oauth.CanonicalURL})
+	return store.Open(ctx, store.Options{Path: c.Database, Schema: e.Schema, Now: e.Now(), LongRunning: longRunning,
+		WAL: c.Journal == "wal", Create: create, RefuseNew: c.RefuseNewDatabase, CanonicalURL: oauth.CanonicalURL})
 }
 
 // ParseSettings checks the rows of the table `settings` together with the configuration.

@@ -134,8 +134,8 @@ func (p *Pages) deleteSessions(q *request, condition string, args ...any) error 
 		if err != nil || n == 0 {
 			return err
 		}
-		return store.Record(q.ctx(), tx, store.Event{At: q.now, Kind: "signed out", Me: q.session.Me, ClientID: p.In.Authorize.OwnerClient(),
-			Detail: plural(int(n), "session", "sessions")})
+		return store.Record(q.ctx(), tx, store.Event{At: q.now, Kind: "signed out", Me: q.session.Me,
+			ClientID: p.In.Authorize.OwnerClient(), Detail: plural(int(n), "session", "sessions")})
 	})
 }
 

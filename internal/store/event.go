@@ -46,7 +46,8 @@ func Events(ctx context.Context, db Querier, before int64, n int) ([]Event, erro
 	for rows.Next() {
 		var e Event
 		var at string
-		if err := rows.Scan(&e.ID, &at, &e.Kind, &e.Me, &e.ClientID, &e.TokenID, &e.Connection, &e.Actor, &e.Address, &e.Detail); err != nil {
+		err := rows.Scan(&e.ID, &at, &e.Kind, &e.Me, &e.ClientID, &e.TokenID, &e.Connection, &e.Actor, &e.Address, &e.Detail)
+		if err != nil {
 			return nil, fmt.Errorf("reading the log: %w", err)
 		}
 		e.At, _ = time.Parse(time.DateTime, at)

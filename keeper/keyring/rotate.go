@@ -121,7 +121,8 @@ func (r *Keyring) resealColumn(ctx context.Context, tx *sql.Tx, next Key, t Tabl
 		if err != nil {
 			return i, err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE `+t.Name+` SET `+column+` = ? WHERE rowid = ?`, next.Seal(plain, v.place), v.rowid); err != nil {
+		_, err = tx.ExecContext(ctx, `UPDATE `+t.Name+` SET `+column+` = ? WHERE rowid = ?`, next.Seal(plain, v.place), v.rowid)
+		if err != nil {
 			return i, err
 		}
 	}

@@ -113,8 +113,8 @@ func (c Client) send(ctx context.Context, req *http.Request, secrets []string) (
 	f, parsed := parseFields(res.Header.Get("Content-Type"), body)
 	code, _ := f["error"].(string)
 	if res.StatusCode < 200 || res.StatusCode > 299 || code != "" {
-		return f, &Error{Status: res.StatusCode, Code: text.Redact(code, secrets), Description: text.Redact(f.text("error_description"), secrets),
-			RetryAfter: c.parseRetryAfter(res.Header.Get("Retry-After"))}
+		return f, &Error{Status: res.StatusCode, Code: text.Redact(code, secrets),
+			Description: text.Redact(f.text("error_description"), secrets), RetryAfter: c.parseRetryAfter(res.Header.Get("Retry-After"))}
 	}
 	if !parsed && len(bytes.TrimSpace(body)) > 0 {
 		return fields{}, &Error{Status: res.StatusCode, Description: "not a JSON object"}
