@@ -51,7 +51,8 @@ func (s *Store) EndpointOrder(ctx context.Context, r Request, code string) ([]st
 		return trusted, nil
 	}
 	order, err := store.List(ctx, s.DB, "reading code shapes", func(scan func(...any) error) (endpoint string, err error) {
-		return endpoint, scan(&endpoint)
+		err = scan(&endpoint)
+		return endpoint, err
 	}, `SELECT endpoint FROM code_shapes WHERE shape = ? ORDER BY confirmed DESC`, shape(code))
 	order = slices.DeleteFunc(order, func(e string) bool { return !slices.Contains(trusted, e) })
 	for _, endpoint := range trusted {

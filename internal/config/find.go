@@ -72,6 +72,7 @@ func sameFile(a, b string) bool {
 	return err1 == nil && err2 == nil && os.SameFile(x, y)
 }
 
+// StartsWithHashBang reports whether a file is one that the kernel gives to an interpreter.
 func StartsWithHashBang(file string) bool {
 	b, err := readStart(file, 2)
 	return err == nil && string(b) == "#!"

@@ -15,46 +15,35 @@ type Row struct{ Name, Value string }
 
 // ReadRows reads the table `settings` in the order in which rows were added.
 func ReadRows(ctx context.Context, db store.Querier) ([]Row, error) {
-	rows, err := db.QueryContext(ctx, `SELECT setting_name, setting_value FROM settings ORDER BY rowid`)
-	if err != nil {
-		return nil, fmt.Errorf("reading the settings: %w", err)
+	scan := func(scan func(...any) error) (r Row, err error) {
+		err = scan(&r.Name, &r.Value)
+		return r, err
 	}
-	defer rows.Close()
-	var all []Row
-	for rows.Next() {
-		var r Row
-		if err := rows.Scan(&r.Name, &r.Value); err != nil {
-			return nil, fmt.Errorf("reading the settings: %w", err)
-		}
-		all = append(all, r)
-	}
-	return all, rows.Err()
+	return store.List(ctx, db, "reading the settings", scan, `SELECT setting_name, setting_value FROM settings ORDER BY rowid`)
 }
 
-// Add checks a value and adds a row for it, if there is none yet.
+// Add checks a value and adds a row for it, if there is none yet. What is wrong
+// with the value is a *ValueError.
 func (s Setting) Add(ctx context.Context, db store.Querier, value string) error {
 	stored, err := s.Stored(value)
 	if err != nil {
 		return &ValueError{s.Name, err}
 	}
-	_, err = db.ExecContext(ctx, `INSERT INTO settings (setting_name, setting_value) VALUES (?, ?) ON CONFLICT DO NOTHING`, s.Name, stored)
-	if err != nil {
-		return fmt.Errorf("writing the setting %s: %w", s.Name, err)
-	}
-	return nil
+	return store.Exec(ctx, db, "writing the setting "+s.Name,
+		`INSERT INTO settings (setting_name, setting_value) VALUES (?, ?) ON CONFLICT DO NOTHING`, s.Name, stored)
 }
 
-// Replace checks a value and puts it in place of every row of the setting.
+// Replace checks a value and puts it in place of every row of the setting. What
+// is wrong with the value is a *ValueError.
 func (s Setting) Replace(ctx context.Context, db *sql.DB, value string) error {
-	stored, err := s.Stored(value)
-	if err != nil {
+	if _, err := s.Stored(value); err != nil {
 		return &ValueError{"setting " + s.Name, err}
 	}
 	return store.Write(ctx, db, func(tx *sql.Tx) error {
 		if err := s.Unset(ctx, tx); err != nil {
 			return err
 		}
-		return s.Add(ctx, tx, stored)
+		return s.Add(ctx, tx, value)
 	})
 }
 
@@ -62,24 +51,18 @@ func (s Setting) Replace(ctx context.Context, db *sql.DB, value string) error {
 func (s Setting) Remove(ctx context.Context, db store.Querier, value string) error {
 	stored, err := s.Stored(value)
 	if err != nil {
-		stored = value // written past the checks
+		stored = value // somebody wrote it past the checks
 	}
-	r, err := db.ExecContext(ctx, `DELETE FROM settings WHERE setting_name = ? AND setting_value IN (?, ?)`, s.Name, value, stored)
-	if err != nil {
-		return fmt.Errorf("removing %s: %w", s.Name, err)
+	n, err := store.ExecCount(ctx, db, "removing "+s.Name, `DELETE FROM settings WHERE setting_name = ? AND setting_value IN (?, ?)`, s.Name, value, stored)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("%s: %s is not in the database\nhint: mintkeep setting lists what is", s.Name, value)
 	}
-	if n, err := r.RowsAffected(); err != nil || n == 0 {
-		return fmt.Errorf("%s: %s is not in the database\nhint: mintkeep setting lists what is", s.Name, value)
-	}
-	return nil
+	return err
 }
 
 // Unset removes every row of the setting.
 func (s Setting) Unset(ctx context.Context, db store.Querier) error {
-	if _, err := db.ExecContext(ctx, `DELETE FROM settings WHERE setting_name = ?`, s.Name); err != nil {
-		return fmt.Errorf("unsetting %s: %w", s.Name, err)
-	}
-	return nil
+	return store.Exec(ctx, db, "unsetting "+s.Name, `DELETE FROM settings WHERE setting_name = ?`, s.Name)
 }
 
 // A ValueError is what is wrong with a value that somebody wants to set.

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
@@ -12,12 +11,11 @@ import (
 	"mintkeep/internal/oauth"
 )
 
+// OneOf accepts certain words.
 func OneOf(words ...string) func(string) error {
 	return func(v string) error {
-		for _, w := range words {
-			if v == w {
-				return nil
-			}
+		if slices.Contains(words, v) {
+			return nil
 		}
 		return fmt.Errorf("%q is not one of: %s", v, strings.Join(words, ", "))
 	}
@@ -40,17 +38,13 @@ func CheckBase(v string) error {
 
 // CheckSecure accepts https everywhere and http on loopback.
 func CheckSecure(u *url.URL) error {
-	if u.Scheme == "https" && u.Hostname() != "" || u.Scheme == "http" && loopback(u.Hostname()) {
+	if u.Scheme == "https" && u.Hostname() != "" || u.Scheme == "http" && oauth.IsLoopback(u.Hostname()) {
 		return nil
 	}
 	return fmt.Errorf("%q must begin with https:// (http:// only on loopback)", u)
 }
 
-func loopback(host string) bool {
-	a, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && a.IsLoopback()
-}
-
+// CheckURL accepts a full http or https URL.
 func CheckURL(v string) error {
 	u, err := url.Parse(v)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
@@ -59,6 +53,7 @@ func CheckURL(v string) error {
 	return nil
 }
 
+// CheckEndpoint accepts the URL of an endpoint (RFC 6749 section 3.1).
 func CheckEndpoint(v string) error {
 	if strings.Contains(v, "#") {
 		return fmt.Errorf("%q must not have a fragment", v)

@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -61,26 +62,14 @@ func (e *Environment) Doctor(c *config.Config) (*doctor.Site, func(), error) {
 
 // settingsToCheck returns what could be read, and all faults.
 func (e *Environment) settingsToCheck(ctx context.Context, db *sql.DB, c *config.Config) (doctor.Settings, error) {
-	st := doctor.Settings{Endpoints: c.Endpoints, Me: config.CanonicalURLs(c.Me)}
 	var rows []config.Row
+	var unread error
 	if _, err := os.Stat(c.Database); err == nil { // else another check says so
-		if rows, err = config.ReadRows(ctx, db); err != nil {
-			return st, err
-		}
+		rows, unread = config.ReadRows(ctx, db)
 	}
-	var me []string
-	for _, r := range rows {
-		switch r.Name {
-		case "endpoint":
-			st.Endpoints = append(st.Endpoints, r.Value)
-		case "me":
-			me = append(me, r.Value)
-		}
-	}
-	st.Me = append(st.Me, config.CanonicalURLs(me)...)
-	all, err := e.ParseSettings(rows, c)
-	st.Direct = err == nil && all.Direct
-	return st, err
+	v, err := e.Settings.Parse(rows, c)
+	err = cmp.Or(unread, err)
+	return doctor.Settings{Endpoints: v["endpoint"], Me: config.CanonicalURLs(v["me"]), Direct: err == nil && v.Is("direct", "on")}, err
 }
 
 // PublicService reports whether a host is an authorization endpoint that signs

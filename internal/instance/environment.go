@@ -23,6 +23,9 @@ type Environment struct {
 	Stderr io.Writer
 	// Now is the only clock.
 	Now func() time.Time
+	// Hold puts off the end of the process until release is called; nil holds
+	// nothing. The modes that stay finish their requests without it.
+	Hold func() (release func())
 	// Version is that of the release.
 	Version string
 	// Schema is the SQL of schema.sql.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -14,6 +13,7 @@ import (
 	"sync"
 
 	"mintkeep/internal/config"
+	"mintkeep/internal/oauth"
 	"mintkeep/internal/store"
 )
 
@@ -76,21 +76,16 @@ func (s *Instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Instance) configuration() (*config.Config, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if c, err := s.configured(); err == nil {
-		return c, nil
-	} else {
-		return s.read, err
-	}
+	return s.configured()
 }
 
-func (s *Instance) configured() (*config.Config, error) {
+// configured is configuration for who holds the lock.
+func (s *Instance) configured() (c *config.Config, err error) {
 	if s.config == nil {
-		c, err := s.load()
-		s.read = c
-		if err != nil {
-			return nil, err
+		if s.read, err = s.load(); err != nil {
+			return s.read, err
 		}
-		s.config = c
+		s.config = s.read
 	}
 	return s.config, nil
 }
@@ -153,8 +148,6 @@ func (s *Instance) Close() {
 func (s *Instance) recover(w http.ResponseWriter) {
 	if v := recover(); v != nil {
 		s.log.Error("panic", "value", fmt.Sprint(v), "stack", string(debug.Stack()))
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusInternalServerError)
-		io.WriteString(w, `{"error":"server_error","error_description":"something is wrong here; the owner finds the cause in the error log"}`)
+		WriteError(w, oauth.ToError(nil, false))
 	}
 }

@@ -2,12 +2,12 @@ package instance
 
 import (
 	"embed"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"path/filepath"
 	"strings"
 
+	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
 )
 
@@ -53,18 +53,12 @@ func notReady(w http.ResponseWriter, r *http.Request, cause error) {
 		d.Template, d.Data = "not-ready.html", notReadySentence
 	}
 	if d.Template == "" || d.Write(w, http.StatusServiceUnavailable, false, templates()) != nil {
-		WriteError(w, http.StatusServiceUnavailable, "temporarily_unavailable", notReadySentence)
+		WriteError(w, &oauth.Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: notReadySentence})
 	}
 }
 
 // WriteError answers before there is a token endpoint that could.
-func WriteError(w http.ResponseWriter, status int, code, description string) {
-	h := w.Header()
-	h.Set("Access-Control-Allow-Origin", "*")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.Encode(map[string]string{"error": code, "error_description": description})
+func WriteError(w http.ResponseWriter, e *oauth.Error) {
+	w.Header().Set("Access-Control-Allow-Origin", "*")
+	e.Reply(false).Write(w, false)
 }

@@ -13,6 +13,7 @@ import (
 
 	"mintkeep/internal/config"
 	"mintkeep/internal/instance"
+	"mintkeep/internal/oauth"
 )
 
 // cgiTimeout ends a CGI process that hangs: not every server does (fcgiwrap).
@@ -33,7 +34,7 @@ func CGI(e *instance.Environment) int {
 	r, err := cgiRequest(e.Env, body)
 	if err != nil {
 		instance.NewLog(e.Stderr, "").Error("request not understood", "error", err)
-		instance.WriteError(w, http.StatusBadRequest, "invalid_request", "the web server passed on a request that cannot be understood: "+err.Error())
+		instance.WriteError(w, oauth.InvalidRequest("the web server passed on a request that cannot be understood: "+err.Error()))
 		return finish(w, e.Stdout, body)
 	}
 	load := func() (*config.Config, error) {

@@ -71,17 +71,11 @@ func waitForZero(n *atomic.Int64, atMost time.Duration) {
 // replacement returns a function that says, looking every tenth time, whether
 // the program's file is another one than at the start.
 func replacement() func() bool {
-	name, err := os.Executable()
-	if err != nil {
-		return func() bool { return false }
-	}
-	start, err := os.Stat(name)
-	if err != nil {
-		return func() bool { return false }
-	}
+	name, err1 := os.Executable()
+	start, err2 := os.Stat(name)
 	var n atomic.Int64
 	return func() bool {
-		if n.Add(1)%10 != 0 {
+		if err1 != nil || err2 != nil || n.Add(1)%10 != 0 {
 			return false
 		}
 		now, err := os.Stat(name)

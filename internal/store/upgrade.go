@@ -13,135 +13,87 @@ import (
 // number of steps, and schema.sql sets it.
 const SchemaVersion = 1
 
-// A step brings a database from one user_version to the next: steps[v] is run
-// on version v, within the one transaction of the upgrade. What schema.sql makes
-// with IF NOT EXISTS needs no step; a step changes tables that are there.
-type step func(context.Context, *sql.Tx, Options) error
+// A step brings a database from one user_version to the next, in the transaction
+// of the upgrade. What schema.sql makes with IF NOT EXISTS needs no step; a step
+// changes tables that are there.
+type step func(*Tx, Options)
 
-func steps() []step {
-	return []step{adoptMintoken}
-}
+// steps begin with the one that leads from version 0, which is php-mintoken's.
+func steps() []step { return []step{adoptMintoken} }
 
 // upgrade brings the schema to this program's version in one transaction. Many
 // processes may find an old file at once: who comes second finds it done. A file
 // without tables is only filled if mayBeEmpty is set.
 func upgrade(ctx context.Context, db *sql.DB, o Options, mayBeEmpty bool) error {
-	version, err := userVersion(ctx, db)
-	if err != nil || version == SchemaVersion {
+	if version, err := userVersion(ctx, db); err != nil || version == SchemaVersion {
 		return err
 	}
-	return Write(ctx, db, func(tx *sql.Tx) error {
-		version, err := userVersion(ctx, tx)
-		if err != nil || version == SchemaVersion {
-			return err
+	return Transact(ctx, db, func(tx *Tx) {
+		version, tables := 0, 0
+		tx.Row("upgrading", `PRAGMA user_version`, nil, &version)
+		tx.Row("upgrading", `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`, nil, &tables)
+		switch {
+		case version == SchemaVersion:
+			return
+		case version > SchemaVersion:
+			tx.Fail(fmt.Errorf("the database was made by a newer mintkeep (schema %d, this one knows %d)\nhint: upload the newer program; this one leaves the file as it is", version, SchemaVersion))
+		case tables == 0 && !mayBeEmpty:
+			tx.Fail(errors.New("upgrading: the file is empty\nhint: upload the copy again, if this is one, under another name, and rename it; or remove the file to begin anew"))
+		case tables > 0:
+			for _, step := range steps()[max(version, 0):] {
+				step(tx, o)
+			}
 		}
-		if version > SchemaVersion {
-			return fmt.Errorf("the database was made by a newer mintkeep (schema %d, this one knows %d)\nhint: upload the newer program; this one leaves the file as it is", version, SchemaVersion)
-		}
-		empty, err := isEmpty(ctx, tx)
-		if err == nil && empty && !mayBeEmpty {
-			err = errors.New("the file is empty\nhint: upload the copy again, if this is one, under another name, and rename it; or remove the file to begin anew")
-		}
-		for v := max(version, 0); v < SchemaVersion && err == nil && !empty; v++ {
-			err = steps()[v](ctx, tx, o)
-		}
-		if err == nil {
-			_, err = tx.ExecContext(ctx, o.Schema)
-		}
-		if err == nil && version < 1 && !empty {
-			err = recordAdoption(ctx, tx, o.Now)
-		}
-		if err != nil {
-			return fmt.Errorf("upgrading: %w", err)
-		}
-		return nil
+		tx.Exec("upgrading", o.Schema)
 	})
 }
 
 func userVersion(ctx context.Context, db Querier) (v int, err error) {
-	err = db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&v)
+	_, err = Row(ctx, db, "reading the schema version", `PRAGMA user_version`, nil, &v)
 	return v, err
 }
 
-func isEmpty(ctx context.Context, tx *sql.Tx) (empty bool, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT count(*) = 0 FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'`).Scan(&empty)
-	return empty, err
-}
-
-// adoptMintoken gives php-mintoken's table the columns that ours has in
-// addition (its first versions had no last_use either). It refuses a file with
-// other people's tables.
-func adoptMintoken(ctx context.Context, tx *sql.Tx, o Options) error {
-	var mintoken int
-	err := tx.QueryRowContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('tokens', 'settings')`).Scan(&mintoken)
-	if err != nil {
-		return err
-	}
+// adoptMintoken gives php-mintoken's table the columns that ours has in addition
+// (its first versions had no last_use either) and writes the `me` of its tokens as
+// ours are: it stored what the endpoint said as it was. It refuses a file with other
+// people's tables.
+func adoptMintoken(tx *Tx, o Options) {
+	const doing = "upgrading"
+	mintoken := 0
+	tx.Row(doing, `SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name IN ('tokens', 'settings')`, nil, &mintoken)
 	if mintoken != 2 {
-		return errors.New("this is not a database of mintkeep or php-mintoken\nhint: check the path in the line `database:`")
+		tx.Fail(errors.New("upgrading: this is not a database of mintkeep or php-mintoken\nhint: check the path in the line `database:`"))
+		return
 	}
 	for _, column := range []string{"last_use TIMESTAMP", "grant_id INTEGER", "last_server TEXT"} {
 		name, _, _ := strings.Cut(column, " ")
-		var has bool
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) > 0 FROM pragma_table_info('tokens') WHERE name = ?`, name).Scan(&has); err != nil {
-			return err
-		}
-		if has {
-			continue
-		}
-		if _, err := tx.ExecContext(ctx, `ALTER TABLE tokens ADD COLUMN `+column); err != nil {
-			return err
+		has := 0
+		tx.Row(doing, `SELECT count(*) FROM pragma_table_info('tokens') WHERE name = ?`, []any{name}, &has)
+		if has == 0 {
+			tx.Exec(doing, `ALTER TABLE tokens ADD COLUMN `+column)
 		}
 	}
-	return canonicalizeOwners(ctx, tx, o.CanonicalURL)
-}
-
-// canonicalizeOwners writes the `me` of php-mintoken's tokens as ours are: it
-// stored what the endpoint said as it was.
-func canonicalizeOwners(ctx context.Context, tx *sql.Tx, canonicalURL func(string) (string, error)) error {
-	rows, err := tx.QueryContext(ctx, `SELECT DISTINCT auth_me FROM tokens`)
-	if err != nil {
-		return err
+	text := func(scan func(...any) error) (s string, err error) {
+		err = scan(&s)
+		return s, err
 	}
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
-		var me string
-		if err := rows.Scan(&me); err != nil {
-			return err
-		}
-		all = append(all, me)
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	for _, me := range all {
-		if same, err := canonicalURL(me); err == nil && same != me {
-			if _, err := tx.ExecContext(ctx, `UPDATE tokens SET auth_me = ? WHERE auth_me = ?`, same, me); err != nil {
-				return err
-			}
+	owners, err := List(tx.Context(), tx, doing, text, `SELECT DISTINCT auth_me FROM tokens`)
+	tx.Fail(err)
+	for _, me := range owners {
+		if same, err := o.CanonicalURL(me); err == nil && same != me {
+			tx.Exec(doing, `UPDATE tokens SET auth_me = ? WHERE auth_me = ?`, same, me)
 		}
 	}
-	return nil
-}
-
-// recordAdoption notes that a database of php-mintoken was taken over, and how
-// many of its tokens PHP still honoured though they are past their date.
-func recordAdoption(ctx context.Context, tx *sql.Tx, now time.Time) error {
-	n, err := OverdueMintokens(ctx, tx, now)
-	if err != nil {
-		return err
-	}
-	return Record(ctx, tx, Event{At: now, Kind: "upgraded",
+	n, err := OverdueMintokens(tx.Context(), tx, o.Now)
+	tx.Fail(err)
+	tx.Exec(doing, o.Schema) // there may be no table of events yet
+	tx.Record(Event{At: o.Now, Kind: "upgraded",
 		Detail: fmt.Sprintf("a database of php-mintoken; %d of its tokens are past their date, current PHP still accepted them", n)})
 }
 
 // OverdueMintokens counts the tokens of php-mintoken that are past their date:
 // current PHP accepts them all the same.
 func OverdueMintokens(ctx context.Context, db Querier, now time.Time) (n int, err error) {
-	err = db.QueryRowContext(ctx, `SELECT count(*) FROM tokens WHERE token_hash LIKE '$2_$%' AND revoked <= ?`, Time(now)).Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("counting old tokens: %w", err)
-	}
-	return n, nil
+	_, err = Row(ctx, db, "counting old tokens", `SELECT count(*) FROM tokens WHERE token_hash LIKE '$2_$%' AND revoked <= ?`, []any{Time(now)}, &n)
+	return n, err
 }
