@@ -88,7 +88,8 @@ func (t APIKeys) List(ctx context.Context) ([]APIKey, error) {
 func (t APIKeys) Find(ctx context.Context, s Secret) (a APIKey, err error) {
 	found := false
 	if s.WellFormed("mkk_") {
-		found, err = store.Row(ctx, t.DB, "looking up an API key", `SELECT `+apiKeyColumns+` FROM api_keys WHERE key_hash = ?`, []any{s.Hash()}, a.columns()...)
+		found, err = store.Row(ctx, t.DB, "looking up an API key", `SELECT `+apiKeyColumns+` FROM api_keys WHERE key_hash = ?`,
+			[]any{s.Hash()}, a.columns()...)
 	}
 	if err == nil && !found {
 		err = &Fault{Kind: ErrUnknown, What: "unknown API key"}

@@ -25,7 +25,8 @@ import (
 func (o *obtaining) code(ctx context.Context) error {
 	p := o.provider
 	if p.AuthURL == "" {
-		return fault.Invalid("provider "+p.Name+" has no authorization endpoint", "`mintkeep provider set "+text.ShellWord(p.Name)+" -auth-url URL`")
+		return fault.Invalid("provider "+p.Name+" has no authorization endpoint",
+			"`mintkeep provider set "+text.ShellWord(p.Name)+" -auth-url URL`")
 	}
 	l, err := net.Listen("tcp", cmp.Or(o.Listen, "127.0.0.1:0"))
 	if err != nil {

@@ -187,8 +187,8 @@ func (n NewConnection) write(ctx context.Context, tx *sql.Tx, keys *keyring.Keyr
 		return key.Seal(s, keyring.At("connections", column, n.User, n.Name))
 	}
 	now := store.Time(at)
-	return store.Exec(ctx, tx, fmt.Sprintf("keeping connection %s/%s", n.User, n.Name), `INSERT INTO connections (user_id, connection_name, provider_name, grant_type, token_kind, token_type, token_field,
-		scope, requested_scope, scopes, client_id, client_secret, access_token, refresh_token, username, password, extra,
+	return store.Exec(ctx, tx, fmt.Sprintf("keeping connection %s/%s", n.User, n.Name), `INSERT INTO connections
+		(user_id, connection_name, provider_name, grant_type, token_kind, token_type, token_field, scope, requested_scope, scopes, client_id, client_secret, access_token, refresh_token, username, password, extra,
 		expires, refresh_expires, created, updated)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (user_id, connection_name) DO UPDATE SET provider_name = excluded.provider_name, grant_type = excluded.grant_type,

@@ -177,9 +177,8 @@ func (r refresh) saveNewToken(ctx context.Context, n newToken) (saved bool, err 
 			state = 'ok', failures = 0, retry_after = NULL, last_error = '', refreshed = ?, updated = ?
 			WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
 			key.Seal(n.AccessToken, c.at("access_token")), key.Seal(next, c.at("refresh_token")), previous,
-			n.TokenType, cmp.Or(n.Scope, c.Scope),
-			store.NullTime(n.Expires), store.NullTime(refreshExpires), store.Time(now), store.Time(now), store.Time(now),
-			c.ID, c.generation)
+			n.TokenType, cmp.Or(n.Scope, c.Scope), store.NullTime(n.Expires), store.NullTime(refreshExpires),
+			store.Time(now), store.Time(now), store.Time(now), c.ID, c.generation)
 		if saved = changed == 1; err != nil || !saved {
 			return err
 		}
@@ -206,7 +205,8 @@ func (r refresh) saveFailure(ctx context.Context, failure error) error {
 	why := text.FirstLine(failure.Error())
 	return store.Write(ctx, r.DB, func(tx *sql.Tx) error {
 		n, err := store.ExecCount(ctx, tx, fmt.Sprintf("saving the state of connection %s/%s", c.User, c.Name), `UPDATE connections
-			SET state = ?, failures = failures + 1, retry_after = ?, last_error = ?, lease_until = NULL, updated = ? WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
+			SET state = ?, failures = failures + 1, retry_after = ?, last_error = ?, lease_until = NULL, updated = ?
+			WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
 			state, store.NullTime(retry), why, store.Time(now), c.ID, c.generation)
 		if n == 0 || err != nil || c.rowState == state {
 			return err // told once is enough

@@ -50,7 +50,8 @@ func scanProvider(scan func(...any) error) (p provider.Provider, sealed sql.Null
 func loadProvider(ctx context.Context, q store.Querier, name string) (p provider.Provider, sealed sql.NullString, err error) {
 	p, sealed, err = scanProvider(q.QueryRowContext(ctx, `SELECT `+providerColumns+` FROM providers WHERE provider_name = ?`, name).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
-		return p, sealed, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no provider %q", name), Hint: "`mintkeep provider add " + text.ShellWord(name) + "`"}
+		return p, sealed, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no provider %q", name),
+			Hint: "`mintkeep provider add " + text.ShellWord(name) + "`"}
 	}
 	if err != nil {
 		err = fmt.Errorf("reading provider %s: %w", name, err)
@@ -110,6 +111,17 @@ func (r Registry) of(ctx context.Context, keys *keyring.Keyring, c connectionRow
 	return p, err
 }
 
+// values are the providerColumns of a provider. Where it has no ClientSecret, the
+// sealed one stays.
+func values(p provider.Provider, key keyring.Key, sealed sql.NullString) ([]any, error) {
+	options, err := json.Marshal(p.Options)
+	if p.ClientSecret != "" {
+		sealed = key.Seal(p.ClientSecret, secretOf(p.Name))
+	}
+	return []any{p.Name, p.Preset, p.Issuer, p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL,
+		p.ClientID, sealed, p.AuthStyle, p.Scope, string(options)}, err
+}
+
 // Add registers a provider; ErrExists if the name is taken, ErrInvalid if
 // Provider.Check finds something wrong.
 func (r Registry) Add(ctx context.Context, p provider.Provider) error {
@@ -117,15 +129,13 @@ func (r Registry) Add(ctx context.Context, p provider.Provider) error {
 		return err
 	}
 	return r.write(ctx, func(tx *sql.Tx, key keyring.Key) error {
-		options, err := json.Marshal(p.Options)
+		args, err := values(p, key, sql.NullString{})
 		if err != nil {
 			return err
 		}
 		now := store.Time(r.Now())
 		n, err := store.ExecCount(ctx, tx, "adding provider "+p.Name, `INSERT INTO providers (`+providerColumns+`, created, updated)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
-			p.Name, p.Preset, p.Issuer, p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL,
-			p.ClientID, key.Seal(p.ClientSecret, secretOf(p.Name)), p.AuthStyle, p.Scope, string(options), now, now)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, append(args, now, now)...)
 		if err == nil && n == 0 {
 			return &Fault{Kind: ErrExists, What: "provider " + p.Name + " is already there", Hint: "`mintkeep provider set` changes it"}
 		}
@@ -156,7 +166,7 @@ func (r Registry) record(ctx context.Context, tx *sql.Tx, kind, name string) err
 // it sets replaces the sealed one, HasSecret = false removes it. Connections stay.
 func (r Registry) Set(ctx context.Context, name string, change func(*provider.Provider) error) error {
 	return r.write(ctx, func(tx *sql.Tx, key keyring.Key) error {
-		p, _, err := loadProvider(ctx, tx, name)
+		p, sealed, err := loadProvider(ctx, tx, name)
 		if err != nil {
 			return err
 		}
@@ -169,17 +179,15 @@ func (r Registry) Set(ctx context.Context, name string, change func(*provider.Pr
 		if err := p.Check(); err != nil {
 			return err
 		}
-		options, err := json.Marshal(p.Options)
+		if !p.HasSecret {
+			sealed = sql.NullString{}
+		}
+		args, err := values(p, key, sealed)
 		if err != nil {
 			return err
 		}
-		err = store.Exec(ctx, tx, "changing provider "+name, `UPDATE providers SET preset = ?, issuer = ?, auth_url = ?, token_url = ?,
-			device_url = ?, revoke_url = ?, introspect_url = ?, client_id = ?,
-			client_secret = CASE WHEN ? THEN coalesce(?, client_secret) END, auth_style = ?,
-			scope = ?, options = ?, updated = ? WHERE provider_name = ?`,
-			p.Preset, p.Issuer, p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL, p.ClientID,
-			p.HasSecret || p.ClientSecret != "", key.Seal(p.ClientSecret, secretOf(p.Name)), p.AuthStyle, p.Scope,
-			string(options), store.Time(r.Now()), name)
+		err = store.Exec(ctx, tx, "changing provider "+name, `UPDATE providers SET (`+providerColumns+`, updated)
+			= (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE provider_name = ?`, append(args, store.Time(r.Now()), name)...)
 		return errors.Join(err, r.record(ctx, tx, "provider changed", name))
 	})
 }

@@ -47,8 +47,9 @@ func (h *Handler) listTokens(q *request) (any, error) {
 	list := []map[string]any{}
 	for _, c := range all {
 		if q.key.Covers(c.User, c.Provider) {
-			list = append(list, map[string]any{"integration_key": c.Name, "provider": c.Provider, "token_type": c.Kind, "scopes": scopeList(c),
-				"expires_at": apiTime(c.Expires), "created_at": apiTime(c.Created), "updated_at": apiTime(c.Updated), "is_expired": h.isExpired(c)})
+			list = append(list, map[string]any{"integration_key": c.Name, "provider": c.Provider, "token_type": c.Kind,
+				"scopes": scopeList(c), "expires_at": apiTime(c.Expires), "created_at": apiTime(c.Created),
+				"updated_at": apiTime(c.Updated), "is_expired": h.isExpired(c)})
 		}
 	}
 	return list, nil

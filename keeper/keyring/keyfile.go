@@ -102,7 +102,8 @@ func parseKeys(text string, s Source) ([]Key, error) {
 		}
 	}
 	if len(keys) == 0 {
-		return nil, &fault.Fault{Kind: fault.ErrKey, What: "reading the " + s.String() + ": it holds no key", Hint: "restore it from your backup"}
+		return nil, &fault.Fault{Kind: fault.ErrKey, What: "reading the " + s.String() + ": it holds no key",
+			Hint: "restore it from your backup"}
 	}
 	return keys, nil
 }
@@ -125,7 +126,8 @@ func NewFile(path string) error {
 	}
 	_ = os.Remove(temp)
 	if errors.Is(err, fs.ErrExist) {
-		return &fault.Fault{Kind: fault.ErrExists, What: "making a key file: " + path + " is already there", Hint: "`mintkeep key rotate` changes the key"}
+		return &fault.Fault{Kind: fault.ErrExists, What: "making a key file: " + path + " is already there",
+			Hint: "`mintkeep key rotate` changes the key"}
 	}
 	if err != nil {
 		return fmt.Errorf("making a key file: %w", err)

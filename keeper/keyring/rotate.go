@@ -41,7 +41,8 @@ func Rotate(ctx context.Context, db *sql.DB, s Source, tables []Table, now time.
 			ON CONFLICT (one) DO UPDATE SET key_id = excluded.key_id`, next.id); err != nil {
 			return err
 		}
-		return store.Record(ctx, tx, store.Event{At: now, Kind: "key rotated", Detail: fmt.Sprintf("%d values sealed with key %s", sealed, next.id)})
+		detail := fmt.Sprintf("%d values sealed with key %s", sealed, next.id)
+		return store.Record(ctx, tx, store.Event{At: now, Kind: "key rotated", Detail: detail})
 	})
 	if err != nil {
 		return 0, "", fmt.Errorf("rotating the sealing key: %w", err)
@@ -77,56 +78,45 @@ func (s Source) addKey(ctx context.Context, tx *sql.Tx) (*Keyring, Key, error) {
 	return r, next, replaceFile(s.Path, r.keys)
 }
 
-func (r *Keyring) resealAll(ctx context.Context, tx *sql.Tx, next Key, tables []Table) (int, error) {
-	n := 0
+func (r *Keyring) resealAll(ctx context.Context, tx *sql.Tx, next Key, tables []Table) (n int, err error) {
 	for _, t := range tables {
 		for _, column := range t.Columns {
-			done, err := r.resealColumn(ctx, tx, next, t, column)
-			if n += done; err != nil {
+			values, err := t.values(ctx, tx, column)
+			if err != nil {
 				return n, err
+			}
+			for _, v := range values {
+				plain, err := r.Open(v.sealed, v.place)
+				if err != nil {
+					return n, err
+				}
+				if err := store.Exec(ctx, tx, "sealing", `UPDATE `+t.Name+` SET `+column+` = ? WHERE rowid = ?`,
+					next.Seal(plain, v.place), v.rowid); err != nil {
+					return n, err
+				}
+				n++
 			}
 		}
 	}
 	return n, nil
 }
 
-func (r *Keyring) resealColumn(ctx context.Context, tx *sql.Tx, next Key, t Table, column string) (int, error) {
-	type value struct {
-		rowid  int64
-		place  AssociatedData
-		sealed sql.NullString
-	}
-	rows, err := tx.QueryContext(ctx, `SELECT rowid, `+column+`, `+strings.Join(t.Row, ", ")+` FROM `+t.Name+` WHERE `+column+` IS NOT NULL`)
-	if err != nil {
-		return 0, err
-	}
-	values := []value{}
-	for rows.Next() {
+type value struct {
+	rowid  int64
+	place  AssociatedData
+	sealed sql.NullString
+}
+
+// values reads the sealed values of a column.
+func (t Table) values(ctx context.Context, tx *sql.Tx, column string) ([]value, error) {
+	return store.List(ctx, tx, "reading sealed values", func(scan func(...any) error) (value, error) {
 		v := value{place: AssociatedData{t.Name, column, make([]string, len(t.Row))}}
 		into := []any{&v.rowid, &v.sealed}
 		for i := range t.Row {
 			into = append(into, &v.place.Row[i])
 		}
-		if err := rows.Scan(into...); err != nil {
-			_ = rows.Close()
-			return 0, err
-		}
-		values = append(values, v)
-	}
-	if err := rows.Close(); err != nil {
-		return 0, err
-	}
-	for i, v := range values {
-		plain, err := r.Open(v.sealed, v.place)
-		if err != nil {
-			return i, err
-		}
-		_, err = tx.ExecContext(ctx, `UPDATE `+t.Name+` SET `+column+` = ? WHERE rowid = ?`, next.Seal(plain, v.place), v.rowid)
-		if err != nil {
-			return i, err
-		}
-	}
-	return len(values), rows.Err()
+		return v, scan(into...)
+	}, `SELECT rowid, `+column+`, `+strings.Join(t.Row, ", ")+` FROM `+t.Name+` WHERE `+column+` IS NOT NULL`)
 }
 
 // dropUnused takes every key out of the file that no value is sealed with, and

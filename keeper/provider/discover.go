@@ -33,7 +33,8 @@ func (c Client) Discover(ctx context.Context, issuer string) (Provider, error) {
 			first = err
 		}
 	}
-	return Provider{}, &fault.Fault{Kind: fault.ErrTemporary, What: "discovering " + issuer, Err: first, Hint: "or give -auth-url and -token-url"}
+	return Provider{}, &fault.Fault{Kind: fault.ErrTemporary, What: "discovering " + issuer, Err: first,
+		Hint: "or give -auth-url and -token-url"}
 }
 
 func metadataURLs(issuer string) []string {

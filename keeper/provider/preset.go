@@ -76,7 +76,8 @@ func FindPreset(name string) (Preset, error) {
 			return p, nil
 		}
 	}
-	return Preset{}, &fault.Fault{Kind: fault.ErrUnknown, What: fmt.Sprintf("no preset %q", name), Hint: "`mintkeep provider presets` lists them"}
+	return Preset{}, &fault.Fault{Kind: fault.ErrUnknown, What: fmt.Sprintf("no preset %q", name),
+		Hint: "`mintkeep provider presets` lists them"}
 }
 
 // NeedsClient reports whether the provider must know this program as a client,

@@ -159,7 +159,8 @@ func (p Provider) AuthorizationURL(state, redirect, scope, verifier string) stri
 // another issuer (RFC 9207 section 2.4) is ErrDenied. The caller compares state.
 func (p Provider) ParseCallback(q url.Values) (code string, err error) {
 	if iss := q.Get("iss"); iss != "" && p.Issuer != "" && iss != p.Issuer {
-		return "", &fault.Fault{Kind: fault.ErrDenied, What: fmt.Sprintf("the answer comes from %q instead of %q", text.Redact(iss, nil), p.Issuer)}
+		return "", &fault.Fault{Kind: fault.ErrDenied,
+			What: fmt.Sprintf("the answer comes from %q instead of %q", text.Redact(iss, nil), p.Issuer)}
 	}
 	if code := q.Get("error"); code != "" {
 		return "", &fault.Fault{Kind: fault.ErrDenied, What: "the provider said no",
