@@ -228,7 +228,8 @@ func TestTokenSource(t *testing.T) {
 	h := newHouse(t)
 	h.provider()
 	h.connect()
-	var source oauth2.TokenSource = h.TokenSource(context.Background(), "owner", "box", time.Minute)
+	source := h.TokenSource(context.Background(), "owner", "box", time.Minute)
+	var _ oauth2.TokenSource = source
 	a, err := source.Token()
 	check(t, err)
 	equal(t, "valid", h.box.Active(a.AccessToken), true)

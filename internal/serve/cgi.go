@@ -1,3 +1,5 @@
+// Package serve answers requests in each way that the program can be started for
+// them: as CGI for one request, over FastCGI, or over HTTP.
 package serve
 
 import (

@@ -186,7 +186,7 @@ func (p *Provider) Pending() []string {
 	return codes
 }
 
-// Approve, Deny and Expire decide a device flow by its user code ("" is all).
+// Approve decides that the user of a device code said yes ("" is all of them).
 func (p *Provider) Approve(userCode string) { p.decide(userCode, "approved") }
 
 // Deny decides that the user said no.
