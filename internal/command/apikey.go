@@ -33,12 +33,7 @@ func apiKeyVerb(f *flag.FlagSet) action {
 
 func (c *Command) listAPIKeys(k *keeper.Keeper) error {
 	all, err := k.APIKeys().List(c.ctx)
-	if err != nil {
-		return err
-	}
-	var rows [][]string
-	for _, a := range all {
-		rows = append(rows, []string{a.Name, a.User, a.Provider, yesNo(a.Write), timeText(a.Created), timeText(a.LastUse)})
-	}
-	return c.list([]string{"name", "user", "provider", "write", "created", "last_use"}, rows)
+	return list(c, "name user provider write created last_use", all, err, func(a keeper.APIKey) []string {
+		return []string{a.Name, a.User, a.Provider, yesNo(a.Write), timeText(a.Created), timeText(a.LastUse)}
+	})
 }

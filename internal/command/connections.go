@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -43,21 +44,17 @@ func (o *connectionsFlags) list(c *Command, k *keeper.Keeper) error {
 		}
 		all = troubled
 	}
-	var rows [][]string
-	for _, v := range all {
+	err = list(c, "name provider user grant scope expiry state error reconnect", all, nil, func(v keeper.Connection) []string {
 		expiry := "unknown"
 		if !v.Expires.IsZero() {
 			expiry = timeText(v.Expires)
 		}
-		rows = append(rows, []string{v.Name, v.Provider, v.User, v.Grant, v.Scope, expiry, v.State, v.LastError, v.Reconnect})
+		return []string{v.Name, v.Provider, v.User, v.Grant, v.Scope, expiry, v.State, v.LastError, v.Reconnect}
+	})
+	if err == nil && o.check && len(troubled) > 0 {
+		err = fmt.Errorf("connections: dead or failing: %d", len(troubled))
 	}
-	if err := c.list([]string{"name", "provider", "user", "grant", "scope", "expiry", "state", "error", "reconnect"}, rows); err != nil {
-		return err
-	}
-	if o.check && len(troubled) > 0 {
-		return fmt.Errorf("connections: dead or failing: %d", len(troubled))
-	}
-	return nil
+	return err
 }
 
 // importFrom takes another program's store over; what is here already stays.
@@ -84,22 +81,15 @@ func (o *connectionsFlags) importFrom(c *Command, k *keeper.Keeper, file string)
 		defer db.Close()
 		done, err = k.ImportTokenKeep(c.ctx, db, orOwner(o.user))
 	}
-	var rows [][]string
-	for _, i := range done {
-		rows = append(rows, []string{i.Name, i.Provider, i.Result})
-	}
-	if err2 := c.list([]string{"name", "provider", "result"}, rows); err == nil {
-		err = err2
-	}
-	return err
+	listed := list(c, "name provider result", done, nil, func(i keeper.Imported) []string { return []string{i.Name, i.Provider, i.Result} })
+	return cmp.Or(err, listed)
 }
 
 // listOutcomes lists what became of several connections. One of the bad results
 // makes the verb fail.
 func (c *Command) listOutcomes(all []keeper.Outcome, err error, bad string) error {
 	n := 0
-	var rows [][]string
-	for _, o := range all {
+	listed := list(c, "name user result error", all, nil, func(o keeper.Outcome) []string {
 		why := ""
 		if o.Err != nil {
 			why, _, _ = strings.Cut(o.Err.Error(), "\n")
@@ -107,12 +97,9 @@ func (c *Command) listOutcomes(all []keeper.Outcome, err error, bad string) erro
 		if o.Result == bad {
 			n++
 		}
-		rows = append(rows, []string{o.Name, o.User, o.Result, why})
-	}
-	if err2 := c.list([]string{"name", "user", "result", "error"}, rows); err == nil {
-		err = err2
-	}
-	if err == nil && n > 0 {
+		return []string{o.Name, o.User, o.Result, why}
+	})
+	if err = cmp.Or(err, listed); err == nil && n > 0 {
 		err = fmt.Errorf("%s: %s: %d of %d", c.verb.name, bad, n, len(all))
 	}
 	return err

@@ -80,7 +80,7 @@ func (c *Command) listEndpoints(conf *config.Config, db *sql.DB) error {
 	for _, u := range conf.Endpoints {
 		out = append(out, []string{u, "configuration file"})
 	}
-	return c.list([]string{"endpoint", "from"}, out)
+	return c.list("endpoint from", out)
 }
 
 // addEndpoints adds endpoints and profiles, all of them or none. What an endpoint says

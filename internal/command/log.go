@@ -22,15 +22,10 @@ func logVerb(f *flag.FlagSet) action {
 		}
 		return c.withDatabase(func(_ *config.Config, db *sql.DB) error {
 			events, err := store.Events(c.ctx, db, 0, n)
-			if err != nil {
-				return err
-			}
-			var rows [][]string
-			for _, e := range slices.Backward(events) {
-				rows = append(rows, []string{timeText(e.At), e.Kind, e.Me, e.ClientID, e.TokenID,
-					e.Connection, e.Actor, e.Address, e.Detail})
-			}
-			return c.list([]string{"at", "event", "me", "client", "token", "connection", "actor", "address", "detail"}, rows)
+			slices.Reverse(events)
+			return list(c, "at event me client token connection actor address detail", events, err, func(e store.Event) []string {
+				return []string{timeText(e.At), e.Kind, e.Me, e.ClientID, e.TokenID, e.Connection, e.Actor, e.Address, e.Detail}
+			})
 		})
 	}
 }

@@ -8,9 +8,22 @@ import (
 	"time"
 )
 
-// list prints rows as a table, or as an array of objects with -json. The names
-// of the columns are the names of the members.
-func (c *Command) list(columns []string, rows [][]string) error {
+// list prints a row for each value; an error in front of it is returned instead.
+func list[T any](c *Command, columns string, all []T, err error, row func(T) []string) error {
+	if err != nil {
+		return err
+	}
+	rows := make([][]string, len(all))
+	for i, v := range all {
+		rows[i] = row(v)
+	}
+	return c.list(columns, rows)
+}
+
+// list prints rows as a table, or as an array of objects with -json. columns has
+// the names of the columns, which are those of the members, with spaces between.
+func (c *Command) list(names string, rows [][]string) error {
+	columns := strings.Fields(names)
 	if c.json {
 		objects := make([]map[string]any, 0, len(rows))
 		for _, row := range rows {

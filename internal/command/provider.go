@@ -92,29 +92,22 @@ func providerVerb(f *flag.FlagSet) action {
 }
 
 func (c *Command) listPresets() error {
-	var rows [][]string
-	for _, p := range provider.Presets() {
-		rows = append(rows, []string{p.Name, p.Grants, p.Note})
-	}
-	return c.list([]string{"preset", "grants", "note"}, rows)
+	return list(c, "preset grants note", provider.Presets(), nil, func(p provider.Preset) []string {
+		return []string{p.Name, p.Grants, p.Note}
+	})
 }
 
 func listProviders(c *Command, k *keeper.Keeper) error {
 	all, err := k.Registry().List(c.ctx)
-	if err != nil {
-		return err
-	}
-	var rows [][]string
-	for _, p := range all {
+	return list(c, "name preset tokens_from client_id secret auth_style scope grant", all, err, func(p provider.Provider) []string {
 		from := p.Issuer
 		if p.Login != nil {
 			from = p.Login.Base
 		} else if p.TokenURL != "" {
 			from = p.TokenURL
 		}
-		rows = append(rows, []string{p.Name, p.Preset, from, p.ClientID, yesNo(p.HasSecret), p.AuthStyle, p.Scope, keeper.DefaultGrant(p)})
-	}
-	return c.list([]string{"name", "preset", "tokens_from", "client_id", "secret", "auth_style", "scope", "grant"}, rows)
+		return []string{p.Name, p.Preset, from, p.ClientID, yesNo(p.HasSecret), p.AuthStyle, p.Scope, keeper.DefaultGrant(p)}
+	})
 }
 
 // register adds a provider from a preset, an issuer or URLs, and asks a person

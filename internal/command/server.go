@@ -12,14 +12,9 @@ func runServer(c *Command) error {
 			return s.RemoveServer(c.ctx, c.args[1])
 		case c.isList():
 			servers, err := s.Servers(c.ctx)
-			if err != nil {
-				return err
-			}
-			var rows [][]string
-			for _, v := range servers {
-				rows = append(rows, []string{v.Name, timeText(v.Created), timeText(v.LastUse)})
-			}
-			return c.list([]string{"name", "created", "last_use"}, rows)
+			return list(c, "name created last_use", servers, err, func(v grant.ResourceServer) []string {
+				return []string{v.Name, timeText(v.Created), timeText(v.LastUse)}
+			})
 		}
 		return c.usage()
 	})

@@ -89,7 +89,7 @@ func (c *Command) showSetting(conf *config.Config, db *sql.DB, s config.Setting)
 	if !c.json {
 		return nil
 	}
-	return c.list([]string{"setting", "value"}, out)
+	return c.list("setting value", out)
 }
 
 // listSettings shows every setting, and then what is wrong with them.
@@ -116,7 +116,7 @@ func (c *Command) listSettings(conf *config.Config, db *sql.DB) error {
 			show(s.Default, "default")
 		}
 	}
-	if err := c.list([]string{"setting", "value", "from", "meaning"}, out); err != nil {
+	if err := c.list("setting value from meaning", out); err != nil {
 		return err
 	}
 	_, err = c.ParseSettings(rows, conf)

@@ -43,19 +43,14 @@ func listTokens(c *Command, s *grant.Store) error {
 		return err
 	}
 	tokens, err := s.Tokens(c.ctx)
-	if err != nil {
-		return err
-	}
-	var rows [][]string
-	for _, t := range tokens {
+	return list(c, "id client scope created last_use expiry status", tokens, err, func(t *grant.Token) []string {
 		expiry := "never"
 		if at := t.Expiry(st); !at.IsZero() {
 			expiry = timeText(at)
 		}
 		id := t.ID[:min(16, len(t.ID))] // php-mintoken's are longer; revoke takes a beginning
-		rows = append(rows, []string{id, t.ClientID, t.Scope, timeText(t.Created), timeText(t.LastUse), expiry, t.Status(st, c.Now())})
-	}
-	return c.list([]string{"id", "client", "scope", "created", "last_use", "expiry", "status"}, rows)
+		return []string{id, t.ClientID, t.Scope, timeText(t.Created), timeText(t.LastUse), expiry, t.Status(st, c.Now())}
+	})
 }
 
 func (o *tokenFlags) revoke(c *Command, s *grant.Store) (err error) {

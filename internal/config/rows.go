@@ -53,7 +53,8 @@ func (s Setting) Remove(ctx context.Context, db store.Querier, value string) err
 	if err != nil {
 		stored = value // somebody wrote it past the checks
 	}
-	n, err := store.ExecCount(ctx, db, "removing "+s.Name, `DELETE FROM settings WHERE setting_name = ? AND setting_value IN (?, ?)`, s.Name, value, stored)
+	n, err := store.ExecCount(ctx, db, "removing "+s.Name,
+		`DELETE FROM settings WHERE setting_name = ? AND setting_value IN (?, ?)`, s.Name, value, stored)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("%s: %s is not in the database\nhint: mintkeep setting lists what is", s.Name, value)
 	}

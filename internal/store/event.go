@@ -34,7 +34,7 @@ func Events(ctx context.Context, db Querier, before int64, n int) ([]Event, erro
 		err = scan(&e.ID, Into(&e.At), &e.Kind, &e.Me, &e.ClientID, &e.TokenID, &e.Connection, &e.Actor, &e.Address, &e.Detail)
 		return e, err
 	}
-	return List(ctx, db, "reading the log", scan, `SELECT event_id, at, event, coalesce(me, ''), coalesce(client_id, ''), coalesce(token_id, ''),
-		coalesce(connection, ''), coalesce(actor, ''), coalesce(address, ''), coalesce(detail, '') FROM events
+	return List(ctx, db, "reading the log", scan, `SELECT event_id, at, event, coalesce(me, ''), coalesce(client_id, ''),
+		coalesce(token_id, ''), coalesce(connection, ''), coalesce(actor, ''), coalesce(address, ''), coalesce(detail, '') FROM events
 		WHERE ?1 = 0 OR event_id < ?1 ORDER BY event_id DESC LIMIT ?2`, before, n)
 }

@@ -94,6 +94,7 @@ func adoptMintoken(tx *Tx, o Options) {
 // OverdueMintokens counts the tokens of php-mintoken that are past their date:
 // current PHP accepts them all the same.
 func OverdueMintokens(ctx context.Context, db Querier, now time.Time) (n int, err error) {
-	_, err = Row(ctx, db, "counting old tokens", `SELECT count(*) FROM tokens WHERE token_hash LIKE '$2_$%' AND revoked <= ?`, []any{Time(now)}, &n)
+	_, err = Row(ctx, db, "counting old tokens",
+		`SELECT count(*) FROM tokens WHERE token_hash LIKE '$2_$%' AND revoked <= ?`, []any{Time(now)}, &n)
 	return n, err
 }
