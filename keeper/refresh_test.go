@@ -239,3 +239,23 @@ func TestTokenSource(t *testing.T) {
 	_, err = h.Find(context.Background(), "mintkeep-test", h.url, "write")
 	wants(t, err, keeper.ErrUnknown)
 }
+
+// The end of the program is held off from before the refresh token is sent until
+// the new one is saved, and for nothing else.
+func TestHold(t *testing.T) {
+	h := newHouse(t)
+	h.provider()
+	h.connect()
+	said := ""
+	h.Hold = func() func() {
+		said += fmt.Sprintf("held at %d requests, ", h.box.Count("refresh_token"))
+		return func() { said += fmt.Sprintf("released at %d saved", h.events("refreshed")) }
+	}
+	_, err := h.token()
+	check(t, err)
+	equal(t, "a fresh token", said, "")
+	h.clock.pass(2 * time.Hour)
+	_, err = h.token()
+	check(t, err)
+	equal(t, "a refresh", said, "held at 0 requests, released at 1 saved")
+}
