@@ -2,49 +2,80 @@ package test
 
 import (
 	"bytes"
+	"database/sql"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"mintkeep/keeper/keepertest"
 	"mintkeep/test/wire"
 )
 
 // A killing is a series of processes that are killed at random moments of
-// issuing, refreshing and revoking, and what a client knows after each.
+// issuing, refreshing, revoking and fetching a kept token, and what a client knows
+// after each.
 type killing struct {
 	*testHost
 	t        testing.TB
 	usual    map[string]time.Duration // how long an operation takes that nobody kills
 	live     []pair                   // reached the client, and were not touched since
 	revoked  []pair                   // their revocation was answered
+	box      *keepertest.Provider     // gave the kept token
+	key      string                   // reads it
+	db       *sql.DB
 	answered int
 	journals int // left by a process that was killed while it wrote
 	secrets  []string
 }
 
-// SIGKILL at any moment: whatever token reached a client verifies afterwards,
-// whatever revocation was answered holds, and a refresh whose answer was lost
-// can be repeated.
+// long is how often something is tried: a short number, or, with MINTKEEP_LONG=1
+// in the environment, the full one.
+func long(short, full int) int {
+	if os.Getenv("MINTKEEP_LONG") == "1" {
+		return full
+	}
+	return short
+}
+
+// SIGKILL at any moment, in every mode and with both journals: whatever token
+// reached a client verifies afterwards, whatever revocation was answered holds, a
+// refresh whose answer was lost can be repeated, and a kept token is not lost to a
+// site that allows a retry.
 func TestKill(t *testing.T) {
-	const kills = 300
-	h := newTestHost(t, released(t), "cgi")
+	kills := long(48, 168) // for each of six: 1,008 in all
+	for _, mode := range []string{"cgi", "fcgi", "http"} {
+		for _, journal := range []string{"rollback", "wal"} {
+			t.Run(mode+" "+journal, func(t *testing.T) { killSeries(t, mode, journal, kills) })
+		}
+	}
+}
+
+func killSeries(t *testing.T, mode, journal string, kills int) {
+	h := newTestHost(t, released(t), mode)
+	h.mustConfigure(t, "journal: "+journal)
 	h.mustRun(t, "init", "-config", h.config())
 	k := &killing{testHost: h, t: t, usual: make(map[string]time.Duration)}
+	k.connect()
 	start := time.Now()
 	for i := range kills {
-		if i%50 == 0 {
+		if i%48 == 0 {
 			k.measure()
 		}
-		switch i % 6 {
+		switch i % 8 {
 		case 0, 2, 4:
 			k.issue()
 		case 1, 3:
 			k.refresh()
 		case 5:
 			k.revoke()
+		case 6, 7:
+			k.fetchKept()
 		}
 	}
 	k.check()
@@ -52,6 +83,49 @@ func TestKill(t *testing.T) {
 		kills, time.Since(start).Round(time.Second), k.answered, k.journals, len(k.live), len(k.revoked), k.usual["issue"].Round(time.Millisecond))
 	if k.answered < kills/20 || k.answered > kills-kills/20 {
 		t.Errorf("%d of %d were answered: the moments were not random", k.answered, kills)
+	}
+}
+
+// connect keeps a token of a provider in a box that rotates refresh tokens and
+// takes the one before it once more.
+func (k *killing) connect() {
+	k.box = keepertest.New()
+	k.box.Rotate, k.box.AllowRetry = true, true
+	server := httptest.NewServer(k.box)
+	k.t.Cleanup(server.Close)
+	verb := func(stdin string, args ...string) string {
+		c := exec.Command(k.path("bin/mintkeep"), append(args, "-config", k.config())...)
+		c.Stdin = strings.NewReader(stdin)
+		out, err := c.Output()
+		if err != nil {
+			k.t.Fatalf("%v: %v", args, err)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	verb(keepertest.ClientSecret, "provider", "add", "box", "-issuer", server.URL, "-client-id", keepertest.ClientID)
+	verb(keepertest.Password, "connect", "box", "-grant", "password", "-username", keepertest.Username)
+	k.key = verb("", "apikey", "add", "reader")
+	k.db = k.open(k.t)
+}
+
+// kept asks for the kept token, which has to be refreshed first. A lease that a
+// killed process left is over.
+func (k *killing) kept() *wire.Request {
+	if _, err := k.db.Exec(`UPDATE connections SET expires = '2020-01-01 00:00:00', lease_until = NULL`); err != nil {
+		k.t.Fatal(err)
+	}
+	r := get(k.key)
+	r.Target += "/keep/token?provider=box"
+	return r
+}
+
+func (k *killing) fetchKept() {
+	a := k.killed("kept", k.kept())
+	if a == nil {
+		a = k.mustDo(k.t, k.kept())
+	}
+	if token, _ := a.Member("access_token"); a.Status != http.StatusOK || !k.box.Active(token) {
+		k.t.Errorf("the kept token after a kill: %d %s", a.Status, a.Body)
 	}
 }
 
@@ -69,22 +143,22 @@ func (k *killing) measure() {
 	p := pairOf(took("issue", redemption(k.code())))
 	p = pairOf(took("refresh", refreshing(p.refresh)))
 	took("revoke", post("revoke", "token", p.access))
+	took("kept", k.kept())
 }
 
 // killed runs the request and kills its process at a random moment. It returns
 // the answer if that was complete.
 func (k *killing) killed(name string, r *wire.Request) *wire.Reply {
 	k.t.Helper()
-	c, err := k.startCGI(r)
-	if err != nil {
-		k.t.Fatal(err)
+	after := time.Duration(rand.Float64() * 1.3 * float64(k.usual[name]))
+	var a *wire.Reply
+	var err error
+	if k.mode == "cgi" {
+		a, err = k.killedCGI(r, after)
+	} else {
+		a, err = k.killedProcess(r, after)
 	}
-	timer := time.AfterFunc(time.Duration(rand.Float64()*1.3*float64(k.usual[name])), func() { c.Cmd.Process.Signal(syscall.SIGKILL) })
-	c.Send(r.Body)
-	c.Wait()
-	timer.Stop()
 	k.lookAtJournal()
-	a, err := wire.ParseCGI(c.Stdout.Bytes())
 	if err != nil {
 		return nil
 	}
@@ -93,6 +167,34 @@ func (k *killing) killed(name string, r *wire.Request) *wire.Reply {
 		k.t.Errorf("%s: %d %s", name, a.Status, a.Body)
 	}
 	return a
+}
+
+func (k *killing) killedCGI(r *wire.Request, after time.Duration) (*wire.Reply, error) {
+	c, err := k.startCGI(r)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	timer := time.AfterFunc(after, func() { c.Cmd.Process.Signal(syscall.SIGKILL) })
+	defer timer.Stop()
+	c.Send(r.Body)
+	c.Wait()
+	return wire.ParseCGI(c.Stdout.Bytes())
+}
+
+// killedProcess kills the process that stays; the next request starts another.
+func (k *killing) killedProcess(r *wire.Request, after time.Duration) (*wire.Reply, error) {
+	if k.running == nil {
+		p, err := k.start()
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		k.running = p
+	}
+	timer := time.AfterFunc(after, func() { k.running.cmd.Process.Kill() })
+	a, err := k.do(r)
+	timer.Stop()
+	k.stop()
+	return a, err
 }
 
 func (k *killing) issue() {

@@ -15,7 +15,8 @@ import (
 // Many processes, each with hundreds of operations of all kinds, at one file:
 // no error, no lock that was not got, and a whole database.
 func TestLoad(t *testing.T) {
-	const processes, rounds = 16, 50 // of ten operations
+	const processes = 16
+	rounds := long(20, 200) // of ten operations
 	h := newTestHost(t, released(t), "cgi")
 	h.mustRun(t, "init", "-config", h.config())
 	var wg sync.WaitGroup
