@@ -279,3 +279,37 @@ func TestAttackFlood(t *testing.T) {
 	h.clock.pass(5 * time.Minute)
 	v.begin(modern("redirect_uri", "https://evil.example/")).page(t, 400, "lies elsewhere")
 }
+
+// TestE7OpenRedirect: whatever is wrong with the request of an app that has registered
+// its redirect, nobody is taken there before signing in.
+func TestE7OpenRedirect(t *testing.T) {
+	h := newHouse(t)
+	v := h.visitor()
+	const evil = "https://evil.example/"
+	for name, change := range map[string][]string{
+		"E7 response_type":                       {"response_type", "token"},
+		"E7 code_challenge_method":               {"code_challenge_method", "plain"},
+		"E7 scope":                               {"scope", `"`},
+		"another response_type":                  {"response_type", "code id_token"},
+		"no method":                              {"code_challenge_method", ""},
+		"method alone":                           {"code_challenge", ""},
+		"a challenge that is none":               {"code_challenge", "x"},
+		"method in lower case":                   {"code_challenge_method", "s256"},
+		"an app's own scheme":                    {"redirect_uri", "evil.example:/x", "client_id", evil, "scope", `"`},
+		"a scope of characters that none can be": {"scope", "\\ \" \u00e9"},
+	} {
+		w := modern(append([]string{"client_id", evil, "redirect_uri", evil + "go?a=b"}, change...)...)
+		s := v.begin(w)
+		if s.StatusCode < 400 || s.Header.Get("Location") != "" || strings.Contains(s.text, "http-equiv") {
+			t.Errorf("%s: %d to %s", name, s.StatusCode, s.to())
+		}
+		s.sober(t)
+		if strings.HasPrefix(w["redirect_uri"], evil) {
+			if q := s.faultLink(t).Query(); q.Get("error") == "" || q.Get("a") != "b" || q.Get("state") != clientState {
+				t.Errorf("%s: the link has %v", name, q)
+			}
+		}
+	}
+	h.set(func(st *grant.Settings) { st.RequirePKCE = true })
+	v.begin(ancient("client_id", evil, "redirect_uri", evil)).faultLink(t)
+}

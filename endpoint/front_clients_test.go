@@ -124,8 +124,11 @@ func TestFrontStrictClients(t *testing.T) {
 				t.Errorf("it says %s of %v", fault, m)
 			}
 			for _, w := range []wish{modern(), modern("scope", ""), modern("response_type", "token"), modern("code_challenge", "x")} {
-				to := v.begin(w).to()
-				if strings.HasPrefix(to.String(), h.auth) {
+				s := v.begin(w)
+				to := s.to()
+				if s.StatusCode == http.StatusBadRequest {
+					to = s.faultLink(t)
+				} else if strings.HasPrefix(to.String(), h.auth) {
 					h.clock.pass(time.Second)
 					to = v.get(v.signIn(to).String()).to()
 				}

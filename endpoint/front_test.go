@@ -129,7 +129,7 @@ func TestFrontRequests(t *testing.T) {
 			v := h.visitor()
 			s := v.begin(tt.wish)
 			if tt.code != "" {
-				v.fails(s.to(), tt.code)
+				v.fails(s.faultLink(t), tt.code)
 				return
 			}
 			if form := v.get(s.to().String()); !strings.HasPrefix(s.to().String(), h.auth) || !csrfField.MatchString(form.text) {

@@ -75,6 +75,21 @@ func (s sight) page(t testing.TB, status int, says string) {
 	}
 }
 
+// faultLink is where the link of a page leads on which a client's fault is told.
+func (s sight) faultLink(t testing.TB) *url.URL {
+	t.Helper()
+	s.page(t, http.StatusBadRequest, "The app asked for something that cannot be given")
+	m := regexp.MustCompile(`<a href="([^"]*)">Continue to `).FindStringSubmatch(s.text)
+	if m == nil || strings.Contains(s.text, "http-equiv") {
+		t.Fatalf("no link, or the page goes on by itself: %s", s.text)
+	}
+	u, err := url.Parse(stdhtml.UnescapeString(m[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
 // A wish is a client's authorization request.
 type wish map[string]string
 

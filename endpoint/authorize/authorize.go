@@ -74,8 +74,10 @@ func errNoUpstream() *oauth.Error {
 }
 
 // Authorize is GET BASE/authorize (IndieAuth section 5.2, RFC 6749 section 4.1.1).
-// Until client_id and redirect_uri are known to belong together, a fault is an
-// error for a page; after that it goes back to the client. A good request is
+// A fault is told on a page. Once client_id and redirect_uri are known to belong
+// together, the page has a link back to the client with the error: nobody has signed
+// in yet, and a redirect would take any visitor to whatever address a stranger
+// registered for a client of theirs (RFC 9700 section 4.11.2). A good request is
 // stored, and the browser is sent on to the upstream.
 func (h *Handler) Authorize(ctx context.Context, r Request, p Params) (*oauth.Reply, error) {
 	if err := h.Ready(r.Settings); err != nil {
@@ -87,7 +89,7 @@ func (h *Handler) Authorize(ctx context.Context, r Request, p Params) (*oauth.Re
 		return nil, err
 	}
 	if fault := p.validate(r.Settings); fault != nil {
-		return oauth.Redirect(http.StatusFound, h.errorURL(a, fault)), nil
+		return h.faultPage(a, fault)
 	}
 	a.Endpoint = chooseUpstream(r.Settings, a.Me)
 	var err error

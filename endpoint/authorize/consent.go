@@ -83,16 +83,30 @@ func (h *Handler) showConsent(ctx context.Context, a *grant.Pending) (*oauth.Rep
 // those that the client makes later.
 func (h *Handler) redirectPage(a *grant.Pending, to string) (*oauth.Reply, error) {
 	address := template.URL(to) // also of an app's own scheme, which html/template does not know
-	p := &page.Page{Title: "Back to the app", Heading: "Back to the app", Refresh: address, Template: "continue.html"}
-	p.Data = struct {
-		To          template.URL
-		RedirectURI string
-	}{address, a.RedirectURI}
-	r, err := reply(p)
+	r, err := reply(&page.Page{Title: "Back to the app", Heading: "Back to the app", Refresh: address, Template: "continue.html",
+		Data: backLink{To: address, RedirectURI: a.RedirectURI}})
 	if err != nil {
 		return nil, err
 	}
 	r.Cookies = []*http.Cookie{h.deleteCookie(a)}
+	return r, nil
+}
+
+// A backLink leads to the client.
+type backLink struct {
+	Fault       *oauth.Error // what the client did wrong; nil if nothing
+	To          template.URL
+	RedirectURI string
+}
+
+// faultPage says what is wrong with a client's request, with a link that tells the client.
+func (h *Handler) faultPage(a *grant.Pending, fault *oauth.Error) (*oauth.Reply, error) {
+	r, err := reply(&page.Page{Title: "This did not work", Heading: "This did not work", Template: "continue.html",
+		Data: backLink{fault, template.URL(h.errorURL(a, fault)), a.RedirectURI}})
+	if err != nil {
+		return nil, err
+	}
+	r.Status = http.StatusBadRequest
 	return r, nil
 }
 
