@@ -195,6 +195,7 @@ func startChromium(t *testing.T) context.Context {
 
 // TestProvider walks through what a real provider can do, with the real program.
 func TestProvider(t *testing.T) {
+	t.Parallel() // most of its time it waits for a lease to end
 	k := newKeepSite(t)
 	g := startProvider(t, k)
 	k.serve()

@@ -6,6 +6,7 @@ package test
 import (
 	"bytes"
 	"cmp"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -29,6 +30,8 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	built = dir
+	flag.Parse()
+	flag.Set("test.parallel", "8") // the parallel tests wait more than they compute
 	tools.ReadSources("..")
 	status := m.Run()
 	os.RemoveAll(dir)
