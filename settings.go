@@ -33,7 +33,7 @@ func settings() config.Table {
 		{Name: "journal", File: func(c *config.Config) *string { return &c.Journal }, Check: config.OneOf("rollback", "wal"),
 			Meaning: "`rollback`; `wal` only for `serve` and `fcgi` on a local disk"},
 		{Name: "database_in_docroot", File: func(c *config.Config) *string { return &c.DatabaseInDocRoot }, Check: config.OneOf("no", "yes"),
-			Meaning: "`yes` if your whole space is public ([how](#if-your-whole-space-is-public)). Then the server must refuse to hand out the file."},
+			Meaning: "`yes` if your whole space is public. Then the server must refuse to hand out the file."},
 		{Name: "admin", Row: true, Many: true, DefaultNote: "the only `me`", Check: config.CheckProfile, Canonical: oauth.CanonicalURL,
 			Meaning: "who sees everything on the owner's pages"},
 		{Name: "idle_lifetime", Row: true, Default: "90d", Check: config.CheckDuration,
