@@ -54,7 +54,7 @@ func Open(ctx context.Context, e *Environment, c *config.Config, create store.Cr
 // Log is where faults go.
 func (s *Instance) Log() *slog.Logger { return s.log }
 
-// ServeHTTP opens the site if need be and answers. A site that cannot be opened
+// ServeHTTP opens the installation if need be and answers. One that cannot be opened
 // is a 503 with one fixed sentence; the cause goes to the log.
 func (s *Instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.recover(w)
@@ -71,7 +71,7 @@ func (s *Instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	handler.ServeHTTP(w, r)
 }
 
-// configuration is read until the site could be opened with it. With an error
+// configuration is read until the installation could be opened with it. With an error
 // comes as much of it as could be read.
 func (s *Instance) configuration() (*config.Config, error) {
 	s.mu.Lock()
@@ -90,7 +90,7 @@ func (s *Instance) configured() (c *config.Config, err error) {
 	return s.config, nil
 }
 
-// faultLog is where the cause goes if the site cannot be opened: to the error log,
+// faultLog is where the cause goes if the installation cannot be opened: to the error log,
 // too, if so much of the configuration is known and nobody else can read it there.
 func (s *Instance) faultLog(r *http.Request) *slog.Logger {
 	s.mu.Lock()

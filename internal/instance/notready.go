@@ -29,7 +29,7 @@ func (e *NoConfigError) Error() string {
 
 const notReadySentence = "This token endpoint is not ready for use; its owner finds the reason in the error log."
 
-// notReady answers for a site that cannot be opened, with one fixed sentence;
+// notReady answers for an installation that cannot be opened, with one fixed sentence;
 // where nothing is set up yet, with what to do.
 func notReady(w http.ResponseWriter, r *http.Request, cause error) {
 	h := w.Header()

@@ -19,7 +19,7 @@ import (
 	"mintkeep/keeper/keyring"
 )
 
-// route makes the handler of an opened site: the keeper answers its own routes
+// route makes the handler of an opened installation: the keeper answers its own routes
 // if there is an outbound half, the owner's pages theirs, the token endpoint everything
 // else. What a verification pays for the others is a look at its path.
 func (s *Instance) route(db *sql.DB) http.Handler {
@@ -47,7 +47,7 @@ func (s *Instance) route(db *sql.DB) http.Handler {
 	})
 }
 
-// Keeper makes the keeper of an opened site.
+// Keeper makes the keeper of an opened installation.
 func (e *Environment) Keeper(c *config.Config, db *sql.DB, log *slog.Logger) *keeper.Keeper {
 	return &keeper.Keeper{
 		DB:     db,
@@ -60,7 +60,7 @@ func (e *Environment) Keeper(c *config.Config, db *sql.DB, log *slog.Logger) *ke
 	}
 }
 
-// Endpoint makes the token endpoint of an opened site.
+// Endpoint makes the token endpoint of an opened installation.
 func (e *Environment) Endpoint(c *config.Config, db *sql.DB, log *slog.Logger) *endpoint.Handler {
 	grants := e.Grants(c, db, log)
 	trusted := discover.TrustedClient(c.CAFile)
