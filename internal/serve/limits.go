@@ -91,7 +91,7 @@ import "runtime/debug"
 
 // boundMemory is for a process that stays. net/http/fcgi takes 128 KB of buffers
 // for each request, so with the runtime's 4 MB heap it would collect garbage every
-// thirty requests; this doubles that. After 20,000 verifications it is 22 to 24 MB
+// thirty requests; this doubles that. After 20,000 verifications it is 23 to 25 MB
 // resident, 13 of them the program's file, where a heap of 32 MB gave 49.
 func boundMemory() {
 	C.one_heap()
