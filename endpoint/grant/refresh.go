@@ -22,6 +22,7 @@ type refreshRow struct {
 	rotated   time.Time // zero while it was never used
 	successor string    // the hash of the refresh token that replaced it
 	revoked   bool      // it was replaced before anybody used it
+	received  bool      // the access token issued with it was used, so its reply had arrived
 	reply     []byte
 	ended     bool // its grant is over
 	grant     Grant
@@ -39,9 +40,10 @@ func (t *tx) findRefresh(hash string) *refreshRow {
 	r := &refreshRow{hash: hash}
 	if !t.Row("looking up a refresh token",
 		`SELECT r.token_id, r.created, r.rotated, coalesce(r.successor, ''), r.killed IS NOT NULL, r.reply,
+			EXISTS (SELECT 1 FROM tokens a WHERE a.token_id = r.token_id AND a.last_use IS NOT NULL),
 			g.grant_id, g.me, g.client_id, g.scope, g.endpoint, g.ended IS NOT NULL
 		FROM refresh_tokens r JOIN grants g USING (grant_id) WHERE r.refresh_hash = ?`, []any{hash},
-		&r.tokenID, store.Into(&r.created), store.Into(&r.rotated), &r.successor, &r.revoked, &r.reply,
+		&r.tokenID, store.Into(&r.created), store.Into(&r.rotated), &r.successor, &r.revoked, &r.reply, &r.received,
 		&r.grant.ID, &r.grant.Me, &r.grant.ClientID, &r.grant.Scope, &r.grant.Endpoint, &r.ended) {
 		return nil
 	}
@@ -86,9 +88,9 @@ func (row *refreshRow) validate(r Request, clientID string) *oauth.Error {
 }
 
 // exchangeRefreshToken decides what a refresh token gives: new tokens, the same
-// reply again within graceWindow, new tokens in place of a reply that was lost (its
-// successor was never used), or else the end of the grant, because somebody stole one
-// of the two. It returns nil if it refuses.
+// reply again within graceWindow, new tokens in place of a reply that was lost (neither
+// its successor nor the access token issued with that was ever used), or else the end
+// of the grant, because somebody stole one of the two. It returns nil if it refuses.
 func (t *tx) exchangeRefreshToken(row *refreshRow, token secret.Secret, scope string) *TokenResponse {
 	if row.rotated.IsZero() && !row.revoked {
 		return t.rotate(row, token, scope)
@@ -98,10 +100,14 @@ func (t *tx) exchangeRefreshToken(row *refreshRow, token secret.Secret, scope st
 		t.revokeReused(row)
 		return nil
 	}
-	if t.Now.Sub(row.rotated) <= graceWindow && row.reply != nil {
+	if t.Now.Sub(row.rotated).Abs() <= graceWindow && row.reply != nil {
 		tokens, err := openReply(token, row.reply)
 		t.Fail(err)
 		return tokens
+	}
+	if next.received {
+		t.revokeReused(row)
+		return nil
 	}
 	tokens := t.rotate(row, token, scope)
 	if t.refusal == nil {
@@ -112,15 +118,36 @@ func (t *tx) exchangeRefreshToken(row *refreshRow, token secret.Secret, scope st
 
 func (t *tx) revokeReused(row *refreshRow) {
 	t.end(row.grant.ID, "reuse")
-	t.record("reuse", &row.grant, row.tokenID, "a refresh token was presented after its successor had been used; its tokens are revoked")
+	t.record("reuse", &row.grant, row.tokenID, "a refresh token was presented after what it gave had been used; its tokens are revoked")
 	t.refusal = oauth.InvalidGrant("the refresh token was used before; everything issued with it is revoked now, so sign in again")
 }
 
-// revokeSuccessor revokes a refresh token that nobody has used, with its access token.
+// revokeIfKilled ends the grant of an access token that was revoked unused, because
+// its reply seemed to be lost, and is used after all: two have the refresh token that
+// it was given for, and the disk did not take the first use.
+func (s *Store) revokeIfKilled(ctx context.Context, r Request, token *Token) {
+	var killed bool
+	_, err := store.Row(ctx, s.DB, "looking up a refresh token", `SELECT 1 FROM refresh_tokens WHERE grant_id = ? AND token_id = ? AND killed IS NOT NULL`,
+		[]any{token.GrantID, token.ID}, &killed)
+	if err == nil && killed {
+		err = s.write(ctx, r, func(t *tx) {
+			if t.end(token.GrantID, "reuse") {
+				t.record("reuse", &Grant{Me: token.Me, ClientID: token.ClientID}, token.ID,
+					"an access token was used although its refresh token had been presented again; its tokens are revoked")
+			}
+		})
+	}
+	if err != nil {
+		s.Log.Error("grant not ended after a reuse", "token_id", token.ID, "error", err)
+	}
+}
+
+// revokeSuccessor revokes a refresh token that nobody has used, with its access
+// token, whatever the clock will say.
 func (t *tx) revokeSuccessor(row *refreshRow) {
 	t.Exec("revoking an unused refresh token",
 		`UPDATE refresh_tokens SET killed = ?, reply = NULL WHERE refresh_hash = ?`, store.Time(t.Now), row.hash)
-	t.revokeAt(row.tokenID, t.Now)
+	t.revokeAt(row.tokenID, time.Unix(0, 0))
 }
 
 // revokeAt revokes an access token from the given moment on, if it is not earlier.

@@ -37,14 +37,18 @@ func (s *Store) Revoke(ctx context.Context, now time.Time, token secret.Secret) 
 	return s.write(ctx, Request{Now: now}, func(t *tx) { t.revoke(found) })
 }
 
-// revoke ends the grant of a token, or revokes the token alone if it has none.
+// revoke ends the grant of a token. A token of php-mintoken's gets one for that: a
+// grant that has ended is dead also if the clock was ahead and is put right.
 func (t *tx) revoke(token *Token) {
-	if token.GrantID == 0 {
-		t.revokeAt(token.ID, t.Now)
-	} else if !t.end(token.GrantID, "revoked") {
-		return
+	g := &Grant{ID: token.GrantID, Me: token.Me, ClientID: token.ClientID}
+	if g.ID == 0 {
+		g.ID = t.Insert("revoking a token", `INSERT INTO grants (me, client_id, scope, endpoint, created)
+			SELECT auth_me, auth_client_id, auth_scope, '', CAST(created AS TEXT) FROM tokens WHERE token_id = ?`, token.ID)
+		t.Exec("revoking a token", `UPDATE tokens SET grant_id = ? WHERE token_id = ?`, g.ID, token.ID)
 	}
-	t.record("revoked", &Grant{Me: token.Me, ClientID: token.ClientID}, token.ID, "")
+	if t.end(g.ID, "revoked") {
+		t.record("revoked", g, token.ID, "")
+	}
 }
 
 func (t *tx) listTokens(rest string, args ...any) []*Token {

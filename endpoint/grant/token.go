@@ -25,7 +25,8 @@ type Token struct {
 	Created  time.Time
 	LastUse  time.Time // zero if never used
 	Revoked  time.Time // revoked from then on, may lie in the future; zero if not revoked
-	GrantID  int64     // 0 in rows that php-mintoken wrote
+	GrantID  int64     // 0 in rows that php-mintoken wrote, until they are revoked here
+	Ended    bool      // its grant has ended: revoked whatever the clock says
 	Server   string    // the resource server that last introspected it
 
 	hash string
@@ -56,13 +57,14 @@ func IsTokenError(err error) bool {
 // into its own idea of a time.
 const tokenColumns = `token_id, token_hash, auth_me, auth_client_id, auth_scope,
 	CAST(tokens.created AS TEXT), CAST(last_use AS TEXT), CAST(revoked AS TEXT), revoked IS NOT NULL,
-	coalesce(grant_id, 0), coalesce(last_server, '')`
+	coalesce(grant_id, 0), coalesce(last_server, ''),
+	EXISTS (SELECT 1 FROM grants WHERE grants.grant_id = tokens.grant_id AND ended IS NOT NULL)`
 
 func scanToken(scan func(...any) error) (*Token, error) {
 	var t Token
 	var revoked bool
 	err := scan(&t.ID, &t.hash, &t.Me, &t.ClientID, &t.Scope, store.Into(&t.Created), store.Into(&t.LastUse), store.Into(&t.Revoked),
-		&revoked, &t.GrantID, &t.Server)
+		&revoked, &t.GrantID, &t.Server, &t.Ended)
 	if revoked && t.Revoked.IsZero() { // unreadable: closed rather than open
 		t.Revoked = time.Unix(0, 0)
 	}
@@ -98,7 +100,7 @@ func (t *Token) Status(st *Settings, now time.Time) string {
 }
 
 func (t *Token) validate(st *Settings, now time.Time) error {
-	if !t.Revoked.IsZero() && !now.Before(t.Revoked) {
+	if t.Ended || !t.Revoked.IsZero() && !now.Before(t.Revoked) {
 		return errRevoked
 	}
 	if at := t.Expiry(st); !at.IsZero() && !now.Before(at) {
@@ -119,6 +121,9 @@ func (s *Store) Verify(ctx context.Context, r Request, token secret.Secret, serv
 		return nil, err
 	}
 	if err := t.validate(r.Settings, r.Now); err != nil {
+		if err == errRevoked && !t.Ended {
+			s.revokeIfKilled(ctx, r, t)
+		}
 		return nil, err
 	}
 	s.recordUse(ctx, r, t, token, server)
