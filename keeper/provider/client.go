@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -38,56 +37,14 @@ func (c Client) http() *http.Client {
 	if c.HTTP != nil {
 		h = *c.HTTP
 	}
-	h.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &h
-}
-
-// fields is a JSON object or a form that a provider answered.
-type fields map[string]any
-
-func (f fields) text(name string) string {
-	switch v := f[name].(type) {
-	case string:
-		return v
-	case json.Number:
-		return v.String()
-	}
-	return ""
-}
-
-func (f fields) list(name string) []string {
-	values, ok := f[name].([]any)
-	if !ok {
-		return nil
-	}
-	list := []string{}
-	for _, v := range values {
-		if s, ok := v.(string); ok {
-			list = append(list, s)
+	h.CheckRedirect = func(to *http.Request, from []*http.Request) error {
+		first := from[0] // only metadata is read by GET, and no secret is sent for it
+		if len(from) == 1 && first.Method == http.MethodGet && to.URL.Scheme == first.URL.Scheme && to.URL.Host == first.URL.Host {
+			return nil
 		}
+		return http.ErrUseLastResponse
 	}
-	return list
-}
-
-func (f fields) seconds(name string) time.Duration { return ParseSeconds(f.text(name)) }
-
-func parseFields(contentType string, body []byte) (fields, bool) {
-	media, _, _ := mime.ParseMediaType(contentType)
-	f := fields{}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	if d.Decode(&f) == nil && f != nil {
-		return f, true
-	}
-	f = fields{}
-	if media != "application/x-www-form-urlencoded" && media != "text/plain" {
-		return f, false
-	}
-	form, err := url.ParseQuery(string(body))
-	for name := range form {
-		f[name] = form.Get(name)
-	}
-	return f, err == nil
+	return &h
 }
 
 // send sends a request once and reads at most 1 MiB of the answer. An answer
@@ -110,7 +67,7 @@ func (c Client) send(ctx context.Context, req *http.Request, secrets []string) (
 	if err != nil {
 		return nil, newUnreachable(err, secrets)
 	}
-	f, parsed := parseFields(res.Header.Get("Content-Type"), body)
+	f, parsed := parseFields(body)
 	code, _ := f["error"].(string)
 	if res.StatusCode < 200 || res.StatusCode > 299 || code != "" {
 		return f, &Error{Status: res.StatusCode, Code: text.Redact(code, secrets),

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,7 +36,9 @@ func (c Client) StartDevice(ctx context.Context, p Provider, scope string) (Devi
 		return DeviceAuthorization{}, fmt.Errorf("starting the device flow: %w", err)
 	}
 	d := DeviceAuthorization{Code: secret.Secret(f.text("device_code")), UserCode: f.text("user_code"), URL: f.text("verification_uri"),
-		CompleteURL: f.text("verification_uri_complete"), Interval: f.seconds("interval")}
+		CompleteURL: f.text("verification_uri_complete")}
+	sent := c.now()
+	d.Expires, _ = Ends(f, sent)
 	if d.URL == "" {
 		d.URL = f.text("verification_url") // Google's name for it, older than the RFC
 	}
@@ -49,14 +52,10 @@ func (c Client) StartDevice(ctx context.Context, p Provider, scope string) (Devi
 	if checkURL(d.CompleteURL) != nil {
 		d.CompleteURL = ""
 	}
-	if d.Interval == 0 {
+	if d.Interval = ParseTime(f.text("interval"), sent).Sub(sent); d.Interval <= 0 {
 		d.Interval = 5 * time.Second // section 3.2: the default
 	}
-	life := f.seconds("expires_in")
-	if life == 0 {
-		life = 10 * time.Minute
-	}
-	d.Expires = c.now().Add(life)
+	d.Expires = cmp.Or(d.Expires, sent.Add(10*time.Minute))
 	return d, nil
 }
 

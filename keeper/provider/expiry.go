@@ -3,6 +3,9 @@ package provider
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,20 +13,31 @@ import (
 	"mintkeep/internal/secret"
 )
 
-// Expiry is when a token expires: as the provider said (in is what is left), else
-// as the token itself says if it is a JWT, else after the assumed lifetime; zero
-// if nothing is known.
-func Expiry(sent time.Time, in time.Duration, token secret.Secret, assumed time.Duration) time.Time {
-	if in > 0 {
-		return sent.Add(in)
+// Ends says when the access token and the refresh token of an answer end, which
+// was sent at that time: RFC 6749 section 5.1 has expires_in, others say
+// expires_at, .expires or refreshTokenExpiresIn, in all units. Of several ends the
+// first that is still ahead counts: some sites put milliseconds in expires_in and
+// what is right beside it. The zero time means that nothing is said.
+func Ends(answer map[string]any, sent time.Time) (access, refresh time.Time) {
+	name := regexp.MustCompile(`^x?(refresh)?(?:access|auth)?(?:token)?(?:expir(?:es?|ed|y|ation)|exp|valid(?:until|for|ity)|lifetime|ttl)` +
+		`(?:in|at|on|date|time|timestamp|period)*(?:utc|s|secs?|seconds?|(ms|millis|milliseconds?|min|minutes?|hours?|days?))?$`)
+	for _, n := range slices.Sorted(maps.Keys(answer)) {
+		m := name.FindStringSubmatch(plainName(n))
+		if m == nil {
+			continue
+		}
+		s, to := textOf(answer[n]), &access
+		if m[1] != "" {
+			to = &refresh
+		}
+		if f, err := strconv.ParseFloat(s, 64); err == nil && f < 1e11 { // else a Unix time in that unit
+			s += m[2]
+		}
+		if end := ParseTime(s, sent); !end.IsZero() && (to.IsZero() || end.After(sent) && (!to.After(sent) || end.Before(*to))) {
+			*to = end
+		}
 	}
-	if exp := JWTExpiry(token); !exp.IsZero() {
-		return exp
-	}
-	if assumed > 0 {
-		return sent.Add(assumed)
-	}
-	return time.Time{}
+	return access, refresh
 }
 
 // JWTExpiry is the exp of a token that is a JWT (RFC 7519 section 4.1.4), else
@@ -43,22 +57,35 @@ func JWTExpiry(token secret.Secret) time.Time {
 	return time.Unix(int64(claims.Exp), 0).UTC()
 }
 
-// ParseTime reads seconds from now, a Unix time in seconds or milliseconds, or a
-// date (RFC 3339; without a zone it is UTC). Anything else is the zero time.
+// ParseTime reads a Unix time in seconds or in a smaller unit, a duration from now
+// (a number is seconds; else "3600s", "1 hour", ISO 8601), or a date (RFC 3339,
+// RFC 9110, and what frameworks print; without a zone it is UTC). Anything else,
+// and a duration that is not positive, is the zero time.
 func ParseTime(s string, now time.Time) time.Time {
 	s = strings.TrimSpace(s)
+	if n := strings.TrimSuffix(strings.TrimPrefix(s, "/Date("), ")/"); n != s { // of Microsoft's JSON
+		s = n
+	}
 	if f, err := strconv.ParseFloat(s, 64); err == nil {
-		switch {
-		case !(f > 0) || f > 1e14:
+		if !(f > 0) || f > 1e19 {
 			return time.Time{}
-		case f > 1e11: // milliseconds since 1970
-			return time.UnixMilli(int64(f)).UTC()
-		case f > 1e9:
-			return time.Unix(int64(f), 0).UTC()
+		}
+		for f > 1e11 { // milliseconds, microseconds or nanoseconds since 1970
+			f /= 1000
+		}
+		if f > 1e9 {
+			return time.UnixMilli(int64(f * 1000)).UTC()
 		}
 		return now.Add(time.Duration(f * float64(time.Second)))
 	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05", "2006-01-02"} {
+	if d := parseDuration(s); d > 0 {
+		return now.Add(d)
+	}
+	s, _, _ = strings.Cut(s, " (") // JavaScript names the zone behind the date
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05Z0700", "2006-01-02T15:04:05", "20060102T150405Z0700",
+		"2006-01-02 15:04:05Z07:00", "2006-01-02 15:04:05 Z0700", "2006-01-02 15:04:05 Z07:00", "2006-01-02 15:04:05 MST",
+		"2006-01-02 15:04:05", "2006-01-02", "Mon, 2 Jan 2006 15:04:05 MST", "Mon, 2 Jan 2006 15:04:05 -0700", time.RFC850, time.ANSIC,
+		"Mon Jan 2 2006 15:04:05 GMT-0700", "1/2/2006 3:04:05 PM -07:00", "1/2/2006 3:04:05 PM", "1/2/2006 15:04:05 PM -07:00"} {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t.UTC()
 		}
@@ -66,12 +93,20 @@ func ParseTime(s string, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// ParseSeconds reads a duration in seconds however it is written ("3600",
-// "3600.0"), up to 68 years. Anything else is 0.
-func ParseSeconds(s string) time.Duration {
-	f, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
-	if err != nil || !(f > 0) {
-		return 0
+// parseDuration reads "3600s", "1h30m", "90 minutes", "1 day", "PT1H", up to 68
+// years; 0 if it is none.
+func parseDuration(s string) (sum time.Duration) {
+	pattern := regexp.MustCompile(`(?i)^p?t?(\d{1,15}(?:\.\d+)?) ?(ms|milli|s|min|mo|m|h|d|w)[a-z]*[ ,]*`)
+	units := map[string]time.Duration{"ms": time.Millisecond, "milli": time.Millisecond, "s": time.Second, "min": time.Minute,
+		"m": time.Minute, "h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour, "mo": 30 * 24 * time.Hour}
+	for s != "" {
+		m := pattern.FindStringSubmatch(s)
+		if m == nil {
+			return 0
+		}
+		n, _ := strconv.ParseFloat(m[1], 64)
+		sum += time.Duration(min(n*units[strings.ToLower(m[2])].Seconds(), 1<<31) * float64(time.Second))
+		s = s[len(m[0]):]
 	}
-	return time.Duration(min(f, 1<<31) * float64(time.Second))
+	return sum
 }

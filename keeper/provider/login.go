@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,7 @@ type Login struct {
 	SendAccess    string            `json:"send_access,omitzero"`    // field of the access token in the refresh request
 	SendRefresh   string            `json:"send_refresh,omitzero"`   // field of the refresh token there
 	Access        string            `json:"access"`                  // fields of the answer
-	AccessExpires string            `json:"access_expires,omitzero"` // seconds, or a date
+	AccessExpires string            `json:"access_expires,omitzero"` // seconds, or a date; "" where its name says that it is one
 	Refresh       string            `json:"refresh,omitzero"`
 	RefreshExpiry string            `json:"refresh_expiry,omitzero"`
 }
@@ -85,10 +86,9 @@ func (c Client) postLogin(ctx context.Context, p Provider, path string, body map
 	if t.AccessToken == "" {
 		return t, &Error{Status: http.StatusOK, Description: "no " + l.Access + " in the answer"}
 	}
-	t.RefreshExpires = ParseTime(f.text(l.RefreshExpiry), sent)
-	if t.Expires = ParseTime(f.text(l.AccessExpires), sent); t.Expires.IsZero() {
-		t.Expires = Expiry(sent, 0, t.AccessToken, p.lifetime())
-	}
+	t.setEnds(f, sent, p)
+	t.Expires = cmp.Or(ParseTime(f.text(l.AccessExpires), sent), t.Expires)
+	t.RefreshExpires = cmp.Or(ParseTime(f.text(l.RefreshExpiry), sent), t.RefreshExpires)
 	return t, nil
 }
 

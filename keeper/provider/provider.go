@@ -1,7 +1,7 @@
 // Package provider speaks with the sites that give tokens: OAuth 2.0
 // authorization servers and the like. Provider is what is known of one; Client
-// sends the requests, each once, and never follows a redirect: a request that
-// carries a secret goes where the owner said.
+// sends the requests, each once. A request that carries a secret goes where the
+// owner said, and no redirect is followed; for metadata one is, on the same host.
 //
 // The token request is its own instead of golang.org/x/oauth2's. x/oauth2 drops
 // an answer whose expires_in it cannot read, and with it a refresh token that

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -35,13 +36,17 @@ func (c Client) requestToken(ctx context.Context, p Provider, form url.Values) (
 	if t.TokenType == "" || strings.EqualFold(t.TokenType, "bearer") {
 		t.TokenType = "Bearer"
 	}
-	t.Expires = Expiry(sent, f.seconds("expires_in"), t.AccessToken, p.lifetime())
-	if d := f.seconds("refresh_token_expires_in"); d > 0 {
-		t.RefreshExpires = sent.Add(d)
-	} else if d := f.seconds("refresh_expires_in"); d > 0 {
-		t.RefreshExpires = sent.Add(d)
-	}
+	t.setEnds(f, sent, p)
 	return t, nil
+}
+
+// setEnds says when the tokens end: as the answer says, else as the access token
+// itself does if it is a JWT, else after the assumed lifetime; zero if nothing is known.
+func (t *TokenResponse) setEnds(f fields, sent time.Time, p Provider) {
+	t.Expires, t.RefreshExpires = Ends(f, sent)
+	if t.Expires = cmp.Or(t.Expires, JWTExpiry(t.AccessToken)); t.Expires.IsZero() && p.Lifetime > 0 {
+		t.Expires = sent.Add(p.lifetime())
+	}
 }
 
 // fitsHeader reports whether a token has only the characters of RFC 6749

@@ -1,0 +1,80 @@
+package provider
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// fields is a JSON object or a form that a provider answered.
+type fields map[string]any
+
+// parseFields reads a JSON object or a form, whatever it is labelled as, behind a
+// byte order mark or without. A web page or a sentence is neither.
+func parseFields(body []byte) (fields, bool) {
+	body = bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\ufeff")))
+	f := fields{}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	if d.Decode(&f) == nil && f != nil {
+		return f, true
+	}
+	f = fields{}
+	if !regexp.MustCompile(`^[\w.-]+=[^\s<>]*$`).Match(body) {
+		return f, false
+	}
+	form, err := url.ParseQuery(string(body))
+	for name := range form {
+		f[name] = form.Get(name)
+	}
+	return f, err == nil
+}
+
+// plainName is a member's name without what sites disagree about: accessToken,
+// Access-Token and access_token are one.
+func plainName(name string) string {
+	return strings.ToLower(strings.NewReplacer("_", "", "-", "", ".", "").Replace(name))
+}
+
+// value is the member of that name, however its name is spelled; nil if there is none.
+func (f fields) value(name string) any {
+	if v, ok := f[name]; ok {
+		return v
+	}
+	for _, other := range slices.Sorted(maps.Keys(f)) {
+		if plainName(other) == plainName(name) {
+			return f[other]
+		}
+	}
+	return nil
+}
+
+func (f fields) text(name string) string { return textOf(f.value(name)) }
+
+func textOf(v any) string {
+	switch v := v.(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	return ""
+}
+
+func (f fields) list(name string) []string {
+	values, ok := f.value(name).([]any)
+	if !ok {
+		return nil
+	}
+	list := []string{}
+	for _, v := range values {
+		if s, ok := v.(string); ok {
+			list = append(list, s)
+		}
+	}
+	return list
+}
