@@ -98,8 +98,8 @@ func (t APIKeys) Find(ctx context.Context, s Secret) (a APIKey, err error) {
 }
 
 // RecordRead records that a key read a connection, at most once a minute for
-// each pair. If it fails, the caller must not hand the token out: ErrUnknown if
-// the key or the connection has just been removed.
+// each pair. ErrUnknown if the key or the connection has just been removed: then
+// the caller must not hand the token out.
 func (t APIKeys) RecordRead(ctx context.Context, a APIKey, c Connection) error {
 	const doing = "recording a read"
 	now := t.Now()

@@ -54,6 +54,10 @@ type Keeper struct {
 	// Lease is how long one process alone may refresh a connection; 0 is 25 s.
 	// It must be longer than Timeout.
 	Lease time.Duration
+	// Patience is how long Token waits for the provider while it has a valid
+	// token; the refresh goes on without the caller. 0 waits to its end, as a
+	// process must that ends with its answer.
+	Patience time.Duration
 	// Hold puts off the end of the program until release is called: between
 	// sending a refresh token and saving the next one, a connection would be
 	// lost. nil holds nothing.

@@ -31,7 +31,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "token":
 		k := open(os.Getenv("KEEPER_TEST_DB"))
-		token, err := k.Token(context.Background(), "owner", "box", time.Minute)
+		ttl, _ := time.ParseDuration(os.Getenv("KEEPER_TEST_TTL"))
+		token, err := k.Token(context.Background(), "owner", "box", max(ttl, time.Minute))
 		if err != nil {
 			fmt.Println("error:", err)
 			os.Exit(1)

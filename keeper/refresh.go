@@ -23,36 +23,30 @@ type Outcome struct {
 	Err    error  `json:"-"`
 }
 
-// RefreshDue refreshes everything that expires within the given time and is not
-// backing off, and retries the revocations that failed. It is the cron job's
-// whole work; with several processes at it, each connection is refreshed once.
+// RefreshDue refreshes everything that expires within the given time or is
+// failing, and retries the revocations that failed. What is dead, or not to be
+// tried yet, is among the outcomes as failed. It is the cron job's whole work;
+// with several processes at it, each connection is refreshed once.
 func (k *Keeper) RefreshDue(ctx context.Context, within time.Duration) ([]Outcome, error) {
 	if !k.On(ctx) {
 		return nil, nil
 	}
-	now := k.now()
-	all, err := k.loadAll(ctx, `WHERE token_kind = 'oauth2' AND state IN ('ok', 'failing') AND expires IS NOT NULL AND expires <= ?
-		AND (retry_after IS NULL OR retry_after <= ?) ORDER BY expires`, store.Time(now.Add(within)), store.Time(now))
+	all, err := k.loadAll(ctx, `WHERE state IN ('failing', 'dead') OR state = 'ok' AND expires <= ? ORDER BY expires`,
+		store.Time(k.now().Add(within)))
 	if err != nil {
 		return nil, err
 	}
 	done := []Outcome{}
 	for _, c := range all {
-		if !c.Refreshable {
+		if !c.Refreshable && c.State != StateDead {
 			continue
 		}
-		t, err := k.token(ctx, c.User, c.Name, func(c connectionRow, now time.Time) bool {
-			return c.Expires.IsZero() || c.Expires.Sub(now) > within
-		}, false)
+		_, err := k.token(ctx, c.User, c.Name, wish{refresh: true, fresh: func(c connectionRow, now time.Time) bool {
+			return c.rowState == StateOK && (c.Expires.IsZero() || c.Expires.Sub(now) > within)
+		}})
 		o := Outcome{c.User, c.Name, "refreshed", err}
-		switch {
-		case err != nil:
+		if err != nil {
 			o.Result = "failed"
-		case !t.Refreshed && t.Expires.Equal(c.Expires):
-			o.Result = "failed"
-			if again, err := k.load(ctx, k.DB, c.User, c.Name); err == nil {
-				o.Err = again.refreshBlocked(now, true, false)
-			}
 		}
 		done = append(done, o)
 	}
@@ -60,16 +54,37 @@ func (k *Keeper) RefreshDue(ctx context.Context, within time.Duration) ([]Outcom
 	return append(done, more...), err
 }
 
+// refreshWithin is refreshAndSave, for which a caller who has a valid token waits
+// no longer than Patience: the refresh then goes on in the process.
+func (k *Keeper) refreshWithin(ctx context.Context, keys *keyring.Keyring, c connectionRow, until time.Time, valid bool) (bool, error) {
+	if k.Patience == 0 || !valid {
+		return k.refreshAndSave(ctx, keys, c, until)
+	}
+	refreshed, done := false, make(chan error, 1)
+	go func() {
+		saved, err := k.refreshAndSave(ctx, keys, c, until)
+		refreshed = saved
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return refreshed, err
+	case <-time.After(k.Patience):
+		return false, leaseTaken(c.User, c.Name, 0)
+	}
+}
+
 // refreshAndSave asks the provider for a new token and saves it, or saves why
 // there is none. It runs to its end even if the caller went away, since a rotated
 // refresh token that is not saved is a lost connection; but it asks no longer than
-// until. An error means that the outcome could not be saved or the row not be opened.
+// until, nor than the Timeout of one request. An error means that the outcome
+// could not be saved or the row not be opened.
 func (k *Keeper) refreshAndSave(ctx context.Context, keys *keyring.Keyring, c connectionRow, until time.Time) (refreshed bool, err error) {
 	if k.Hold != nil {
 		defer k.Hold()()
 	}
 	ctx = context.WithoutCancel(ctx)
-	asking, cancel := context.WithDeadline(ctx, until)
+	asking, cancel := context.WithTimeout(ctx, min(time.Until(until), k.client().Timeout))
 	defer cancel()
 	r := refresh{k, keys, c}
 	n, err := r.requestNewToken(asking)

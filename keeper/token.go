@@ -23,28 +23,42 @@ type Token struct {
 	Provider    string
 }
 
-// Token returns an access token with at least minTTL left, refreshed first if it
-// has less (RFC 6749 section 6). Where a refreshed token did not live so long
-// either, three quarters of its life will do. If the refresh fails while the kept
-// token is still valid, that is returned. It fails with ErrUnknown,
-// ErrReauthorize (only Connect helps) or ErrTemporary (try later).
+// Token returns an access token, refreshed first if it has less than minTTL left
+// (RFC 6749 section 6). A token that is still valid is never withheld: it is
+// returned if it cannot be refreshed now, for whatever reason, and while another
+// process does it. So minTTL is a wish, and Expires says what came. It fails with
+// ErrUnknown, ErrReauthorize (only Connect helps) or ErrTemporary (try later).
 func (k *Keeper) Token(ctx context.Context, user, name string, minTTL time.Duration) (Token, error) {
-	return k.token(ctx, user, name, func(c connectionRow, now time.Time) bool {
-		return c.Expires.IsZero() || c.Expires.Sub(now) >= max(c.reachableTTL(minTTL), time.Second)
-	}, false)
+	return k.token(ctx, user, name, wish{fresh: func(c connectionRow, now time.Time) bool {
+		return c.hasLeft(c.reachableTTL(minTTL), now) && !c.Refreshed.After(now.Add(time.Minute)) // else the clock was ahead then
+	}})
 }
 
-// reachableTTL is minTTL, or less if not even the last refresh gave that: else
-// each call would refresh.
+// shortLife is the longest life of tokens that are due when a fifth of it is left.
+const shortLife = 10 * time.Minute
+
+// reachableTTL is minTTL, or less for tokens that live shortly, and if not even
+// the last refresh gave that: else each call would refresh.
 func (c connectionRow) reachableTTL(minTTL time.Duration) time.Duration {
-	if life := c.Expires.Sub(c.Refreshed); !c.Refreshed.IsZero() && life > 0 && life <= minTTL+time.Second {
+	switch life := c.Expires.Sub(c.Refreshed); {
+	case c.Refreshed.IsZero() || life <= 0:
+		return minTTL
+	case life <= shortLife:
+		return min(minTTL, life/5)
+	case life <= minTTL+time.Second:
 		return life * 3 / 4
 	}
 	return minTTL
 }
 
-// Refresh refreshes now, whatever is left. It fails with ErrInvalid if there is
-// no refresh token, else like Token.
+// hasLeft reports whether the access token is valid for so long, and for a second
+// at least.
+func (c connectionRow) hasLeft(ttl time.Duration, now time.Time) bool {
+	return c.access.Valid && c.rowState != StateForgetting && (c.Expires.IsZero() || c.Expires.Sub(now) >= max(ttl, time.Second))
+}
+
+// Refresh refreshes now, whatever is left, even if the provider refused the last
+// time. It fails with ErrInvalid if there is no refresh token, else like Token.
 func (k *Keeper) Refresh(ctx context.Context, user, name string) (Token, error) {
 	first, err := k.load(ctx, k.DB, user, name)
 	if err != nil {
@@ -53,14 +67,21 @@ func (k *Keeper) Refresh(ctx context.Context, user, name string) (Token, error) 
 	if !first.Refreshable {
 		return Token{}, fault.Invalid(fmt.Sprintf("connection %s/%s cannot be refreshed: it has no refresh token", user, name), first.reconnect())
 	}
-	return k.token(ctx, user, name, func(c connectionRow, _ time.Time) bool { return c.generation != first.generation }, true)
+	return k.token(ctx, user, name, wish{refresh: true, atOnce: true,
+		fresh: func(c connectionRow, _ time.Time) bool { return c.generation != first.generation }})
+}
+
+// wish is what the caller of token wants.
+type wish struct {
+	fresh   func(connectionRow, time.Time) bool // whether what is kept will do
+	refresh bool                                // the refresh itself: a token still valid does not cover up a failure
+	atOnce  bool                                // although the next try is not due yet, or the provider has refused
 }
 
 // token is the one way to a token. If it is not fresh, take the lease and
-// refresh, or wait for whoever has the lease, and look again. force means that
-// the caller wants the refresh itself, so that a token still valid does not cover
-// up a failure.
-func (k *Keeper) token(ctx context.Context, user, name string, fresh func(connectionRow, time.Time) bool, force bool) (Token, error) {
+// refresh. If that cannot be, return what is still valid; else wait for whoever
+// has the lease, and look again.
+func (k *Keeper) token(ctx context.Context, user, name string, w wish) (Token, error) {
 	asked, refreshed, first := false, false, int64(0)
 	deadline := time.Now().Add(k.lease() + k.client().Timeout)
 	for {
@@ -79,48 +100,48 @@ func (k *Keeper) token(ctx context.Context, user, name string, fresh func(connec
 		if first == 0 {
 			first = c.generation
 		}
-		renewed := c.generation != first && (c.Expires.IsZero() || c.Expires.After(now))
-		if c.rowState != StateForgetting && (fresh(c, now) || renewed || refreshed) {
+		valid := c.hasLeft(0, now)
+		if c.rowState != StateForgetting && (w.fresh(c, now) || refreshed) || c.generation != first && valid {
 			return c.open(keys, refreshed)
 		}
-		blocked := c.refreshBlocked(now, asked, force)
-		if blocked == nil && time.Now().After(deadline) {
-			blocked = leaseTaken(user, name, k.lease())
+		got, err := false, c.refreshBlocked(now, asked, w.atOnce)
+		if err == nil && began.After(deadline) {
+			err = leaseTaken(user, name, k.lease())
 		}
-		if blocked != nil {
-			if !force && c.rowState != StateForgetting && c.Expires.After(now) {
-				return c.open(keys, refreshed)
+		if err == nil {
+			got, err = k.tryLease(ctx, c, now)
+		}
+		if got {
+			asked = true
+			refreshed, err = k.refreshWithin(ctx, keys, c, began.Add(k.lease()*leaseForAsking/10), valid && !w.refresh)
+		}
+		switch {
+		case got && err == nil: // look what is there now
+		case valid && !w.refresh:
+			if fault := (*Fault)(nil); err != nil && !errors.As(err, &fault) {
+				k.log().Warn("the kept token is given out as it is", "user", user, "connection", name, "err", err)
 			}
-			return Token{}, blocked
+			return c.open(keys, false)
+		case err == nil:
+			err = sleepJittered(ctx)
 		}
-		got, err := k.tryLease(ctx, c, now)
 		if err != nil {
-			return Token{}, err
-		}
-		if !got {
-			if err := sleepJittered(ctx); err != nil {
-				return Token{}, err
-			}
-			continue
-		}
-		asked = true
-		if refreshed, err = k.refreshAndSave(ctx, keys, c, began.Add(k.lease()*leaseForAsking/10)); err != nil {
 			return Token{}, err
 		}
 	}
 }
 
 // refreshBlocked is why the token cannot be refreshed now; nil if it can be tried.
-func (c connectionRow) refreshBlocked(now time.Time, asked, force bool) error {
+func (c connectionRow) refreshBlocked(now time.Time, asked, atOnce bool) error {
 	who := fmt.Sprintf("connection %s/%s", c.User, c.Name)
 	switch {
 	case c.rowState == StateForgetting:
 		return &Fault{Kind: ErrReauthorize, What: who + " is being forgotten", Hint: c.reconnect()}
-	case c.rowState == StateDead:
+	case c.rowState == StateDead && (asked || !atOnce):
 		return &Fault{Kind: ErrReauthorize, What: who + " is dead: " + c.LastError, Hint: "connect again: " + c.reconnect()}
 	case !c.canRefresh():
 		return &Fault{Kind: ErrReauthorize, What: who + " has expired and cannot be refreshed", Hint: "connect again: " + c.reconnect()}
-	case asked && c.rowState == StateFailing, c.RetryAfter.After(now) && !force:
+	case asked && c.rowState == StateFailing, c.RetryAfter.After(now) && !atOnce:
 		return &Fault{Kind: ErrTemporary, What: who + " is failing: " + c.LastError,
 			Hint: "it is tried again after " + c.RetryAfter.Format(time.DateTime) + " UTC", RetryAfter: c.RetryAfter.Sub(now)}
 	}
@@ -151,7 +172,7 @@ type StoredToken struct {
 }
 
 // StoredToken returns a connection with its secrets, refreshed first if it has
-// expired. One that cannot be refreshed is returned as it is. ErrUnknown also
+// less than a minute left. One that cannot be refreshed is returned as it is. ErrUnknown also
 // if the API key does not cover it.
 func (k *Keeper) StoredToken(ctx context.Context, by APIKey, user, name string) (t StoredToken, err error) {
 	c, err := k.load(ctx, k.DB, user, name)
@@ -159,7 +180,7 @@ func (k *Keeper) StoredToken(ctx context.Context, by APIKey, user, name string) 
 		return t, err
 	}
 	if c.Refreshable || c.rowState != StateOK {
-		fresh, err := k.Token(ctx, user, name, 0)
+		fresh, err := k.Token(ctx, user, name, time.Minute)
 		if err != nil {
 			return t, err
 		}

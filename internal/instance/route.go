@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"time"
 
 	"mintkeep/endpoint"
 	"mintkeep/endpoint/authorize"
@@ -24,6 +25,9 @@ import (
 // else. What a verification pays for the others is a look at its path.
 func (s *Instance) route(db *sql.DB) http.Handler {
 	in, out := s.env.Endpoint(s.config, db, s.log), s.env.Keeper(s.config, db, s.log)
+	if s.longRunning {
+		out.Patience = 2 * time.Second
+	}
 	pages := s.pages(in, out)
 	kept := &api.Handler{Keeper: out, Admin: pages.Admin, Page: pages.KeeperPage,
 		Route: func(r *http.Request) string {

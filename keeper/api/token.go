@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"mintkeep/internal/store"
 	"mintkeep/keeper"
 )
 
@@ -36,7 +37,7 @@ func (h *Handler) getToken(r *request) (any, error) {
 	if !r.key.Covers(c.User, t.Provider) { // connected to another provider just now
 		return nil, unknownToken(c.Name)
 	}
-	if err := h.Keeper.APIKeys().RecordRead(r.Context(), r.key, c); err != nil {
+	if err := h.recordRead(r, c); err != nil {
 		return nil, err
 	}
 	body := map[string]any{"access_token": string(t.AccessToken), "token_type": t.TokenType, "expires_at": nil}
@@ -62,4 +63,17 @@ func (h *Handler) lookup(r *request, user, name, providerName string) (keeper.Co
 		err = unknownToken(name + providerName)
 	}
 	return c, err
+}
+
+// recordRead records that the request read a connection. A database that cannot
+// be written at the moment does not withhold the token; that is logged.
+func (h *Handler) recordRead(r *request, c keeper.Connection) error {
+	err := h.Keeper.APIKeys().RecordRead(r.Context(), r.key, c)
+	if !store.IsTransient(err) {
+		return err
+	}
+	if h.Keeper.Log != nil {
+		h.Keeper.Log.Warn("a read is not recorded", "key", r.key.Name, "user", c.User, "connection", c.Name, "err", err)
+	}
+	return nil
 }

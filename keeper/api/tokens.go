@@ -89,7 +89,7 @@ func (h *Handler) readToken(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.Keeper.APIKeys().RecordRead(q.Context(), q.key, t.Connection); err != nil {
+	if err := h.recordRead(q, t.Connection); err != nil {
 		return nil, err
 	}
 	return map[string]any{"integration_key": t.Name, "provider": t.Provider, "token_type": t.Kind, "token_data": data,
