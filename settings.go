@@ -1,8 +1,6 @@
 package main
 
 import (
-	"slices"
-
 	"mintkeep/endpoint/grant"
 	"mintkeep/internal/config"
 	"mintkeep/internal/oauth"
@@ -34,7 +32,7 @@ func settings() config.Table {
 			Meaning: "`rollback`; `wal` only for `serve` and `fcgi` on a local disk"},
 		{Name: "database_in_docroot", File: func(c *config.Config) *string { return &c.DatabaseInDocRoot }, Check: config.OneOf("no", "yes"),
 			Meaning: "`yes` if your whole space is public. Then the server must refuse to hand out the file."},
-		{Name: "admin", Row: true, Many: true, DefaultNote: "the only `me`", Check: config.CheckProfile, Canonical: oauth.CanonicalURL,
+		{Name: "admin", Files: func(c *config.Config) *[]string { return &c.Admins }, Row: true, Many: true, DefaultNote: "the only `me`", Check: config.CheckProfile, Canonical: oauth.CanonicalURL,
 			Meaning: "who sees everything on the owner's pages"},
 		{Name: "idle_lifetime", Row: true, Default: "90d", Check: config.CheckDuration,
 			Meaning: "a token dies after this long without use"},
@@ -57,7 +55,7 @@ func settings() config.Table {
 // only `me` is the administrator, if none is named.
 func endpointSettings(v config.Values) *grant.Settings {
 	st := &grant.Settings{
-		Endpoints:       slices.Compact(v["endpoint"]),
+		Endpoints:       v["endpoint"],
 		Me:              config.CanonicalURLs(v["me"]),
 		Admins:          config.CanonicalURLs(v["admin"]),
 		IdleLifetime:    v.Duration("idle_lifetime"),

@@ -57,7 +57,7 @@ func (h *Handler) Ready(st *grant.Settings) error {
 		return ErrNoURL()
 	}
 	if len(st.Endpoints) == 0 {
-		return errNoUpstream()
+		return errNoUpstream(st.Refused)
 	}
 	return nil
 }
@@ -68,9 +68,9 @@ func ErrNoURL() *oauth.Error {
 		errors.New("no url\nhint: put `url: URL` into the configuration file"))
 }
 
-func errNoUpstream() *oauth.Error {
+func errNoUpstream(refused error) *oauth.Error {
 	return oauth.Unavailable("no authorization endpoint is trusted here yet",
-		errors.New("no trusted endpoint\nhint: run `mintkeep endpoint add URL` or put `endpoint: URL` into the configuration file"))
+		errors.Join(refused, errors.New("no trusted endpoint\nhint: run `mintkeep endpoint add URL` or put `endpoint: URL` into the configuration file")))
 }
 
 // Authorize is GET BASE/authorize (IndieAuth section 5.2, RFC 6749 section 4.1.1).

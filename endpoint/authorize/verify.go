@@ -64,6 +64,12 @@ func (h *Handler) verify(ctx context.Context, r grant.Request, ask grant.TokenRe
 	} else if upstreams, err = h.Grants.EndpointOrder(ctx, r, ask.Code); err != nil {
 		return nil, err
 	}
+	if r.Settings.Refused != nil {
+		h.Log.Error("not every endpoint is asked", "error", r.Settings.Refused)
+	}
+	if len(upstreams) == 0 {
+		return nil, errNoUpstream(r.Settings.Refused)
+	}
 	found, err := h.askUpstreams(ctx, upstreams, ask)
 	if err != nil {
 		return nil, h.Grants.RecordRefusal(ctx, r, ask.ClientID, err)
@@ -81,9 +87,6 @@ func (h *Handler) verify(ctx context.Context, r grant.Request, ask grant.TokenRe
 // askUpstreams asks one upstream after the other until one confirms the code. Else
 // it returns 503 if one of them did not work, and invalid_grant if all rejected it.
 func (h *Handler) askUpstreams(ctx context.Context, upstreams []string, ask grant.TokenRequest) (*VerifiedCode, error) {
-	if len(upstreams) == 0 {
-		return nil, errNoUpstream()
-	}
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	deadline, _ := ctx.Deadline()

@@ -44,6 +44,7 @@ type Store struct {
 // Settings are the rows of the settings table, parsed. A duration of 0 means never.
 type Settings struct {
 	Endpoints       []string      // trusted authorization endpoints
+	Refused         error         // what is wrong with endpoints that are named and never asked
 	Me              []string      // canonical profile URLs that get tokens; any if empty
 	Admins          []string      // canonical profile URLs that see everything
 	IdleLifetime    time.Duration // an access token expires after this long without use

@@ -1,16 +1,13 @@
 package command
 
 import (
-	"cmp"
 	"database/sql"
 	"flag"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 
 	"mintkeep/internal/config"
-	"mintkeep/internal/instance"
 	"mintkeep/internal/store"
 )
 
@@ -86,19 +83,6 @@ func (c *Command) listEndpoints(conf *config.Config, db *sql.DB) error {
 // addEndpoints adds endpoints and profiles, all of them or none. What an endpoint says
 // about `me` is believed, so a public service is only trusted for named profiles.
 func (c *Command) addEndpoints(db *sql.DB, conf *config.Config, endpoints, me []string) error {
-	public := ""
-	for _, address := range endpoints {
-		u, err := url.Parse(address)
-		if err == nil {
-			err = cmp.Or(config.CheckEndpoint(address), config.CheckSecure(u))
-		}
-		if err != nil {
-			return usageError("endpoint: " + err.Error())
-		}
-		if instance.PublicService(u.Hostname()) {
-			public = u.Hostname()
-		}
-	}
 	return store.Write(c.ctx, db, func(tx *sql.Tx) error {
 		for _, profile := range me {
 			if err := c.add(tx, c.setting("me"), profile); err != nil {
@@ -106,13 +90,15 @@ func (c *Command) addEndpoints(db *sql.DB, conf *config.Config, endpoints, me []
 			}
 		}
 		named := len(conf.Me) > 0
-		if public != "" && !named {
+		if !named {
 			if err := tx.QueryRowContext(c.ctx, `SELECT EXISTS (SELECT 1 FROM settings WHERE setting_name = 'me')`).Scan(&named); err != nil {
 				return wrap("reading the settings", err)
 			}
 		}
-		if public != "" && !named {
-			return usageError("endpoint: " + public + " signs anybody in, so everybody would get tokens of yours\nhint: name yourself too: -me https://your.site/")
+		for _, address := range endpoints {
+			if err := conf.CheckEndpoint(address, named); err != nil {
+				return usageError("endpoint: " + err.Error())
+			}
 		}
 		for _, address := range endpoints {
 			if err := c.add(tx, c.setting("endpoint"), address); err != nil {

@@ -119,6 +119,6 @@ func (c *Command) listSettings(conf *config.Config, db *sql.DB) error {
 	if err := c.list("setting value from meaning", out); err != nil {
 		return err
 	}
-	_, err = c.ParseSettings(rows, conf)
-	return err
+	_, refused, err := c.Settings.Parse(rows, conf)
+	return errors.Join(err, refused)
 }

@@ -21,6 +21,7 @@ type Config struct {
 	URL               string
 	Endpoints         []string
 	Me                []string
+	Admins            []string
 	KeyFile           string
 	ErrorLog          string
 	CAFile            string
@@ -143,6 +144,11 @@ func (t Table) Read(file string, getenv func(string) string, flags map[string]st
 	if c.Journal == "" {
 		c.Journal = "rollback"
 	}
+	for _, e := range c.Endpoints { // whether a public service is named for somebody, the rows say too
+		if err := c.CheckEndpoint(e, true); err != nil {
+			return c, fmt.Errorf("%s: endpoint: %w", c.File, err)
+		}
+	}
 	return c, nil
 }
 
@@ -153,6 +159,9 @@ type FlagError struct {
 }
 
 func (e *FlagError) Error() string { return fmt.Sprintf("-%s: %v", e.Name, e.Err) }
+
+// ErrNoDatabase says that a configuration is whole but for its most needed line.
+var ErrNoDatabase = errors.New("the configuration names no database\nhint: add a line `database: PATH`, outside what the web server shows")
 
 // WithDefaults names the key file and, if database is not empty, the database
 // that is used where none is configured. With an error, it returns the
@@ -166,7 +175,7 @@ func (c *Config) WithDefaults(database string) (*Config, error) {
 		c.Database = abs
 	}
 	if c.Database == "" {
-		return c, errors.New("the configuration names no database\nhint: add a line `database: PATH`, outside what the web server shows")
+		return c, ErrNoDatabase
 	}
 	if c.KeyFile == "" {
 		c.KeyFile = filepath.Join(filepath.Dir(c.Database), "mintkeep.key")

@@ -57,7 +57,7 @@ func (c *Config) RefuseNewDatabase() string {
 		return "; or correct the line `database:`, or create the folder " + dir
 	}
 	for _, e := range entries {
-		if name := e.Name(); name[0] != '.' && name != filepath.Base(c.ErrorLog) && name != "check" {
+		if name := e.Name(); name[0] != '.' && name != filepath.Base(c.ErrorLog) && name != "check" && name != "check.txt" {
 			return "; or correct the line `database:`: a new database is only made in an empty folder, and " + dir + " holds " + name
 		}
 	}

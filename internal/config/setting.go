@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"mintkeep/internal/oauth"
 )
 
 // A Setting is a key of the configuration file, a name in the table `settings`
@@ -111,8 +113,9 @@ func (t Table) FindRow(name string) (Setting, error) {
 type Values map[string][]string
 
 // Parse checks the rows of the table `settings` together with what the
-// configuration says. Its error names everything that is wrong.
-func (t Table) Parse(rows []Row, c *Config) (Values, error) {
+// configuration says. Its error names everything that is wrong. An endpoint that
+// cannot be trusted stands in refused alone: it is left out, and the rest works.
+func (t Table) Parse(rows []Row, c *Config) (_ Values, refused, fault error) {
 	values := make(Values)
 	for _, r := range rows {
 		values[r.Name] = append(values[r.Name], r.Value)
@@ -128,12 +131,26 @@ func (t Table) Parse(rows []Row, c *Config) (Values, error) {
 			values[s.Name] = []string{s.Default}
 		}
 		for _, v := range values[s.Name] {
-			if err := s.check(v); err != nil {
+			if err := s.check(v); err != nil && s.Name != "endpoint" {
 				faults = append(faults, fmt.Errorf("the setting %s: %w", s.Name, err))
 			}
 		}
 	}
-	return values, errors.Join(faults...)
+	values["endpoint"], refused = c.trusted(values["endpoint"], len(values["me"]) > 0)
+	return values, refused, errors.Join(faults...)
+}
+
+// trusted are the endpoints that may be asked, each once, and what is wrong with
+// the others.
+func (c *Config) trusted(endpoints []string, named bool) (good []string, refused error) {
+	for _, e := range endpoints {
+		if err := c.CheckEndpoint(e, named); err != nil {
+			refused = errors.Join(refused, fmt.Errorf("the setting endpoint: %w", err))
+		} else if !slices.ContainsFunc(good, func(other string) bool { return oauth.SameURL(e, other) }) {
+			good = append(good, e)
+		}
+	}
+	return good, refused
 }
 
 // InFile are the values that the configuration file gives.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"slices"
@@ -53,12 +54,48 @@ func CheckURL(v string) error {
 	return nil
 }
 
-// CheckEndpoint accepts the URL of an endpoint (RFC 6749 section 3.1).
+// CheckEndpoint accepts the URL of an authorization endpoint: https, or http on
+// loopback, without fragment (RFC 6749 section 3.1).
 func CheckEndpoint(v string) error {
 	if strings.Contains(v, "#") {
 		return fmt.Errorf("%q must not have a fragment", v)
 	}
-	return CheckURL(v)
+	if err := CheckURL(v); err != nil {
+		return err
+	}
+	u, err := url.Parse(v)
+	if err != nil {
+		return err
+	}
+	return CheckSecure(u)
+}
+
+// CheckEndpoint is what an authorization endpoint of this installation is held to,
+// whether the file, a row or a verb names it. named says that there is a `me`: a
+// public service signs anybody in.
+func (c *Config) CheckEndpoint(v string, named bool) error {
+	if err := CheckEndpoint(v); err != nil {
+		return err
+	}
+	if c.URL != "" && oauth.Under(c.URL, v) {
+		return fmt.Errorf("%q is this token endpoint; name your Selfauth", v)
+	}
+	if host := oauth.HostOf(v); !named && PublicService(host) {
+		return errors.New(host + " signs anybody in, so everybody would get tokens of yours\nhint: name yourself too: -me https://your.site/")
+	}
+	return nil
+}
+
+// PublicService reports whether an authorization endpoint on this host signs
+// anybody in.
+func PublicService(host string) bool {
+	host, _, _ = strings.Cut(strings.ToLower(strings.TrimSuffix(host, ".")), ":")
+	for _, public := range []string{"indieauth.com", "indielogin.com", "indieauth.net", "commentpara.de"} {
+		if host == public || strings.HasSuffix(host, "."+public) {
+			return true
+		}
+	}
+	return false
 }
 
 // ParseDuration reads 90s, 15m, 12h, 30d or never, which is 0.

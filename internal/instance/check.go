@@ -17,9 +17,8 @@ import (
 // BASE/check: what the doctor finds in the web server's own process, for those
 // who have no command line.
 
-// checkAsked reports whether a request is for BASE/check and the owner has
-// lately put a file named check beside the database: the page shows paths.
-func (s *Instance) checkAsked(r *http.Request, c *config.Config) bool {
+// isCheck reports whether a request is for BASE/check.
+func isCheck(r *http.Request, c *config.Config) bool {
 	p := path.Clean("/" + r.URL.Path)
 	if path.Base(p) != "check" || r.Method != http.MethodGet || c.Database == "" {
 		return false
@@ -30,12 +29,39 @@ func (s *Instance) checkAsked(r *http.Request, c *config.Config) bool {
 			return false
 		}
 	}
-	info, err := os.Stat(filepath.Join(filepath.Dir(c.Database), "check"))
-	if err != nil || !info.Mode().IsRegular() {
-		return false
+	return true
+}
+
+// checkLife is how long a file named check opens the page.
+const checkLife = time.Hour
+
+// checkClosed returns why BASE/check shows nothing; empty if the owner has lately put a
+// file named check (or check.txt, as Windows names it) beside the database: the page
+// shows paths.
+func (s *Instance) checkClosed(c *config.Config) string {
+	entries, err := os.ReadDir(filepath.Dir(c.Database))
+	if err != nil {
+		return "The folder of the database cannot be read."
 	}
-	age := s.env.Now().Sub(info.ModTime())
-	return age > -time.Hour && age < time.Hour
+	why := "There is no file named check beside the database."
+	for _, e := range entries {
+		info, err := e.Info()
+		if err != nil || !strings.Contains(strings.ToLower(e.Name()), "check") {
+			continue
+		}
+		age := s.env.Now().Sub(info.ModTime()).Abs()
+		switch named := e.Name() == "check" || e.Name() == "check.txt"; {
+		case named && info.Mode().IsRegular() && age < checkLife:
+			return ""
+		case named && info.Mode().IsRegular():
+			why = "The file " + e.Name() + " beside the database is older than an hour."
+		case named:
+			why = e.Name() + " beside the database is no file."
+		default:
+			why = "The file beside the database is named " + e.Name() + ", not check."
+		}
+	}
+	return why
 }
 
 // check answers BASE/check with what the doctor sees from this process, the web

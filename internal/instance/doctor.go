@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"strings"
 	"time"
 
 	"mintkeep/internal/config"
@@ -49,7 +48,7 @@ func (e *Environment) Doctor(c *config.Config) (*doctor.Site, func(), error) {
 			}
 			return err
 		},
-		Public: PublicService,
+		Public: config.PublicService,
 		TLSRoots: func() (string, error) {
 			_, source, err := discover.Roots(c.CAFile)
 			return source, err
@@ -67,18 +66,7 @@ func (e *Environment) settingsToCheck(ctx context.Context, db *sql.DB, c *config
 	if _, err := os.Stat(c.Database); err == nil { // else another check says so
 		rows, unread = config.ReadRows(ctx, db)
 	}
-	v, err := e.Settings.Parse(rows, c)
-	err = cmp.Or(unread, err)
-	return doctor.Settings{Endpoints: v["endpoint"], Me: config.CanonicalURLs(v["me"]), Direct: err == nil && v.Is("direct", "on")}, err
-}
-
-// PublicService reports whether a host is an authorization endpoint that signs
-// anybody in.
-func PublicService(host string) bool {
-	for _, public := range []string{"indieauth.com", "indielogin.com", "indieauth.net", "commentpara.de"} {
-		if host == public || strings.HasSuffix(host, "."+public) {
-			return true
-		}
-	}
-	return false
+	v, refused, err := e.Settings.Parse(rows, c)
+	return doctor.Settings{Endpoints: v["endpoint"], Me: config.CanonicalURLs(v["me"]), Direct: err == nil && v.Is("direct", "on")},
+		cmp.Or(unread, errors.Join(err, refused))
 }

@@ -47,9 +47,11 @@ func (e *Environment) OpenDatabase(ctx context.Context, c *config.Config, longRu
 
 // ParseSettings checks the rows of the table `settings` together with the configuration.
 func (e *Environment) ParseSettings(rows []config.Row, c *config.Config) (*grant.Settings, error) {
-	values, err := e.Settings.Parse(rows, c)
+	values, refused, err := e.Settings.Parse(rows, c)
 	if err != nil {
 		return nil, err
 	}
-	return e.EndpointSettings(values), nil
+	st := e.EndpointSettings(values)
+	st.Refused = refused
+	return st, nil
 }

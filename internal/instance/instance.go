@@ -58,14 +58,18 @@ func (s *Instance) Log() *slog.Logger { return s.log }
 // is a 503 with one fixed sentence; the cause goes to the log.
 func (s *Instance) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.recover(w)
-	if c, err := s.configuration(); c != nil && s.checkAsked(r, c) {
-		s.check(w, r, c, err)
-		return
+	if c, err := s.configuration(); c != nil && isCheck(r, c) {
+		if why := s.checkClosed(c); why == "" {
+			s.check(w, r, c, err)
+			return
+		} else if err == nil && noCheck(w, r, why) {
+			return
+		}
 	}
 	handler, err := s.open(r)
 	if err != nil {
 		s.faultLog(r).Error("not ready", "error", err)
-		notReady(w, r, err)
+		s.notReady(w, r, err)
 		return
 	}
 	handler.ServeHTTP(w, r)

@@ -1,12 +1,16 @@
 package instance
 
 import (
+	"cmp"
 	"embed"
 	"errors"
+	"io/fs"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 
+	"mintkeep/internal/config"
 	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
 )
@@ -31,7 +35,7 @@ const notReadySentence = "This token endpoint is not ready for use; its owner fi
 
 // notReady answers for an installation that cannot be opened, with one fixed sentence;
 // where nothing is set up yet, with what to do.
-func notReady(w http.ResponseWriter, r *http.Request, cause error) {
+func (s *Instance) notReady(w http.ResponseWriter, r *http.Request, cause error) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Retry-After", "60")
@@ -49,7 +53,12 @@ func notReady(w http.ResponseWriter, r *http.Request, cause error) {
 		d.Heading, d.Template = "mintkeep runs, but is not set up", "set-up.html"
 		folder := filepath.Join(filepath.Dir(missing.Where), "mintkeep")
 		d.Data = struct{ Folder, File, Script string }{folder, missing.Where, server(r)["SCRIPT_NAME"]}
-	case strings.Contains(r.Header.Get("Accept"), "text/html"):
+	case !wantsPage(r):
+	case s.nothingThere():
+		d.Heading, d.Template = "mintkeep runs, but is not set up", "fault.html"
+		what, hint, _ := strings.Cut(cause.Error(), "\nhint: ")
+		d.Data = struct{ What, Hint string }{what, hint}
+	default:
 		d.Template, d.Data = "not-ready.html", notReadySentence
 	}
 	if d.Template == "" || d.Write(w, http.StatusServiceUnavailable, false, templates()) != nil {
@@ -61,4 +70,37 @@ func notReady(w http.ResponseWriter, r *http.Request, cause error) {
 func WriteError(w http.ResponseWriter, e *oauth.Error) {
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	e.Reply(false).Write(w, false)
+}
+
+func wantsPage(r *http.Request) bool { return strings.Contains(r.Header.Get("Accept"), "text/html") }
+
+// nothingThere reports whether there is nothing yet that a visitor must not learn
+// about: the configuration names a database, and neither that, nor its journal, nor a
+// sealing key exists. Then the owner is told in the browser what is wrong.
+func (s *Instance) nothingThere() bool {
+	s.mu.Lock()
+	c := s.read
+	s.mu.Unlock()
+	if c == nil || c.Database == "" {
+		return c != nil && c.File != "" && s.incomplete()
+	}
+	key := cmp.Or(c.KeyFile, filepath.Join(filepath.Dir(c.Database), "mintkeep.key"))
+	for _, file := range []string{c.Database, c.Database + "-journal", key} {
+		if _, err := os.Lstat(file); !errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+	}
+	return true
+}
+
+// incomplete reports whether the configuration was read whole and names no database.
+func (s *Instance) incomplete() bool {
+	_, err := s.load()
+	return errors.Is(err, config.ErrNoDatabase)
+}
+
+// noCheck answers a browser that opened BASE/check while it is closed.
+func noCheck(w http.ResponseWriter, r *http.Request, why string) bool {
+	d := page.Page{Title: "Check", Heading: "Nothing is checked yet", Template: "no-check.html", Data: why}
+	return wantsPage(r) && d.Write(w, http.StatusNotFound, false, templates()) == nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"strings"
 )
 
@@ -32,10 +33,16 @@ func server(r *http.Request) map[string]string {
 	return env
 }
 
-// documentRoots are the folders that the web server in front shows, a line each.
+// documentRoots are the folders that the web server in front shows, a line each:
+// the two that it may name, which are missing or wrong on some hosts, and the folder
+// of the script.
 func documentRoots(r *http.Request) string {
 	env := server(r)
-	return env["DOCUMENT_ROOT"] + "\n" + env["CONTEXT_DOCUMENT_ROOT"]
+	roots := env["DOCUMENT_ROOT"] + "\n" + env["CONTEXT_DOCUMENT_ROOT"]
+	if script := env["SCRIPT_FILENAME"]; filepath.IsAbs(script) {
+		roots += "\n" + filepath.Dir(script)
+	}
+	return roots
 }
 
 // strippedBy tells a caller without Authorization header that the web server

@@ -21,6 +21,16 @@ const (
 	Always                      // init
 )
 
+// checkMode refuses a database that everybody on the machine may write: they could
+// name an endpoint of their own. Group members may: on some hosts the web server is one.
+func checkMode(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&0o002 == 0 {
+		return nil // what is missing is told where it is opened
+	}
+	return fmt.Errorf("%s may be written by others (mode %04o)\nhint: by FTP, set its permissions to 600; by shell: chmod 600 %s", path, info.Mode().Perm(), path)
+}
+
 // ensureFile makes a missing database where that is allowed. It never makes one
 // where a mistyped path is the likelier explanation.
 func ensureFile(ctx context.Context, o Options) error {

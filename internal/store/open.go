@@ -41,6 +41,9 @@ type Options struct {
 
 // Open opens a database, makes it if it may, and brings its schema up to date.
 func Open(ctx context.Context, o Options) (*sql.DB, error) {
+	if err := checkMode(o.Path); err != nil {
+		return nil, err
+	}
 	current := !o.LongRunning && isCurrent(o.Path)
 	if !current {
 		if err := ensureFile(ctx, o); err != nil {
