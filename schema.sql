@@ -82,7 +82,8 @@ CREATE INDEX IF NOT EXISTS redeemed_codes_by_time ON redeemed_codes (redeemed);
 -- few rows have no index besides their key.)
 
 -- Authorization requests that were sent on to an upstream (the authorization endpoint
--- behind this one) and are not finished: at most 1,000, for ten minutes.
+-- behind this one) and are not finished: at most 1,000, of one address 50, for ten
+-- minutes.
 --   flow_hash    of the id that goes through URLs, cookie_hash of the secret in
 --                the cookie that ties the flow to one browser
 --   endpoint     the upstream that the browser was sent to
@@ -90,6 +91,7 @@ CREATE INDEX IF NOT EXISTS redeemed_codes_by_time ON redeemed_codes (redeemed);
 --   state        the client's, to be given back
 --   challenge    PKCE, S256; empty if the client sent none
 --   grant_id, person  once the upstream has said who it is, while the owner is asked
+--   address      the browser's, as it is counted
 CREATE TABLE IF NOT EXISTS authorizations (
     flow_hash    TEXT    NOT NULL PRIMARY KEY,
     cookie_hash  TEXT    NOT NULL,
@@ -103,8 +105,9 @@ CREATE TABLE IF NOT EXISTS authorizations (
     me           TEXT    NOT NULL,
     created      TEXT    NOT NULL,
     grant_id     INTEGER NOT NULL,
-    person       TEXT    NOT NULL
-) WITHOUT ROWID;
+    person       TEXT    NOT NULL,
+    address      TEXT    NOT NULL
+);
 
 -- Codes that this authorization endpoint issued: valid once, for a minute, and kept
 -- for a day so that one that is used again is recognised.
@@ -145,12 +148,17 @@ CREATE TABLE IF NOT EXISTS code_shapes (
     PRIMARY KEY (shape, endpoint)
 );
 
--- Refused redemptions of the last five minutes, to slow down guessing.
+-- Refused redemptions of the last five minutes, and those that are being looked at,
+-- to slow down guessing: at most 2,000.
+--   address   of the client: public, IPv6 by /64; empty where a proxy names none
+--   code_key  the first 16 characters of that of redeemed_codes; empty if there is no code
 CREATE TABLE IF NOT EXISTS refusals (
-    address TEXT NOT NULL,
-    refused TEXT NOT NULL
+    refusal_id INTEGER PRIMARY KEY,
+    address    TEXT NOT NULL,
+    refused    TEXT NOT NULL,
+    code_key   TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS refusals_by_address ON refusals (address, refused);
+CREATE INDEX IF NOT EXISTS refusals_by_address ON refusals (address);
 
 -- Resource servers that may introspect.
 CREATE TABLE IF NOT EXISTS resource_servers (
@@ -310,7 +318,8 @@ CREATE TABLE IF NOT EXISTS revocations (
 );
 
 -- What happened, for `mintkeep log`. `connection` is user/name of a kept token,
--- `actor` the API key that acted.
+-- `actor` the API key that acted. Of refused and replay, which strangers can cause, the
+-- last 1,000 each are kept.
 CREATE TABLE IF NOT EXISTS events (
     event_id   INTEGER PRIMARY KEY,
     at         TEXT NOT NULL,
@@ -323,5 +332,6 @@ CREATE TABLE IF NOT EXISTS events (
     connection TEXT,
     actor      TEXT
 );
+CREATE INDEX IF NOT EXISTS events_by_kind ON events (event);
 
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;

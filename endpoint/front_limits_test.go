@@ -1,6 +1,7 @@
 package endpoint_test
 
 import (
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -61,23 +62,56 @@ func TestFrontTime(t *testing.T) {
 	}
 }
 
-// TestFrontPending: no more than 1,000 flows wait; the oldest make room.
-func TestFrontPending(t *testing.T) {
-	h := newHouse(t)
-	v := h.visitor()
-	v.begin(modern())
-	_, err := h.Grants.DB.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1200)
-		INSERT INTO authorizations SELECT 'x' || i, '', '', 0, '', '', '', '', '', '', ?, 0, '' FROM n`, h.clock.now().UTC().Format(time.DateTime))
-	if err != nil {
-		t.Fatal(err)
+// TestE6Pending: a flood of authorization requests costs others nothing.
+func TestE6Pending(t *testing.T) {
+	pending := func(h *house, condition string) (n int) {
+		if err := h.Grants.DB.QueryRow(`SELECT count(*) FROM authorizations WHERE ` + condition).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
 	}
-	to := v.signIn(v.begin(modern()).to())
-	var n int
-	if err := h.Grants.DB.QueryRow(`SELECT count(*) FROM authorizations`).Scan(&n); err != nil || n != 1000 {
-		t.Errorf("%d pending, %v", n, err)
-	}
-	if q := v.get(to.String()).to().Query(); q.Get("code") == "" {
-		t.Errorf("the newest flow was lost: %v", q)
+	address := func(i int) string { return fmt.Sprintf("198.51.%d.%d:1", 100+i/200, 1+i%200) }
+	for name, c := range map[string]struct {
+		from    func(i int) string // the address of the i-th request
+		n, left int
+	}{
+		"E6 1,001 from one address":        {func(int) string { return "203.0.113.7:1" }, 1001, 50},
+		"51 from one address":              {func(int) string { return "203.0.113.7:1" }, 51, 50},
+		"50 from one address":              {func(int) string { return "203.0.113.7:1" }, 50, 50},
+		"of one network":                   {func(i int) string { return fmt.Sprintf("[2001:db8:1:2::%x]:1", i) }, 120, 50},
+		"of two networks":                  {func(i int) string { return fmt.Sprintf("[2001:db8:1:%x::1]:1", i%2) }, 120, 100},
+		"from 25 addresses":                {func(i int) string { return address(i % 25) }, 1300, 999},
+		"from 200 addresses, one has most": {func(i int) string { return address(max(0, i%240-40)) }, 1300, 999},
+		"from nobody knows where":          {func(int) string { return "@" }, 520, 500},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			h.from("203.0.113.200:1")
+			v := h.visitor()
+			to := v.signIn(v.begin(modern()).to())
+			for i := range c.n {
+				h.from(c.from(i))
+				if h.visitor().begin(modern()).StatusCode != http.StatusFound {
+					t.Fatal("not begun")
+				}
+			}
+			last := h.visitor()
+			newest := last.begin(modern()).to()
+			h.clock.pass(time.Second)
+			if n := pending(h, `address <> '203.0.113.200'`); n < c.left-1 || n > c.left {
+				t.Errorf("%d are left, want %d", n, c.left)
+			}
+			if pending(h, "true") > 1000 {
+				t.Errorf("%d are pending", pending(h, "true"))
+			}
+			h.from("203.0.113.200:9")
+			if q := v.get(to.String()).to().Query(); q.Get("code") == "" {
+				t.Errorf("the owner's was lost: %v", q)
+			}
+			if q := last.get(last.signIn(newest).String()).to().Query(); q.Get("code") == "" {
+				t.Errorf("the newest was lost: %v", q)
+			}
+		})
 	}
 }
 

@@ -59,6 +59,7 @@ func (h *Handler) redeem(q *request) (*oauth.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	q.Reservation = found.Reservation
 	tokens, err := h.Grants.Issue(q.ctx(), q.Request, ask,
 		&grant.Grant{Me: found.Me, ClientID: ask.ClientID, Scope: found.Scope, Endpoint: found.Endpoint})
 	return h.tokenReply(q, tokens, err)

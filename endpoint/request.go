@@ -48,7 +48,7 @@ func tokenParams() oauth.Fields {
 // even when it fails, so that the error can be written in the right format.
 func (h *Handler) parse(r *http.Request, route string, page bool, params oauth.Fields) (*request, error) {
 	q := &request{http: r, route: route, page: page}
-	q.Now, q.Address = h.Grants.Now().UTC(), countedAddress(r.RemoteAddr)
+	q.Now, q.Address = h.Grants.Now().UTC(), countedAddress(r)
 	if q.verifies() {
 		q.asForm = wantsForm(r.Header, false)
 	}
@@ -95,7 +95,7 @@ func (q *request) clientID() (string, error) {
 	if q.basic == nil || q.basic.User == "" {
 		return id, nil
 	}
-	if id == "" {
+	if id == "" && len(q.basic.User) <= oauth.MaxURL {
 		return q.basic.User, nil
 	}
 	if id != q.basic.User && id != q.basic.RawUser {
@@ -104,9 +104,20 @@ func (q *request) clientID() (string, error) {
 	return id, nil
 }
 
-// countedAddress is what refusals are counted by: a public address, of IPv6 the
-// /64. Loopback and private addresses are a proxy's and give "".
-func countedAddress(remote string) string {
+// countedAddress is what limits count by: the client's public address. Where the peer
+// is a proxy (on loopback, a private address, a Unix socket), it is the last entry of
+// X-Forwarded-For, the one that this proxy wrote; "" if there is none.
+func countedAddress(r *http.Request) string {
+	if a := publicAddress(r.RemoteAddr); a != "" {
+		return a
+	}
+	list := strings.Join(r.Header.Values("X-Forwarded-For"), ",")
+	return publicAddress(strings.TrimSpace(list[strings.LastIndexByte(list, ',')+1:]))
+}
+
+// publicAddress is the address in a text, with or without a port, of IPv6 the /64;
+// "" if it is not public.
+func publicAddress(remote string) string {
 	host := remote
 	if ap, err := netip.ParseAddrPort(remote); err == nil {
 		host = ap.Addr().String()

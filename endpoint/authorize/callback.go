@@ -49,6 +49,7 @@ func (h *Handler) Callback(ctx context.Context, r Request, p CallbackParams) (*o
 	if err != nil {
 		return nil, err
 	}
+	r.Reservation = found.Reservation
 	return h.decideScopes(ctx, r, a, ask, found)
 }
 

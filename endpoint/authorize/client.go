@@ -47,7 +47,7 @@ func (h *Handler) checkRedirect(ctx context.Context, r Request, a *grant.Pending
 	if oauth.IsLoopback(id.Hostname()) {
 		return foreign
 	}
-	if err := h.Grants.CheckRefusals(ctx, r.Request); err != nil {
+	if r.Reservation, err = h.Grants.Reserve(ctx, r.Request, ""); err != nil {
 		return err
 	}
 	app, err := h.Discover.ReadApp(ctx, a.ClientID)
@@ -58,9 +58,9 @@ func (h *Handler) checkRedirect(ctx context.Context, r Request, a *grant.Pending
 		h.Log.Warn("page of an app not read", "client_id", a.ClientID, "error", err)
 	}
 	if err != nil || !oauth.Listed(app.RedirectURIs, a.RedirectURI) {
-		return h.Grants.RecordRefusal(ctx, r.Request, a.ClientID, foreign)
+		return h.Grants.Settle(ctx, r.Request, a.ClientID, foreign)
 	}
-	return nil
+	return h.Grants.Settle(ctx, r.Request, a.ClientID, nil)
 }
 
 // checkOwnAddress keeps other clients from addresses below BASE: only the owner's

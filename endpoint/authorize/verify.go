@@ -23,6 +23,9 @@ type VerifiedCode struct {
 	Endpoint string
 	Me       string // canonical profile URL
 	Scope    string // may be empty
+
+	// Reservation is to be set in the Request of the write that follows.
+	Reservation int64
 }
 
 // errCodeRejected says that an upstream works, and does not know the code.
@@ -41,19 +44,18 @@ func (h *Handler) VerifyCode(ctx context.Context, r grant.Request, ask grant.Tok
 		}
 		return oauth.InvalidGrant("this endpoint issues no tokens for " + me)
 	})
-	if err == nil && found.Scope == "" {
-		return nil, oauth.InvalidScope(found.Endpoint + " granted no scope, so there is nothing a token could be used for")
+	if err != nil || found.Scope != "" {
+		return found, err
 	}
-	return found, err
+	r.Reservation = found.Reservation
+	_ = h.Grants.Settle(ctx, r, ask.ClientID, nil)
+	return nil, oauth.InvalidScope(found.Endpoint + " granted no scope, so there is nothing a token could be used for")
 }
 
 // verify is VerifyCode for a code of the upstream of a, or of any trusted endpoint if
 // a is nil. It fails with what allowed returns for the person whose code it is.
 func (h *Handler) verify(ctx context.Context, r grant.Request, ask grant.TokenRequest, a *grant.Pending,
 	allowed func(me string) *oauth.Error) (*VerifiedCode, error) {
-	if err := h.Grants.CheckRefusals(ctx, r); err != nil {
-		return nil, err
-	}
 	if err := h.Grants.CheckReplay(ctx, r, ask, a); err != nil {
 		return nil, err
 	}
@@ -70,13 +72,17 @@ func (h *Handler) verify(ctx context.Context, r grant.Request, ask grant.TokenRe
 	if len(upstreams) == 0 {
 		return nil, errNoUpstream(r.Settings.Refused)
 	}
+	if r.Reservation, err = h.Grants.Reserve(ctx, r, ask.Code); err != nil {
+		return nil, err
+	}
 	found, err := h.askUpstreams(ctx, upstreams, ask)
 	if err != nil {
-		return nil, h.Grants.RecordRefusal(ctx, r, ask.ClientID, err)
+		return nil, h.Grants.Settle(ctx, r, ask.ClientID, err)
 	}
 	if refusal := allowed(found.Me); refusal != nil {
-		return nil, h.Grants.RecordRefusal(ctx, r, ask.ClientID, refusal)
+		return nil, h.Grants.Settle(ctx, r, ask.ClientID, refusal)
 	}
+	found.Reservation = r.Reservation
 	if len(r.Settings.Me) == 0 && !oauth.Related(found.Me, found.Endpoint) {
 		h.Log.Warn("token for an identity on another host than its endpoint; name your own with: mintkeep setting me URL",
 			"me", found.Me, "endpoint", found.Endpoint)

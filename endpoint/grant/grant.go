@@ -77,9 +77,10 @@ func (st *Settings) expiresIn() int64 {
 
 // Request is what the rows need to know of the request that they are asked for.
 type Request struct {
-	Now      time.Time // read once a request
-	Address  string    // the client's, as refusals are counted by it; empty if they are not
-	Settings *Settings
+	Now         time.Time // read once a request
+	Address     string    // the client's, as limits count it; empty if a proxy did not name it
+	Settings    *Settings
+	Reservation int64 // see Reserve; 0 if there is none
 }
 
 // Grant is what one redeemed code, or the owner, allowed an app.
@@ -107,6 +108,9 @@ func (s *Store) write(ctx context.Context, r Request, fn func(t *tx)) error {
 	err := store.Transact(ctx, s.DB, func(inner *store.Tx) {
 		t := &tx{Tx: inner, Request: r}
 		fn(t)
+		if r.Reservation != 0 {
+			t.Exec("giving a reservation back", `DELETE FROM refusals WHERE refusal_id = ?`, r.Reservation)
+		}
 		refusal = t.refusal
 	})
 	if err == nil && refusal != nil {

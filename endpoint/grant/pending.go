@@ -16,7 +16,10 @@ import (
 // request to our code.
 const PendingLife = 10 * time.Minute
 
-const maxPending = 1000 // at once; the oldest are deleted
+const (
+	maxPending   = 1000 // at once
+	maxOfAddress = 50   // of one address
+)
 
 const (
 	prefixID     = "f"
@@ -45,16 +48,21 @@ type Pending struct {
 
 const pendingColumns = `endpoint, own, client_id, redirect_uri, state, scope, challenge, me, grant_id, person`
 
-// Create stores a new pending authorization and gives it ID and cookie.
+// Create stores a new pending authorization and gives it ID and cookie. An address that
+// has too many loses its own oldest; if there are too many altogether, the address
+// that has most loses its oldest.
 func (s *Store) Create(ctx context.Context, r Request, p *Pending) error {
 	p.ID, p.Cookie = secret.New(prefixID), secret.New(prefixCookie)
 	return s.write(ctx, r, func(t *tx) {
 		const doing = "storing the authorization request"
 		t.deleteExpired()
-		t.Exec(doing, `DELETE FROM authorizations WHERE flow_hash IN
-			(SELECT flow_hash FROM authorizations ORDER BY created DESC LIMIT -1 OFFSET ?)`, maxPending-1)
-		t.Exec(doing, `INSERT INTO authorizations (flow_hash, cookie_hash, created, `+pendingColumns+`)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '')`, p.ID.Hash(), p.Cookie.Hash(), store.Time(r.Now),
+		t.Exec(doing, `DELETE FROM authorizations WHERE rowid IN
+			(SELECT rowid FROM authorizations WHERE address = ? ORDER BY rowid DESC LIMIT -1 OFFSET ?)`, r.Address, r.ofAddress(maxOfAddress)-1)
+		t.Exec(doing, `DELETE FROM authorizations WHERE rowid IN (SELECT rowid FROM authorizations
+			WHERE address = (SELECT address FROM authorizations GROUP BY address ORDER BY count(*) DESC LIMIT 1)
+			ORDER BY rowid LIMIT max(0, (SELECT count(*) FROM authorizations) - ?))`, maxPending-1)
+		t.Exec(doing, `INSERT INTO authorizations (flow_hash, cookie_hash, created, address, `+pendingColumns+`)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '')`, p.ID.Hash(), p.Cookie.Hash(), store.Time(r.Now), r.Address,
 			p.Endpoint, p.AsClient, p.ClientID, p.RedirectURI, p.State, p.Scope, p.Challenge, p.Me)
 	})
 }

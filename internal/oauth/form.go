@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -47,7 +48,7 @@ func ReadBody(r *http.Request) (string, error) {
 
 // ParseForm reads name=value pairs. A value that is not percent-encoded properly
 // is taken as it stands: some clients do not encode at all (C14). A parameter
-// that repeats (RFC 6749 section 3.2) or has control characters is an *Error.
+// that repeats (RFC 6749 section 3.2), is too long or has control characters is an *Error.
 func ParseForm(raw string, fields Fields) (Form, error) {
 	f := Form{Values: make(map[string]string)}
 	for pair := range strings.SplitSeq(raw, "&") {
@@ -64,12 +65,27 @@ func ParseForm(raw string, fields Fields) (Form, error) {
 		} else if _, twice := f.Values[name]; twice {
 			return f, InvalidRequest("the parameter " + name + " is given more than once")
 		}
+		if most := maxLength(name); len(value) > most {
+			return f, InvalidRequest("the parameter " + name + " is longer than " + strconv.Itoa(most) + " bytes")
+		}
 		if name != fields.Opaque && !IsPrintable(value) {
 			return f, InvalidRequest("the parameter " + name + " contains characters that cannot be part of it")
 		}
 		f.Values[name] = value
 	}
 	return f, nil
+}
+
+// maxLength is how long a parameter may be, in bytes: less than the whole request for
+// those that are stored before anybody has signed in.
+func maxLength(name string) int {
+	switch name {
+	case "client_id", "redirect_uri", "me":
+		return MaxURL
+	case "state", "scope":
+		return 2 * MaxURL
+	}
+	return MaxBody
 }
 
 // Unescape decodes percent-encoding and "+". What is not encoded properly is

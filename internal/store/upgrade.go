@@ -11,7 +11,7 @@ import (
 
 // SchemaVersion is the user_version of a database that is up to date. It is the
 // number of steps, and schema.sql sets it.
-const SchemaVersion = 1
+const SchemaVersion = 2
 
 // A step brings a database from one user_version to the next, in the transaction
 // of the upgrade. What schema.sql makes with IF NOT EXISTS needs no step; a step
@@ -19,7 +19,7 @@ const SchemaVersion = 1
 type step func(*Tx, Options)
 
 // steps begin with the one that leads from version 0, which is php-mintoken's.
-func steps() []step { return []step{adoptMintoken} }
+func steps() []step { return []step{adoptMintoken, dropPassing} }
 
 // upgrade brings the schema to this program's version in one transaction. Many
 // processes may find an old file at once: who comes second finds it done. A file
@@ -89,6 +89,12 @@ func adoptMintoken(tx *Tx, o Options) {
 	tx.Exec(doing, o.Schema) // there may be no table of events yet
 	tx.Record(Event{At: o.Now, Kind: "upgraded",
 		Detail: fmt.Sprintf("a database of php-mintoken; %d of its tokens are past their date, current PHP still accepted them", n)})
+}
+
+// dropPassing makes room for tables of what lasts minutes, which have more columns now.
+func dropPassing(tx *Tx, _ Options) {
+	tx.Exec("upgrading", `DROP TABLE IF EXISTS authorizations`)
+	tx.Exec("upgrading", `DROP TABLE IF EXISTS refusals`)
 }
 
 // OverdueMintokens counts the tokens of php-mintoken that are past their date:

@@ -105,7 +105,7 @@ func TestUpgrade(t *testing.T) {
 func TestUpgradeRefused(t *testing.T) {
 	next := fmt.Sprintf("PRAGMA user_version = %d", SchemaVersion+1)
 	for name, test := range map[string]struct{ statements, want string }{
-		"the next version":     {"CREATE TABLE tokens (token_id); CREATE TABLE settings (setting_name); " + next, "newer mintkeep (schema 2, this one knows 1)"},
+		"the next version":     {"CREATE TABLE tokens (token_id); CREATE TABLE settings (setting_name); " + next, "newer mintkeep (schema 3, this one knows 2)"},
 		"nothing but a number": {next, "newer mintkeep"},
 		"another program's":    {"CREATE TABLE wp_posts (id)", "not a database of mintkeep or php-mintoken"},
 		"a negative version":   {"CREATE TABLE wp_posts (id); PRAGMA user_version = -3", "not a database of mintkeep or php-mintoken"},
