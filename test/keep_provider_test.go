@@ -261,6 +261,7 @@ func TestProvider(t *testing.T) {
 		}
 	})
 	t.Run("an answer lost", func(t *testing.T) { // the rotated refresh token presented again ends the grant
+		tools.Path(t, "chromium", "chromium") // which connected "web"
 		k.killed(g, "answer", "web")
 		k.fails(1, "hint: connect again: mintkeep connect op -as web", "get", "web")
 		k.fails(1, "dead or failing: 1", "connections", "-check")
