@@ -74,11 +74,11 @@ func (a Ask) nextInterval(interval time.Duration, answer error) (time.Duration, 
 		a.say("The provider cannot be reached; trying again in %s.", interval)
 		return interval, nil
 	}
-	switch e.Code {
+	switch e.Meaning() {
 	case "authorization_pending":
 		return interval, nil
 	case "slow_down":
-		interval += 5 * time.Second // section 3.5: for this and all further requests
+		interval = max(interval+5*time.Second, e.RetryAfter) // section 3.5: for this and all further requests
 		a.say("The provider asks for patience; polling every %s.", interval)
 		return interval, nil
 	case "access_denied":

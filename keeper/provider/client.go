@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"mintkeep/keeper/internal/fault"
-	"mintkeep/keeper/internal/text"
 )
 
 // Client sends requests to providers. The zero value is usable.
@@ -48,8 +47,8 @@ func (c Client) http() *http.Client {
 }
 
 // send sends a request once and reads at most 1 MiB of the answer. An answer
-// with another status than 2xx, with an error code, or that is neither JSON
-// object nor form nor empty, is an Error without the secrets.
+// with another status than 2xx, that says no, or that is neither JSON object nor
+// form nor empty, is an Error without the secrets.
 func (c Client) send(ctx context.Context, req *http.Request, secrets []string) (fields, error) {
 	timeout := c.Timeout
 	if timeout <= 0 {
@@ -68,10 +67,10 @@ func (c Client) send(ctx context.Context, req *http.Request, secrets []string) (
 		return nil, newUnreachable(err, secrets)
 	}
 	f, parsed := parseFields(body)
-	code, _ := f["error"].(string)
-	if res.StatusCode < 200 || res.StatusCode > 299 || code != "" {
-		return f, &Error{Status: res.StatusCode, Code: text.Redact(code, secrets),
-			Description: text.Redact(f.text("error_description"), secrets), RetryAfter: c.parseRetryAfter(res.Header.Get("Retry-After"))}
+	if res.StatusCode < 200 || res.StatusCode > 299 || f.saysNo() {
+		e := newError(res.StatusCode, f, body, secrets)
+		e.RetryAfter = c.parseRetryAfter(res.Header.Get("Retry-After"))
+		return f, e
 	}
 	if !parsed && len(bytes.TrimSpace(body)) > 0 {
 		return fields{}, &Error{Status: res.StatusCode, Description: "not a JSON object"}
@@ -94,14 +93,7 @@ func (c Client) post(ctx context.Context, p Provider, to string, form url.Values
 	if to == "" {
 		return nil, fault.Invalid("provider "+p.Name+" has no such endpoint", "`mintkeep provider set` adds one")
 	}
-	secrets := []string{string(p.ClientSecret)}
-	for name, values := range form {
-		switch name {
-		case "grant_type", "scope", "client_id", "redirect_uri", "token_type_hint":
-		default:
-			secrets = append(secrets, values...)
-		}
-	}
+	secrets := secretsIn(p, form)
 	basic := p.AuthStyle == AuthHeader && p.ClientSecret != ""
 	if !basic && p.ClientID != "" {
 		form.Set("client_id", p.ClientID)
@@ -118,6 +110,19 @@ func (c Client) post(ctx context.Context, p Provider, to string, form url.Values
 		secrets = append(secrets, strings.TrimPrefix(req.Header.Get("Authorization"), "Basic "))
 	}
 	return c.send(ctx, req, secrets)
+}
+
+// secretsIn are the secrets of a request, which its answer may quote.
+func secretsIn(p Provider, form url.Values) []string {
+	secrets := []string{string(p.ClientSecret)}
+	for name, values := range form {
+		switch name {
+		case "grant_type", "scope", "client_id", "redirect_uri", "token_type_hint":
+		default:
+			secrets = append(secrets, values...)
+		}
+	}
+	return secrets
 }
 
 func newRequest(p Provider, to string, form url.Values) (*http.Request, error) {

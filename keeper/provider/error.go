@@ -2,7 +2,6 @@ package provider
 
 import (
 	"errors"
-	"net/http"
 	"net/url"
 	"strconv"
 	"time"
@@ -10,14 +9,16 @@ import (
 	"mintkeep/keeper/internal/text"
 )
 
-// Error is an error answer of a provider (RFC 6749 section 5.2), or one that
-// cannot be used. It holds no secret that the provider was sent.
+// Error is an answer of a provider that refuses (RFC 6749 section 5.2, or in a form
+// of its own), or that cannot be used. It holds no secret that the provider was sent.
 type Error struct {
 	Status      int    // of HTTP; 0 if the browser brought the answer
-	Code        string // of section 5.2; "" if there was none
+	Code        string // as the provider wrote it; "" if there was none
 	Description string
 	RetryAfter  time.Duration // as the provider asks; 0 if it does not
 	refused     bool          // a JSON login, which has no codes, refused the credential
+	page        bool          // the answer was a web page
+	mute        bool          // the answer was 400 and said nothing
 }
 
 func (e *Error) Error() string {
@@ -40,27 +41,6 @@ var (
 	// ErrNoRevocation says that the provider cannot be asked to revoke.
 	ErrNoRevocation = errors.New("the provider has no revocation endpoint")
 )
-
-// IsRefused reports whether the provider refused the refresh token or password
-// itself, so that only a person can help. Any other error, a wrong client secret
-// among them, can pass without connecting again.
-func IsRefused(err error) bool {
-	if errors.Is(err, ErrNoRefreshToken) {
-		return true
-	}
-	var e *Error
-	if !errors.As(err, &e) || e.Status >= 500 || e.Status == http.StatusTooManyRequests {
-		return false
-	}
-	switch e.Code {
-	case "invalid_grant",
-		"bad_refresh_token",                      // GitHub
-		"invalid_refresh_token", "token_revoked", // Slack
-		"invalid_code": // Zoho
-		return true
-	}
-	return e.refused
-}
 
 // unreachable is a request that failed on its way. The text of the cause may
 // quote what the provider wrote, and with it secrets.

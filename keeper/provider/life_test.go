@@ -13,7 +13,7 @@ import (
 
 var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
-// site answers every request alike, with {} instead of its own URL.
+// site answers every request alike, with its own URL instead of BASE.
 func site(t testing.TB, status int, label, body string) (string, provider.Client) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -23,7 +23,7 @@ func site(t testing.TB, status int, label, body string) (string, provider.Client
 			w.Header().Set("Content-Type", label)
 		}
 		w.WriteHeader(status)
-		_, _ = io.WriteString(w, strings.ReplaceAll(body, "{}", "http://"+r.Host))
+		_, _ = io.WriteString(w, strings.ReplaceAll(body, "BASE", "http://"+r.Host))
 	}))
 	t.Cleanup(s.Close)
 	return s.URL, provider.Client{Now: func() time.Time { return noon }}
@@ -154,7 +154,7 @@ func TestLabels(t *testing.T) {
 // Metadata is taken under any label and behind one redirect on the same host; what
 // carries a secret follows none.
 func TestMetadataLabels(t *testing.T) {
-	const metadata = `{"issuer":"{}","token_endpoint":"{}/token"}`
+	const metadata = `{"issuer":"BASE","token_endpoint":"BASE/token"}`
 	for _, test := range []struct{ name, label, mark, redirect string }{
 		{"as text", "text/plain", "", ""},
 		{"as a web page", "text/html", "", ""},
@@ -163,7 +163,7 @@ func TestMetadataLabels(t *testing.T) {
 		{"byte order mark", "application/json", "\ufeff", ""},
 		{"line breaks", "application/json; charset=iso-8859-1", "\r\n\r\n", ""},
 		{"one redirect", "application/json", "", "/metadata"},
-		{"one redirect, absolute", "application/json", "", "{}/metadata"},
+		{"one redirect, absolute", "application/json", "", "BASE/metadata"},
 		{"! two redirects", "application/json", "", "/again"},
 		{"! another host", "application/json", "", "OTHER/metadata"},
 		{"! another scheme", "application/json", "", "ftp://127.0.0.1/metadata"},
@@ -172,7 +172,7 @@ func TestMetadataLabels(t *testing.T) {
 			var token int
 			other, _ := site(t, 200, "application/json", metadata)
 			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				fill := strings.NewReplacer("{}", "http://"+r.Host, "OTHER", other)
+				fill := strings.NewReplacer("BASE", "http://"+r.Host, "OTHER", other)
 				switch {
 				case r.URL.Path == "/again":
 					http.Redirect(w, r, "/metadata", http.StatusFound)

@@ -84,7 +84,7 @@ func (c Client) postLogin(ctx context.Context, p Provider, path string, body map
 	l := p.Login
 	t := TokenResponse{AccessToken: secret.Secret(f.text(l.Access)), RefreshToken: secret.Secret(f.text(l.Refresh)), TokenType: "Bearer"}
 	if t.AccessToken == "" {
-		return t, &Error{Status: http.StatusOK, Description: "no " + l.Access + " in the answer"}
+		return t, noToken(f, l.Access, secrets)
 	}
 	t.setEnds(f, sent, p)
 	t.Expires = cmp.Or(ParseTime(f.text(l.AccessExpires), sent), t.Expires)

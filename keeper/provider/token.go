@@ -28,7 +28,7 @@ func (c Client) requestToken(ctx context.Context, p Provider, form url.Values) (
 	t := TokenResponse{AccessToken: secret.Secret(f.text("access_token")), RefreshToken: secret.Secret(f.text("refresh_token")),
 		TokenType: f.text("token_type"), Scope: NormalScope(f.text("scope"))}
 	if t.AccessToken == "" {
-		return t, &Error{Status: http.StatusOK, Description: "no access_token in the answer"}
+		return t, noToken(f, "access_token", secretsIn(p, form))
 	}
 	if !fitsHeader(t.AccessToken) {
 		return t, &Error{Status: http.StatusOK, Description: "an access_token that no header can carry"}
@@ -38,6 +38,15 @@ func (c Client) requestToken(ctx context.Context, p Provider, form url.Values) (
 	}
 	t.setEnds(f, sent, p)
 	return t, nil
+}
+
+// noToken is an answer with a status of success that lacks the token.
+func noToken(f fields, name string, secrets []string) *Error {
+	e := newError(http.StatusOK, f, nil, secrets)
+	if e.Code+e.Description == "" {
+		e.Description = "no " + name + " in the answer"
+	}
+	return e
 }
 
 // setEnds says when the tokens end: as the answer says, else as the access token

@@ -1,0 +1,126 @@
+package provider_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"mintkeep/keeper/provider"
+)
+
+// refusals are answers to a refresh, or to a poll where the meaning is one of RFC 8628.
+var refusals = []struct {
+	name    string
+	status  int
+	label   string
+	body    string
+	meaning string
+	dead    bool // only connecting again helps
+	says    string
+}{
+	{"D3 RFC 6749", 400, "application/json", `{"error":"invalid_grant","error_description":"gone"}`, "invalid_grant", true, "400 invalid_grant (gone)"},
+	{"D3 Fitbit (home-assistant #141223)", 400, "application/json",
+		`{"errors":[{"errorType":"invalid_grant","message":"Refresh token invalid: a1b2. Visit https://dev.fitbit.com"}],"success":false}`,
+		"invalid_grant", true, "400 invalid_grant (Refresh token invalid: a1b2. Visit"},
+	{"D3 Fitbit, the app", 401, "application/json",
+		`{"errors":[{"errorType":"invalid_client","message":"Invalid authorization header format"}],"success":false}`, "invalid_client", false, "invalid_client"},
+	{"D3 Twitch", 400, "application/json", `{"status":400,"message":"Invalid refresh token"}`, "invalid_grant", true, "400 (Invalid refresh token)"},
+	{"D3 Twitch, with error", 401, "application/json", `{"error":"Unauthorized","status":401,"message":"Invalid refresh token"}`, "invalid_grant", true,
+		"401 Unauthorized (Invalid refresh token)"},
+	{"D3 Twitch, the app", 403, "application/json", `{"status":403,"message":"invalid client secret"}`, "invalid_client", false, "invalid client secret"},
+	{"D3 Twitch, a poll", 400, "application/json", `{"status":400,"message":"authorization_pending"}`, "authorization_pending", false, "authorization_pending"},
+	{"D3 Twitch, a late poll", 400, "application/json", `{"status":400,"message":"invalid device code"}`, "expired_token", true, "invalid device code"},
+	{"D3 Strava", 400, "application/json", `{"message":"Bad Request","errors":[{"resource":"RefreshToken","field":"refresh_token","code":"invalid"}]}`,
+		"invalid_grant", true, "400 refresh_token (Bad Request: invalid: RefreshToken)"},
+	{"D3 Strava, the app", 401, "application/json",
+		`{"message":"Authorization Error","errors":[{"resource":"Application","field":"client_id","code":"invalid"}]}`, "invalid_client", false, "Application"},
+	{"D3 HubSpot", 400, "application/json", `{"status":"BAD_REFRESH_TOKEN","message":"missing or invalid refresh token","correlationId":"2d"}`,
+		"invalid_grant", true, "400 BAD_REFRESH_TOKEN (missing or invalid refresh token)"},
+	{"D3 HubSpot, the app", 400, "application/json", `{"status":"BAD_CLIENT_ID","message":"missing or unknown client id"}`, "invalid_client", false, "BAD_CLIENT_ID"},
+	{"D3 Facebook", 400, "text/javascript", `{"error":{"message":"Error validating access token: Session has expired on Friday","type":"OAuthException",
+		"code":190,"error_subcode":463,"fbtrace_id":"Ab"}}`, "invalid_grant", true, "Session has expired on Friday"},
+	{"D3 Facebook, a poll", 400, "application/json",
+		`{"error":{"message":"This request requires the user to take a pending action","code":31,"error_subcode":1349174}}`, "authorization_pending", false, "pending"},
+	{"D3 Reddit", 400, "application/json", `{"message":"Bad Request","error":400}`, "", true, "400 (Bad Request)"},
+	{"D3 Reddit, a number alone", 400, "application/json", `{"error":400}`, "", true, "answered 400"},
+	{"D3 Reddit, the app", 401, "application/json", `{"message":"Unauthorized","error":401}`, "", false, "401 (Unauthorized)"},
+	{"D3 Zoom", 401, "application/json", `{"reason":"Invalid Token!","error":"invalid_request"}`, "invalid_grant", true, "401 invalid_request (Invalid Token!)"},
+	{"D3 Zoom, the app", 401, "application/json", `{"reason":"Invalid client_id or client_secret","error":"invalid_client"}`, "invalid_client", false, "Invalid client_id"},
+	{"D3 LinkedIn", 400, "application/json",
+		`{"error":"invalid_request","error_description":"The provided authorization grant or refresh token is invalid, expired or revoked"}`,
+		"invalid_grant", true, "is invalid, expired or revoked"},
+	{"D3 LinkedIn, its own form", 401, "application/json", `{"serviceErrorCode":65601,"message":"The token used in the request has been revoked by the user","status":401}`,
+		"invalid_grant", true, "revoked by the user"},
+	{"D3 Slack", 200, "application/json", `{"ok":false,"error":"token_expired"}`, "invalid_grant", true, "200 token_expired"},
+	{"D3 Slack, account", 200, "application/json", `{"ok":false,"error":"account_inactive"}`, "invalid_grant", true, "account_inactive"},
+	{"D3 Slack, the app", 200, "application/json", `{"ok":false,"error":"bad_client_secret"}`, "invalid_client", false, "bad_client_secret"},
+	{"D3 Slack, too often", 200, "application/json", `{"ok":false,"error":"ratelimited"}`, "slow_down", false, "ratelimited"},
+	{"D3 Withings", 200, "application/json", `{"status":503,"body":{},"error":"Invalid Params: invalid refresh_token"}`, "invalid_grant", true, "invalid refresh_token"},
+	{"D3 Withings, too often", 200, "application/json", `{"status":601,"body":{},"error":"Too Many Requests"}`, "slow_down", false, "Too Many Requests"},
+	{"D3 text/plain", 400, "text/plain", "The refresh token has expired.\n", "invalid_grant", true, "400 (The refresh token has expired.)"},
+	{"D3 text/plain, a code", 400, "text/plain", "invalid_grant", "invalid_grant", true, "invalid_grant"},
+	{"GitHub", 200, "application/x-www-form-urlencoded", "error=bad_refresh_token&error_description=The+refresh+token+passed+is+incorrect", "invalid_grant", true,
+		"bad_refresh_token (The refresh token passed is incorrect)"},
+	{"GitHub, the app", 200, "application/json", `{"error":"incorrect_client_credentials"}`, "invalid_client", false, "incorrect_client_credentials"},
+	{"Zoho", 200, "application/json", `{"error":"invalid_code"}`, "invalid_grant", true, "invalid_code"},
+	{"Microsoft", 400, "application/json", `{"error":"interaction_required","error_description":"AADSTS50076: you must use multi-factor authentication"}`,
+		"invalid_grant", true, "AADSTS50076"},
+	{"Apigee", 401, "application/json", `{"fault":{"faultstring":"Invalid Refresh Token","detail":{"errorcode":"oauth.v2.InvalidRefreshToken"}}}`,
+		"invalid_grant", true, "oauth.v2.InvalidRefreshToken (Invalid Refresh Token)"},
+	{"TikTok, v1", 200, "application/json", `{"data":{"description":"Invalid refresh_token","error_code":10010},"message":"error"}`,
+		"invalid_grant", true, "Invalid refresh_token"},
+	{"WeChat", 200, "text/plain", `{"errcode":40030,"errmsg":"invalid refresh_token"}`, "invalid_grant", true, "40030: invalid refresh_token"},
+	{"Lark", 400, "application/json", `{"code":20037,"msg":"refresh token expired"}`, "invalid_grant", true, "refresh token expired"},
+	{"JSON:API", 401, "application/vnd.api+json", `{"errors":[{"status":"401","title":"Unauthorized","detail":"The refresh token was already used."}]}`,
+		"invalid_grant", true, "The refresh token was already used."},
+	{"RFC 9457", 422, "application/problem+json", `{"type":"https://site.example/e","title":"Unprocessable","detail":"session no longer valid"}`,
+		"invalid_grant", true, "session no longer valid"},
+	{"a code in capitals", 400, "application/json", `{"Error":"Invalid_Grant"}`, "invalid_grant", true, "Invalid_Grant"},
+	{"a code in one word", 400, "application/json", `{"errorCode":"InvalidRefreshToken"}`, "invalid_grant", true, "InvalidRefreshToken"},
+	{"sign in again", 403, "application/json", `{"error":{"code":"x","message":"Please log in again"}}`, "invalid_grant", true, "log in again"},
+	{"denied, a poll", 400, "application/json", `{"message":"The user denied the request"}`, "access_denied", true, "denied"},
+	{"not yet, a poll", 400, "application/json", `{"detail":"User has not yet authorized"}`, "authorization_pending", false, "not yet"},
+	{"slower, a poll", 400, "text/plain", "slow_down", "slow_down", false, "slow_down"},
+	{"! a parameter", 400, "application/json", `{"error":"invalid_request","error_description":"Missing parameter: audience"}`, "", false, "Missing parameter"},
+	{"! the grant type", 400, "application/json", `{"error":"invalid_request","error_description":"Invalid grant_type"}`, "", false, "Invalid grant_type"},
+	{"! scope", 400, "application/json", `{"error":"invalid_scope"}`, "invalid_scope", false, "invalid_scope"},
+	{"! another client", 400, "application/json", `{"error":"unauthorized_client","error_description":"token invalid"}`, "unauthorized_client", false, "unauthorized_client"},
+	{"! a filter", 403, "text/html", "<!doctype html><html><head><title>Access\ndenied | token expired</title>", "", false, "403 (a web page: Access denied | token expired)"},
+	{"! busy", 503, "application/json", `{"error":"invalid_grant"}`, "invalid_grant", false, "503 invalid_grant"},
+	{"! no such page", 404, "application/json", `{"message":"token endpoint not found"}`, "", false, "token endpoint not found"},
+	{"! nothing", 400, "none", "", "", false, "answered 400"},
+	{"! nothing that is known", 400, "application/json", `{"error":"x_1","error_description":"sorry"}`, "", false, "x_1 (sorry)"},
+	{"! too many", 429, "application/json", `{"message":"refresh token invalid"}`, "invalid_grant", false, "429"},
+}
+
+func TestRefusals(t *testing.T) {
+	for _, test := range refusals {
+		t.Run(test.name, func(t *testing.T) {
+			url, c := site(t, test.status, test.label, test.body)
+			_, err := c.Refresh(t.Context(), provider.Provider{TokenURL: url}, "", "the-refresh-token")
+			var e *provider.Error
+			if !errors.As(err, &e) {
+				t.Fatal(err)
+			}
+			if e.Meaning() != test.meaning || provider.IsRefused(err) != test.dead || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("%v; means %q, dead %t, want %q, %t, and %q", err, e.Meaning(), provider.IsRefused(err), test.meaning, test.dead, test.says)
+			}
+		})
+	}
+}
+
+// What an answer quotes of the request is hidden, and what may be a token is not shown.
+func TestRefusalsHide(t *testing.T) {
+	for _, body := range []string{
+		`{"status":1,"error":"Invalid: the-refresh-token"}`, `{"data":"a-new-token"}`, `{"ok":false,"body":"a-new-token"}`,
+		`{"errors":[{"message":"got the-refresh-token"}],"id_token":"a-new-token"}`, `the-refresh-token=1`,
+	} {
+		for _, status := range []int{200, 400} {
+			url, c := site(t, status, "application/json", body)
+			_, err := c.Refresh(t.Context(), provider.Provider{TokenURL: url}, "", "the-refresh-token")
+			if err == nil || strings.Contains(err.Error(), "-token") {
+				t.Errorf("%d %s: %v", status, body, err)
+			}
+		}
+	}
+}
