@@ -11,6 +11,7 @@
 package endpoint
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -19,6 +20,7 @@ import (
 
 	"mintkeep/endpoint/authorize"
 	"mintkeep/endpoint/grant"
+	"mintkeep/internal/discover"
 	"mintkeep/internal/oauth"
 	"mintkeep/internal/store"
 )
@@ -132,7 +134,7 @@ func (h *Handler) answer(q *request, rt route) (*oauth.Reply, error) {
 // errorReply is the one place that makes replies of errors, and logs them.
 func (h *Handler) errorReply(q *request, err error) *oauth.Reply {
 	e := oauth.ToError(err, store.IsTransient(err))
-	if e.Status >= 500 {
+	if e.Status >= 500 && !errors.Is(err, discover.ErrBusy) { // of which strangers can have any number
 		h.Log.Error("request failed", "method", q.http.Method, "route", q.route, "error", e.Error())
 	}
 	if q.page {

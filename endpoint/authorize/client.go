@@ -47,6 +47,11 @@ func (h *Handler) checkRedirect(ctx context.Context, r Request, a *grant.Pending
 	if oauth.IsLoopback(id.Hostname()) {
 		return foreign
 	}
+	release, err := h.Discover.Reserve(r.Address, a.ClientID)
+	if err != nil {
+		return oauth.Unavailable("too many apps are being looked at; try again in half a minute", err)
+	}
+	defer release()
 	if r.Reservation, err = h.Grants.Reserve(ctx, r.Request, ""); err != nil {
 		return err
 	}
@@ -77,7 +82,7 @@ func (h *Handler) checkOwnAddress(a *grant.Pending) error {
 }
 
 // ClientName is what an app calls itself, "" if its page does not say or cannot be
-// read in 4 seconds: a person waits. It is kept for a day.
+// read in 4 seconds, or too many others are read: a person waits. It is kept for a day.
 func (h *Handler) ClientName(ctx context.Context, clientID string) string {
 	if id, err := url.Parse(clientID); err != nil || oauth.IsLoopback(id.Hostname()) {
 		return ""
@@ -85,6 +90,11 @@ func (h *Handler) ClientName(ctx context.Context, clientID string) string {
 	name, err := h.Grants.CachedPage(ctx, h.Grants.Now().UTC(), "client", clientID, nameLife, func() (string, error) {
 		reading, cancel := context.WithTimeout(ctx, nameTimeout)
 		defer cancel()
+		release, err := h.Discover.Wait(reading, clientID)
+		if err != nil {
+			return "", err
+		}
+		defer release()
 		app, err := h.Discover.ReadApp(reading, clientID)
 		if err != nil {
 			return "", err
@@ -97,11 +107,11 @@ func (h *Handler) ClientName(ctx context.Context, clientID string) string {
 	return name
 }
 
-// ClientNames is ClientName for many apps, eight at a time.
+// ClientNames is ClientName for many apps, four at a time.
 func (h *Handler) ClientNames(ctx context.Context, clientIDs []string) map[string]string {
 	names := make([]string, len(clientIDs))
 	var all sync.WaitGroup
-	slots := make(chan struct{}, 8)
+	slots := make(chan struct{}, 4)
 	for i, id := range clientIDs {
 		all.Go(func() {
 			slots <- struct{}{}
@@ -124,6 +134,11 @@ func (h *Handler) Profile(ctx context.Context, st *grant.Settings, me string) *d
 	ctx, cancel := context.WithTimeout(ctx, profileTimeout)
 	defer cancel()
 	text, err := h.Grants.CachedPage(context.WithoutCancel(ctx), h.Grants.Now().UTC(), "profile", me, profileLife, func() (string, error) {
+		release, err := h.Discover.Wait(ctx, me)
+		if err != nil {
+			return "", err
+		}
+		defer release()
 		p, err := h.Discover.ReadProfile(ctx, me, st.Me)
 		if err != nil || p == nil {
 			return "", err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"mintkeep/internal/discover"
 	"mintkeep/internal/store"
 )
 
@@ -14,7 +15,8 @@ const retryAfter = 5 * time.Minute
 // CachedPage is what read returned for a page within the last life: of an app its
 // name (about client), of a person the profile (about profile). After that read
 // is called again. If it fails, the older text is returned with the error, and
-// the page is not asked again for five minutes.
+// the page is not asked again for five minutes, unless it was not asked this time
+// (discover.ErrBusy).
 func (s *Store) CachedPage(ctx context.Context, now time.Time, about, page string, life time.Duration,
 	read func() (string, error)) (string, error) {
 	var text string
@@ -25,6 +27,9 @@ func (s *Store) CachedPage(ctx context.Context, now time.Time, about, page strin
 		return text, err
 	}
 	fresh, fault := read()
+	if errors.Is(fault, discover.ErrBusy) {
+		return text, fault
+	}
 	if fault == nil {
 		text, fetched = fresh, now
 	}

@@ -31,11 +31,12 @@ func TrustedClient(caFile string) *http.Client {
 // PublicOnlyClient returns a client for addresses that strangers name. Every
 // connection, also that of a redirect, is checked after the name was resolved, so
 // that a name cannot become a private address in between; a refused one gives
-// ssrf.ErrProhibitedIP. Any port is allowed, and at most five redirects. A nil
-// resolver is the system's; the allowed prefixes are exceptions for tests.
+// ssrf.ErrProhibitedIP. Any port is allowed, and at most five redirects. No connection
+// outlives its request: strangers name any number of hosts. A nil resolver is the
+// system's; the allowed prefixes are exceptions for tests.
 func PublicOnlyClient(caFile string, resolver *net.Resolver, allow ...netip.Prefix) *http.Client {
 	return &http.Client{
-		Transport: &lazyTransport{caFile: caFile, dialer: func() *net.Dialer {
+		Transport: &lazyTransport{caFile: caFile, once: true, dialer: func() *net.Dialer {
 			guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(allow...))
 			return &net.Dialer{Timeout: 2 * time.Second, Resolver: resolver, Control: guard.Safe}
 		}},
@@ -52,15 +53,16 @@ func PublicOnlyClient(caFile string, resolver *net.Resolver, allow ...netip.Pref
 // lazyTransport reads the root certificates when it is first used: most requests need no client.
 type lazyTransport struct {
 	caFile string
+	once   bool // each connection is for one request, and HTTP/1
 	dialer func() *net.Dialer
-	once   sync.Once
+	made   sync.Once
 	real   *http.Transport
 	err    error
 }
 
 // RoundTrip builds the transport on its first call.
 func (t *lazyTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	t.once.Do(func() {
+	t.made.Do(func() {
 		var roots *x509.CertPool
 		if roots, _, t.err = Roots(t.caFile); t.err != nil {
 			return
@@ -72,7 +74,8 @@ func (t *lazyTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 			ResponseHeaderTimeout:  8 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,
 			IdleConnTimeout:        30 * time.Second,
-			ForceAttemptHTTP2:      true,
+			ForceAttemptHTTP2:      !t.once,
+			DisableKeepAlives:      t.once,
 		}
 	})
 	if t.err != nil {

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"mintkeep/internal/oauth"
@@ -28,10 +29,14 @@ const (
 
 var errTooManyRedirects = errors.New("it redirects too often")
 
-// A Client fetches pages.
+// A Client fetches pages. Who is about to read one takes a place first (Reserve, Wait).
 type Client struct {
 	Public  *http.Client // for addresses that strangers name: PublicOnlyClient
 	Trusted *http.Client // for the hosts that the owner named
+	Places  int          // how many pages may be read at once, see Reserve; 0 is four
+
+	mu    sync.Mutex
+	taken [][2]string // host and asker of each place that is taken
 }
 
 // A Page is a page of somebody else's as it was fetched.

@@ -27,6 +27,8 @@ func (s *Instance) route(db *sql.DB) http.Handler {
 	in, out := s.env.Endpoint(s.config, db, s.log), s.env.Keeper(s.config, db, s.log)
 	if s.longRunning {
 		out.Patience = 2 * time.Second
+	} else {
+		in.Authorize.Discover.Places = 1 // there are as many processes as requests
 	}
 	pages := s.pages(in, out)
 	kept := &api.Handler{Keeper: out, Admin: pages.Admin, Page: pages.KeeperPage,

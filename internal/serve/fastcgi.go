@@ -52,7 +52,7 @@ func FastCGI(listeners []net.Listener, in *instance.Instance, restarted bool) er
 	})
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { failed <- fcgi.Serve(&fastCGIListener{Listener: l, open: &conns}, handler) }()
+		go func() { failed <- fcgi.Serve(&fastCGIListener{Listener: bound(l), open: &conns}, handler) }()
 	}
 	if err := <-failed; !stopping.Load() {
 		return err

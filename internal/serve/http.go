@@ -30,7 +30,7 @@ func HTTP(listeners []net.Listener, in *instance.Instance) error {
 	}()
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { failed <- s.Serve(l) }()
+		go func() { failed <- s.Serve(bound(l)) }()
 	}
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
 		return err
