@@ -18,6 +18,7 @@ type Ask struct {
 	In       io.Reader                                  // for pasting the redirected address; nil if nobody can
 	Open     func(url string) error                     // opens a browser; nil if there is none
 	Listen   string                                     // loopback address to come back to; "" is 127.0.0.1 and any port
+	Redirect string                                     // redirect address to send instead; "" is the provider's, else Listen's
 	Username string                                     // for password and login
 	User     func() (string, error)                     // asks for it where it is ""; nil if nobody can be asked
 	Secret   func(prompt string) (Secret, error)        // asks for a password or key

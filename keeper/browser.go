@@ -10,10 +10,12 @@ import (
 
 	"golang.org/x/oauth2"
 
+	"mintkeep/internal/oauth"
 	"mintkeep/internal/secret"
 	"mintkeep/internal/store"
 	"mintkeep/keeper/internal/fault"
 	"mintkeep/keeper/keyring"
+	"mintkeep/keeper/provider"
 )
 
 const flowLifetime = 10 * time.Minute
@@ -82,7 +84,7 @@ func (b Browser) Start(ctx context.Context, t Target) (BrowserFlow, error) {
 	}
 	f := BrowserFlow{State: secret.New("mks_"), Browser: secret.New("mkb_"), Lifetime: flowLifetime}
 	verifier := oauth2.GenerateVerifier()
-	f.URL = p.AuthorizationURL(string(f.State), b.callbackURL(), t.Scope, verifier)
+	f.URL = p.AuthorizationURL(string(f.State), b.callbackURL(p), t.Scope, verifier)
 	return f, store.Write(ctx, k.DB, func(tx *sql.Tx) error {
 		key, err := keys.Current(ctx, tx)
 		if err != nil {
@@ -92,7 +94,14 @@ func (b Browser) Start(ctx context.Context, t Target) (BrowserFlow, error) {
 	})
 }
 
-func (b Browser) callbackURL() string { return b.keeper.URL + "/keep/callback" }
+// callbackURL is the redirect address to send: ours, unless the provider is to be
+// told another one that is not for a terminal.
+func (b Browser) callbackURL(p provider.Provider) string {
+	if u, err := url.Parse(p.RedirectURI); err == nil && u.Scheme != "" && !oauth.IsLoopback(u.Hostname()) {
+		return p.RedirectURI
+	}
+	return b.keeper.URL + "/keep/callback"
+}
 
 func verifierOf(state Secret) keyring.AssociatedData {
 	return keyring.At("flows", "verifier", state.Hash())
@@ -136,14 +145,15 @@ func (b Browser) Finish(ctx context.Context, f ReturnedFlow, query url.Values) (
 	if err != nil {
 		return Connection{}, err
 	}
-	code, err := p.ParseCallback(query)
+	code, scope, err := p.ParseCallback(query)
 	if err != nil {
 		return Connection{}, err
 	}
 	n := NewConnection{Target: f.target, Grant: GrantCode, Kind: KindOAuth2, Field: "access_token"}
-	if n.Token, err = k.client().ExchangeCode(ctx, p, code, b.callbackURL(), string(verifier)); err != nil {
+	if n.Token, err = k.client().ExchangeCode(ctx, p, code, b.callbackURL(p), string(verifier)); err != nil {
 		return Connection{}, err
 	}
+	n.Token.Scope = cmp.Or(n.Token.Scope, scope)
 	return k.saveConnection(ctx, keys, n, "connected", APIKey{})
 }
 

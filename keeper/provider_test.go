@@ -27,8 +27,16 @@ func TestPresets(t *testing.T) {
 			t.Errorf("%s: %+v", s.Name, got)
 		}
 	}
-	equal(t, "presets", strings.Join(names, " "), "google slack openai anthropic github microsoft zoom dropbox notion zoho pipedrive mastodon ergani ergani-test")
-	p, err := provider.FromPreset("mastodon", "m", "social.example")
+	equal(t, "presets", strings.Join(names, " "), "google slack openai anthropic github microsoft zoom dropbox notion zoho pipedrive linkedin strava tiktok lark withings mastodon ergani ergani-test")
+	p, err := provider.FromPreset("linkedin", "l", "")
+	check(t, err)
+	equal(t, "D4 linkedin without PKCE", strings.Contains(p.AuthorizationURL("s", "r", "", "v"), "code_challenge"), false)
+	for preset, path := range map[string]string{"slack": "authed_user", "tiktok": "data", "lark": "data", "withings": "body"} {
+		p, err := provider.FromPreset(preset, "p", "")
+		check(t, err)
+		equal(t, "D5 "+preset, p.TokenPath, path)
+	}
+	p, err = provider.FromPreset("mastodon", "m", "social.example")
 	check(t, err)
 	equal(t, "token url", p.TokenURL, "https://social.example/oauth/token")
 	_, err = provider.FromPreset("mastodon", "m", "")

@@ -129,6 +129,7 @@ func (r refresh) requestNewToken(ctx context.Context) (n newToken, err error) {
 		return n, err
 	}
 	client := r.client()
+	p.Scope = c.requested
 	if c.Grant == GrantClientCredentials {
 		n.TokenResponse, n.failure = client.ClientCredentials(ctx, p, c.requested)
 		return n, nil

@@ -15,8 +15,8 @@ import (
 type connectFlags struct {
 	providerFlags // for a provider that is not registered yet
 
-	user, as, grant, username, listen string
-	web, noBrowser                    bool
+	user, as, grant, username, listen, redirect string
+	web, noBrowser                              bool
 }
 
 func connectVerb(f *flag.FlagSet) action {
@@ -26,7 +26,8 @@ func connectVerb(f *flag.FlagSet) action {
 	f.StringVar(&o.grant, "grant", "", "`how`: code, device, password, client_credentials, login, api_key or jwt")
 	f.BoolVar(&o.web, "web", false, "print a link for a browser anywhere, good for ten minutes and one use")
 	f.StringVar(&o.username, "username", "", "`name` to sign in with (password, login)")
-	f.StringVar(&o.listen, "listen", "", "where the browser comes back to: `127.0.0.1:PORT`; any port by default")
+	f.StringVar(&o.listen, "listen", "", "where the browser comes back to: `127.0.0.1:PORT` or localhost:PORT; any port by default")
+	f.StringVar(&o.redirect, "redirect", "", "the redirect address to ask for, a `URL`, if it is another; paste what the browser ends at")
 	f.BoolVar(&o.noBrowser, "no-browser", false, "start no browser here")
 	o.declare(f)
 	return func(c *Command) error {
@@ -55,7 +56,7 @@ func (o *connectFlags) connect(c *Command, k *keeper.Keeper) (err error) {
 		link, err := k.Browser().Ticket(c.ctx, target)
 		return c.println(string(link), err)
 	}
-	ask := keeper.Ask{Out: c.Stderr, Listen: o.listen, Username: o.username,
+	ask := keeper.Ask{Out: c.Stderr, Listen: o.listen, Redirect: o.redirect, Username: o.username,
 		Secret: func(prompt string) (keeper.Secret, error) { return c.secret(prompt, o.secretFile) },
 		User:   func() (string, error) { return c.ask("User name", "username") }}
 	if c.interactive() {

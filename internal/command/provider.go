@@ -25,7 +25,7 @@ func providerFields() []providerField {
 		{"revoke-url", "revocation endpoint", func(p *provider.Provider) *string { return &p.RevokeURL }},
 		{"introspect-url", "introspection endpoint", func(p *provider.Provider) *string { return &p.IntrospectURL }},
 		{"client-id", "the `id` that the provider gave your app", func(p *provider.Provider) *string { return &p.ClientID }},
-		{"auth-style", "`header` or body: where the client secret is sent", func(p *provider.Provider) *string { return &p.AuthStyle }},
+		{"auth-style", "`header`, header-raw or body: where the client secret is sent", func(p *provider.Provider) *string { return &p.AuthStyle }},
 		{"scope", "scope to ask for, `words` with spaces between", func(p *provider.Provider) *string { return &p.Scope }},
 	}
 }

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"maps"
 	"net/url"
@@ -77,4 +78,41 @@ func (f fields) list(name string) []string {
 		}
 	}
 	return list
+}
+
+// scope is what was granted, as a text or list, under either name.
+func (f fields) scope() string {
+	for _, name := range []string{"scope", "scopes", "granted_scopes"} {
+		if s := cmp.Or(NormalScope(f.text(name)), NormalScope(strings.Join(f.list(name), " "))); s != "" {
+			return s
+		}
+	}
+	return ""
+}
+
+// at is the object that the token lies in: behind the members that path names if
+// there is a token (some sites answer otherwise when they refresh), else f itself.
+func (f fields) at(path, token string) fields {
+	inner := f
+	for _, name := range strings.Split(path, ".") {
+		inner, _ = inner.value(name).(map[string]any)
+	}
+	if inner.text(token) == "" {
+		return f
+	}
+	return inner
+}
+
+// pathTo is where in the answer a token lies; "" if there is none.
+func (f fields) pathTo() string {
+	for _, name := range slices.Sorted(maps.Keys(f)) {
+		inner, _ := f[name].(map[string]any)
+		if fields(inner).text("access_token") != "" {
+			return name
+		}
+		if path := fields(inner).pathTo(); path != "" {
+			return name + "." + path
+		}
+	}
+	return ""
 }

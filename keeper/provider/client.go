@@ -94,19 +94,26 @@ func (c Client) post(ctx context.Context, p Provider, to string, form url.Values
 		return nil, fault.Invalid("provider "+p.Name+" has no such endpoint", "`mintkeep provider set` adds one")
 	}
 	secrets := secretsIn(p, form)
-	basic := p.AuthStyle == AuthHeader && p.ClientSecret != ""
+	basic := p.AuthStyle != AuthBody && p.ClientSecret != ""
 	if !basic && p.ClientID != "" {
 		form.Set("client_id", p.ClientID)
 		if p.ClientSecret != "" {
 			form.Set("client_secret", string(p.ClientSecret))
 		}
 	}
+	if to == p.TokenURL || to == p.DeviceURL {
+		p.set(form, p.TokenParams)
+	}
 	req, err := newRequest(p, to, form)
 	if err != nil {
 		return nil, err
 	}
 	if basic {
-		req.SetBasicAuth(url.QueryEscape(p.ClientID), url.QueryEscape(string(p.ClientSecret)))
+		id, secret := p.ClientID, string(p.ClientSecret)
+		if p.AuthStyle == AuthHeader {
+			id, secret = url.QueryEscape(id), url.QueryEscape(secret)
+		}
+		req.SetBasicAuth(id, secret)
 		secrets = append(secrets, strings.TrimPrefix(req.Header.Get("Authorization"), "Basic "))
 	}
 	return c.send(ctx, req, secrets)

@@ -47,28 +47,34 @@ func (c Client) LogIn(ctx context.Context, p Provider, username string, password
 	body := map[string]string{}
 	maps.Copy(body, p.Login.Fixed)
 	body[p.Login.UsernameField], body[p.Login.PasswordField] = username, string(password)
-	return c.postLogin(ctx, p, p.Login.LoginPath, body)
+	return c.postLogin(ctx, p, p.Login.LoginPath, body, "")
 }
 
 func (c Client) refreshLogin(ctx context.Context, p Provider, access, refresh secret.Secret) (TokenResponse, error) {
 	if p.Login.RefreshPath == "" {
 		return TokenResponse{}, ErrNoRefreshToken
 	}
-	body := map[string]string{p.Login.SendRefresh: string(refresh)}
-	if p.Login.SendAccess != "" {
-		body[p.Login.SendAccess] = string(access)
+	body := map[string]string{p.Login.SendRefresh: string(refresh), p.Login.SendAccess: string(access)}
+	delete(body, "") // a field that is not sent
+	bearer := secret.Secret("")
+	if p.RefreshBearer {
+		bearer = refresh
 	}
-	return c.postLogin(ctx, p, p.Login.RefreshPath, body)
+	return c.postLogin(ctx, p, p.Login.RefreshPath, body, bearer)
 }
 
-func (c Client) postLogin(ctx context.Context, p Provider, path string, body map[string]string) (TokenResponse, error) {
-	secrets := []string{}
+func (c Client) postLogin(ctx context.Context, p Provider, path string, body map[string]string,
+	bearer secret.Secret) (TokenResponse, error) {
+	secrets := []string{string(bearer)}
 	for _, v := range body {
 		secrets = append(secrets, v)
 	}
 	req, err := newJSONRequest(p, p.Login.url(path), body)
 	if err != nil {
 		return TokenResponse{}, err
+	}
+	if bearer != "" {
+		req.Header.Set("Authorization", "Bearer "+string(bearer))
 	}
 	sent := c.now()
 	f, err := c.send(ctx, req, secrets)
@@ -82,13 +88,14 @@ func (c Client) postLogin(ctx context.Context, p Provider, path string, body map
 		return TokenResponse{}, err
 	}
 	l := p.Login
-	t := TokenResponse{AccessToken: secret.Secret(f.text(l.Access)), RefreshToken: secret.Secret(f.text(l.Refresh)), TokenType: "Bearer"}
+	g := f.at(p.TokenPath, l.Access)
+	t := TokenResponse{AccessToken: secret.Secret(g.text(l.Access)), RefreshToken: secret.Secret(g.text(l.Refresh)), TokenType: "Bearer"}
 	if t.AccessToken == "" {
 		return t, noToken(f, l.Access, secrets)
 	}
-	t.setEnds(f, sent, p)
-	t.Expires = cmp.Or(ParseTime(f.text(l.AccessExpires), sent), t.Expires)
-	t.RefreshExpires = cmp.Or(ParseTime(f.text(l.RefreshExpiry), sent), t.RefreshExpires)
+	t.setEnds(sent, p, g, f)
+	t.Expires = cmp.Or(ParseTime(g.text(l.AccessExpires), sent), t.Expires)
+	t.RefreshExpires = cmp.Or(ParseTime(g.text(l.RefreshExpiry), sent), t.RefreshExpires)
 	return t, nil
 }
 

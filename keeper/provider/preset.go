@@ -38,11 +38,13 @@ func withURLs(e oauth2.Endpoint, style string, more Provider) Provider {
 // Presets lists the known providers. Where one revokes by something other than
 // RFC 7009 it has no revocation endpoint here, and forgetting says so.
 func Presets() []Preset {
+	no := false
 	offline := Options{AuthParams: map[string]string{"access_type": "offline", "prompt": "consent"}}
 	return []Preset{
 		{Name: "google", Grants: "code device", base: withURLs(endpoints.Google, AuthBody, Provider{Issuer: "https://accounts.google.com",
 			RevokeURL: "https://oauth2.googleapis.com/revoke", Options: offline})},
-		{Name: "slack", Grants: "code", base: withURLs(endpoints.Slack, AuthBody, Provider{Options: Options{Separator: ","}})},
+		{Name: "slack", Grants: "code", base: withURLs(endpoints.Slack, AuthBody, Provider{
+			Options: Options{Separator: ",", TokenPath: "authed_user"}}), Note: "for a token of yours: -options '{\"auth_params\":{\"user_scope\":\"SCOPES\"}}'"},
 		{Name: "openai", Grants: "api_key", base: Provider{AuthStyle: AuthBody, Options: Options{Static: true}}},
 		{Name: "anthropic", Grants: "api_key", base: Provider{AuthStyle: AuthBody, Options: Options{Static: true}}},
 		{Name: "github", Grants: "code device", base: withURLs(endpoints.GitHub, AuthBody, Provider{})},
@@ -62,6 +64,18 @@ func Presets() []Preset {
 				Options: Options{Separator: ",", AuthParams: offline.AuthParams}}},
 		{Name: "pipedrive", Grants: "code", base: withURLs(endpoints.Pipedrive, AuthHeader, Provider{
 			RevokeURL: "https://oauth.pipedrive.com/oauth/revoke"})},
+		{Name: "linkedin", Grants: "code", base: withURLs(endpoints.LinkedIn, AuthBody, Provider{
+			RevokeURL: "https://www.linkedin.com/oauth/v2/revoke", IntrospectURL: "https://www.linkedin.com/oauth/v2/introspectToken",
+			Options: Options{PKCE: &no}})},
+		{Name: "strava", Grants: "code", base: withURLs(endpoints.Strava, AuthBody, Provider{Options: Options{Separator: ","}})},
+		{Name: "tiktok", Grants: "code", base: Provider{AuthStyle: AuthBody, AuthURL: "https://www.tiktok.com/v2/auth/authorize/",
+			TokenURL: "https://open.tiktokapis.com/v2/oauth/token/", Options: Options{PKCE: &no, Separator: ",", TokenPath: "data",
+				AuthParams: map[string]string{"client_key": "{client_id}"}, TokenParams: map[string]string{"client_key": "{client_id}"}}}},
+		{Name: "lark", Grants: "code", base: Provider{AuthStyle: AuthBody, AuthURL: "https://accounts.larksuite.com/open-apis/authen/v1/authorize",
+			TokenURL: "https://open.larksuite.com/open-apis/authen/v2/oauth/token", Options: Options{JSONBody: true, TokenPath: "data"}}},
+		{Name: "withings", Grants: "code", base: Provider{AuthStyle: AuthBody, AuthURL: "https://account.withings.com/oauth2_user/authorize2",
+			TokenURL: "https://wbsapi.withings.net/v2/oauth2", Options: Options{Separator: ",", TokenPath: "body",
+				TokenParams: map[string]string{"action": "requesttoken"}}}},
 		{Name: "mastodon", Grants: "code client_credentials", AsksInstance: true, Note: "each server is a provider of its own: -instance HOST",
 			base: Provider{AuthStyle: AuthBody, Scope: "read"}},
 		{Name: "ergani", Grants: "login", base: ergani("https://eservices.yeka.gr/WebservicesAPI/api/")},

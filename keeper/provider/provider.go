@@ -28,8 +28,9 @@ import (
 // They are never guessed: a wrong guess sends the request twice, and with
 // single-use refresh tokens the second time is a replay.
 const (
-	AuthHeader = "header" // HTTP Basic
-	AuthBody   = "body"   // client_id and client_secret in the request; also for clients without a secret
+	AuthHeader = "header"     // HTTP Basic, id and secret encoded as the RFC says
+	AuthRaw    = "header-raw" // HTTP Basic, as they are
+	AuthBody   = "body"       // client_id and client_secret in the request; also for clients without a secret
 )
 
 // Provider is a site that gives tokens. URLs are https, or http on a loopback
@@ -46,20 +47,39 @@ type Provider struct {
 	ClientID      string        `json:"client_id,omitzero"`
 	ClientSecret  secret.Secret `json:"-"`
 	HasSecret     bool          `json:"has_secret"` // in listings, where ClientSecret is left out
-	AuthStyle     string        `json:"auth_style"` // AuthHeader or AuthBody
+	AuthStyle     string        `json:"auth_style"` // AuthHeader, AuthRaw or AuthBody
 	Scope         string        `json:"scope,omitzero"`
 	Options
 }
 
-// Options are what few providers need.
+// Options are what few providers need. In the values of parameters {client_id}
+// stands for the client's id; a parameter set to "" is left out.
 type Options struct {
-	AuthParams map[string]string `json:"auth_params,omitempty"` // added to the authorization request
-	Headers    map[string]string `json:"headers,omitempty"`     // added to every request with a body
-	JSONBody   bool              `json:"json_body,omitzero"`    // the provider wants JSON instead of a form
-	Separator  string            `json:"separator,omitzero"`    // between scopes; "" is a space (RFC 6749 section 3.3)
-	Lifetime   int               `json:"lifetime,omitzero"`     // seconds, if the provider does not say (RFC 6749 section 5.1)
-	Static     bool              `json:"static,omitzero"`       // knows API keys only
-	Login      *Login            `json:"login,omitempty"`       // the JSON login
+	AuthParams     map[string]string `json:"auth_params,omitempty"`     // added to the authorization request
+	TokenParams    map[string]string `json:"token_params,omitempty"`    // added to the token request, of a refresh too, and of a device
+	Headers        map[string]string `json:"headers,omitempty"`         // added to every request with a body
+	JSONBody       bool              `json:"json_body,omitzero"`        // the provider wants JSON instead of a form
+	PKCE           *bool             `json:"pkce,omitempty"`            // false: the provider refuses it (RFC 7636); nil is true
+	TokenPath      string            `json:"token_path,omitzero"`       // where in the answer the token may lie: "a.b"
+	ScopeOnRefresh bool              `json:"scope_on_refresh,omitzero"` // the provider wants the scope again (RFC 6749 section 6)
+	RedirectURI    string            `json:"redirect_uri,omitzero"`     // sent instead of the address that is waited at
+	Separator      string            `json:"separator,omitzero"`        // between scopes; "" is a space (RFC 6749 section 3.3)
+	Lifetime       int               `json:"lifetime,omitzero"`         // seconds, if the provider does not say (RFC 6749 section 5.1)
+	Static         bool              `json:"static,omitzero"`           // knows API keys only
+	Login          *Login            `json:"login,omitempty"`           // the JSON login
+	RefreshBearer  bool              `json:"refresh_bearer,omitzero"`   // its refresh token is sent as bearer
+}
+
+func (o Options) usesPKCE() bool { return o.PKCE == nil || *o.PKCE }
+
+// set puts parameters into a request.
+func (p Provider) set(form url.Values, params map[string]string) {
+	for name, value := range params {
+		form.Set(name, strings.ReplaceAll(value, "{client_id}", p.ClientID))
+		if value == "" {
+			form.Del(name)
+		}
+	}
 }
 
 // Check reports what is wrong with a provider, as ErrInvalid. It fills in the
@@ -71,8 +91,11 @@ func (p *Provider) Check() error {
 	if p.AuthStyle == "" {
 		p.AuthStyle = AuthBody
 	}
-	if p.AuthStyle != AuthHeader && p.AuthStyle != AuthBody {
-		return fault.Invalid(fmt.Sprintf("auth style %q", p.AuthStyle), "header or body")
+	if !slices.Contains([]string{AuthHeader, AuthRaw, AuthBody}, p.AuthStyle) {
+		return fault.Invalid(fmt.Sprintf("auth style %q", p.AuthStyle), "header, header-raw or body")
+	}
+	if u, err := url.Parse(p.RedirectURI); err != nil || p.RedirectURI != "" && (u.Scheme == "" || u.Fragment != "") {
+		return fault.Invalid(fmt.Sprintf("redirect_uri %q", p.RedirectURI), "an absolute URL without fragment (RFC 6749 section 3.1.2)")
 	}
 	p.Scope = NormalScope(p.Scope)
 	urls := []string{p.Issuer, p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL}
@@ -137,37 +160,54 @@ func (p Provider) joinScope(scope string) string {
 func (p Provider) lifetime() time.Duration { return time.Duration(p.Lifetime) * time.Second }
 
 // AuthorizationURL is the authorization request: RFC 6749 section 4.1.1, with
-// PKCE S256 (RFC 7636 section 4.3).
+// PKCE S256 (RFC 7636 section 4.3) where the provider takes it.
 func (p Provider) AuthorizationURL(state, redirect, scope, verifier string) string {
-	config := oauth2.Config{ClientID: p.ClientID, Endpoint: oauth2.Endpoint{AuthURL: p.AuthURL}, RedirectURL: redirect}
-	if scope != "" {
-		config.Scopes = []string{p.joinScope(scope)}
+	u, err := url.Parse(p.AuthURL) // was checked
+	if err != nil {
+		return p.AuthURL
 	}
-	options := []oauth2.AuthCodeOption{oauth2.S256ChallengeOption(verifier)}
-	for name, value := range p.AuthParams {
-		options = append(options, oauth2.SetAuthURLParam(name, value))
+	q := u.Query()
+	q.Set("response_type", "code")
+	q.Set("client_id", p.ClientID)
+	q.Set("redirect_uri", redirect)
+	q.Set("state", state)
+	if scope != "" {
+		q.Set("scope", p.joinScope(scope))
+	}
+	if p.usesPKCE() {
+		q.Set("code_challenge_method", "S256")
+		q.Set("code_challenge", oauth2.S256ChallengeFromVerifier(verifier))
 	}
 	// OpenID Connect Core 1.0 section 11: without consent there is no offline access.
-	if _, ok := p.AuthParams["prompt"]; !ok && strings.Contains(" "+scope+" ", " offline_access ") {
-		options = append(options, oauth2.SetAuthURLParam("prompt", "consent"))
+	if strings.Contains(" "+scope+" ", " offline_access ") {
+		q.Set("prompt", "consent")
 	}
-	return config.AuthCodeURL(state, options...)
+	p.set(q, p.AuthParams)
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // ParseCallback reads the authorization response that the browser brought back,
-// and returns the code (RFC 6749 section 4.1.2). A refusal (section 4.1.2.1) or
-// another issuer (RFC 9207 section 2.4) is ErrDenied. The caller compares state.
-func (p Provider) ParseCallback(q url.Values) (code string, err error) {
+// and returns the code (RFC 6749 section 4.1.2) and, where it is said there, the
+// scope that was granted. A refusal (section 4.1.2.1) or another issuer (RFC 9207
+// section 2.4) is ErrDenied. The caller compares state.
+func (p Provider) ParseCallback(q url.Values) (code, scope string, err error) {
 	if iss := q.Get("iss"); iss != "" && p.Issuer != "" && iss != p.Issuer {
-		return "", &fault.Fault{Kind: fault.ErrDenied,
+		return "", "", &fault.Fault{Kind: fault.ErrDenied,
 			What: fmt.Sprintf("the answer comes from %q instead of %q", text.Redact(iss, nil), p.Issuer)}
 	}
-	if code := q.Get("error"); code != "" {
-		return "", &fault.Fault{Kind: fault.ErrDenied, What: "the provider said no",
-			Err: &Error{Code: text.Redact(code, nil), Description: text.Redact(q.Get("error_description"), nil)}}
+	if code := q.Get("code"); code != "" && q.Get("error") == "" {
+		return code, NormalScope(q.Get("scope")), nil
 	}
-	if q.Get("code") == "" {
-		return "", &fault.Fault{Kind: fault.ErrDenied, What: "the provider sent no code"}
+	said := fields{}
+	for name := range q {
+		if name != "code" && name != "state" {
+			said[name] = q.Get(name)
+		}
 	}
-	return q.Get("code"), nil
+	e := newError(0, said, nil, nil)
+	if e.Code+e.Description == "" {
+		return "", "", &fault.Fault{Kind: fault.ErrDenied, What: "the provider sent no code"}
+	}
+	return "", "", &fault.Fault{Kind: fault.ErrDenied, What: "the provider said no", Err: e}
 }

@@ -119,7 +119,7 @@ func (e *Error) Meaning() string {
 		return ""
 	}
 	said := regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(e.Code+" "+e.Description, "$1 $2")
-	said = strings.Join(strings.FieldsFunc(strings.ToLower(said), func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }), " ")
+	said = regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(said), " ")
 	said = regexp.MustCompile(`\b(token|grant|response|content) (type|endpoint|url|uri)\b`).ReplaceAllString(said, "-")
 	for _, m := range meanings() {
 		if regexp.MustCompile(m.said).MatchString(said) {

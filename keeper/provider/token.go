@@ -3,12 +3,14 @@ package provider
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"mintkeep/internal/secret"
+	"mintkeep/keeper/internal/text"
 )
 
 // TokenResponse is what a provider gave (RFC 6749 section 5.1). Zero times are unknown.
@@ -25,8 +27,9 @@ func (c Client) requestToken(ctx context.Context, p Provider, form url.Values) (
 	if err != nil {
 		return TokenResponse{}, err
 	}
-	t := TokenResponse{AccessToken: secret.Secret(f.text("access_token")), RefreshToken: secret.Secret(f.text("refresh_token")),
-		TokenType: f.text("token_type"), Scope: NormalScope(f.text("scope"))}
+	g := f.at(p.TokenPath, "access_token")
+	t := TokenResponse{AccessToken: secret.Secret(g.text("access_token")), RefreshToken: secret.Secret(g.text("refresh_token")),
+		TokenType: g.text("token_type"), Scope: g.scope()}
 	if t.AccessToken == "" {
 		return t, noToken(f, "access_token", secretsIn(p, form))
 	}
@@ -36,23 +39,29 @@ func (c Client) requestToken(ctx context.Context, p Provider, form url.Values) (
 	if t.TokenType == "" || strings.EqualFold(t.TokenType, "bearer") {
 		t.TokenType = "Bearer"
 	}
-	t.setEnds(f, sent, p)
+	t.setEnds(sent, p, g, f)
 	return t, nil
 }
 
 // noToken is an answer with a status of success that lacks the token.
 func noToken(f fields, name string, secrets []string) *Error {
 	e := newError(http.StatusOK, f, nil, secrets)
-	if e.Code+e.Description == "" {
+	if path := f.pathTo(); path != "" {
+		e.Description = text.Redact(fmt.Sprintf(`the token lies in %q: -options '{"token_path":%[1]q}'`, path), secrets)
+	} else if e.Code+e.Description == "" {
 		e.Description = "no " + name + " in the answer"
 	}
 	return e
 }
 
-// setEnds says when the tokens end: as the answer says, else as the access token
-// itself does if it is a JWT, else after the assumed lifetime; zero if nothing is known.
-func (t *TokenResponse) setEnds(f fields, sent time.Time, p Provider) {
-	t.Expires, t.RefreshExpires = Ends(f, sent)
+// setEnds says when the tokens end: as the first of the answers does that says it,
+// else as the access token itself does if it is a JWT, else after the assumed
+// lifetime; zero if nothing is known.
+func (t *TokenResponse) setEnds(sent time.Time, p Provider, answers ...fields) {
+	for _, f := range answers {
+		access, refresh := Ends(f, sent)
+		t.Expires, t.RefreshExpires = cmp.Or(t.Expires, access), cmp.Or(t.RefreshExpires, refresh)
+	}
 	if t.Expires = cmp.Or(t.Expires, JWTExpiry(t.AccessToken)); t.Expires.IsZero() && p.Lifetime > 0 {
 		t.Expires = sent.Add(p.lifetime())
 	}
@@ -66,8 +75,11 @@ func fitsHeader(s secret.Secret) bool {
 
 // ExchangeCode redeems an authorization code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
 func (c Client) ExchangeCode(ctx context.Context, p Provider, code, redirect, verifier string) (TokenResponse, error) {
-	return c.requestToken(ctx, p, url.Values{"grant_type": {"authorization_code"}, "code": {code},
-		"redirect_uri": {redirect}, "code_verifier": {verifier}})
+	form := url.Values{"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {redirect}}
+	if p.usesPKCE() {
+		form.Set("code_verifier", verifier)
+	}
+	return c.requestToken(ctx, p, form)
 }
 
 // Password exchanges a user's password (RFC 6749 section 4.3).
@@ -89,10 +101,14 @@ func (c Client) ClientCredentials(ctx context.Context, p Provider, scope string)
 }
 
 // Refresh exchanges a refresh token (RFC 6749 section 6). Only the JSON login
-// needs the access token as well.
+// needs the access token as well; p.Scope is sent where the provider wants it again.
 func (c Client) Refresh(ctx context.Context, p Provider, access, refresh secret.Secret) (TokenResponse, error) {
 	if p.Login != nil {
 		return c.refreshLogin(ctx, p, access, refresh)
 	}
-	return c.requestToken(ctx, p, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {string(refresh)}})
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {string(refresh)}}
+	if p.ScopeOnRefresh && p.Scope != "" {
+		form.Set("scope", p.joinScope(p.Scope))
+	}
+	return c.requestToken(ctx, p, form)
 }
