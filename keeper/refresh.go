@@ -54,23 +54,37 @@ func (k *Keeper) RefreshDue(ctx context.Context, within time.Duration) ([]Outcom
 	return append(done, more...), err
 }
 
-// refreshWithin is refreshAndSave, for which a caller who has a valid token waits
-// no longer than Patience: the refresh then goes on in the process.
-func (k *Keeper) refreshWithin(ctx context.Context, keys *keyring.Keyring, c connectionRow, until time.Time, valid bool) (bool, error) {
-	if k.Patience == 0 || !valid {
+// refreshAlone refreshes if this process gets the lease. A caller who has a valid
+// token waits no longer than Patience: the refresh then goes on in the process.
+func (k *Keeper) refreshAlone(ctx context.Context, keys *keyring.Keyring, c connectionRow, began time.Time, valid bool) (got, refreshed bool, err error) {
+	release := func() {}
+	if k.Hold != nil { // before the lease: a process that ends with it keeps everybody waiting
+		release = k.Hold()
+	}
+	if got, err = k.tryLease(ctx, c, k.now()); !got {
+		release()
+		return false, false, err
+	}
+	until := began.Add(k.lease() * leaseForAsking / 10)
+	refresh := func() (bool, error) {
+		defer release()
 		return k.refreshAndSave(ctx, keys, c, until)
 	}
-	refreshed, done := false, make(chan error, 1)
+	if k.Patience == 0 || !valid {
+		refreshed, err = refresh()
+		return true, refreshed, err
+	}
+	saved, done := false, make(chan error, 1)
 	go func() {
-		saved, err := k.refreshAndSave(ctx, keys, c, until)
-		refreshed = saved
+		ok, err := refresh()
+		saved = ok
 		done <- err
 	}()
 	select {
 	case err := <-done:
-		return refreshed, err
+		return true, saved, err
 	case <-time.After(k.Patience):
-		return false, leaseTaken(c.User, c.Name, 0)
+		return true, false, leaseTaken(c.User, c.Name, 0)
 	}
 }
 
@@ -80,9 +94,6 @@ func (k *Keeper) refreshWithin(ctx context.Context, keys *keyring.Keyring, c con
 // until, nor than the Timeout of one request. An error means that the outcome
 // could not be saved or the row not be opened.
 func (k *Keeper) refreshAndSave(ctx context.Context, keys *keyring.Keyring, c connectionRow, until time.Time) (refreshed bool, err error) {
-	if k.Hold != nil {
-		defer k.Hold()()
-	}
 	ctx = context.WithoutCancel(ctx)
 	asking, cancel := context.WithTimeout(ctx, min(time.Until(until), k.client().Timeout))
 	defer cancel()

@@ -109,11 +109,8 @@ func (k *Keeper) token(ctx context.Context, user, name string, w wish) (Token, e
 			err = leaseTaken(user, name, k.lease())
 		}
 		if err == nil {
-			got, err = k.tryLease(ctx, c, now)
-		}
-		if got {
-			asked = true
-			refreshed, err = k.refreshWithin(ctx, keys, c, began.Add(k.lease()*leaseForAsking/10), valid && !w.refresh)
+			got, refreshed, err = k.refreshAlone(ctx, keys, c, began, valid && !w.refresh)
+			asked = asked || got
 		}
 		switch {
 		case got && err == nil: // look what is there now

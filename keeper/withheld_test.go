@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -65,8 +66,8 @@ func TestHangingSiteDelaysOneCaller(t *testing.T) {
 			h.provider()
 			h.connect()
 			h.clock.pass(57 * time.Minute)
-			ended := make(chan bool, 9)
-			h.Hold = func() func() { return func() { ended <- true } }
+			var held sync.WaitGroup
+			h.Hold = func() func() { held.Add(1); return held.Done }
 			h.box.Set(func(p *keepertest.Provider) { p.Delay = 3 * time.Second })
 			start := time.Now()
 			h.within(1200*time.Millisecond, "the caller who meets it")
@@ -76,7 +77,7 @@ func TestHangingSiteDelaysOneCaller(t *testing.T) {
 			for range 5 {
 				h.within(100*time.Millisecond, "everybody else")
 			}
-			<-ended
+			held.Wait()
 			h.within(100*time.Millisecond, "everybody else afterwards")
 			equal(t, "state", h.state().State, keeper.StateFailing)
 			equal(t, "requests", h.box.Count("/token"), 2)

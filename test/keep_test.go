@@ -33,6 +33,7 @@ type keepSite struct {
 	bin, dir string
 	base     string // BASE while `serve` runs
 	stderr   bytes.Buffer
+	server   *os.Process // that of `serve`
 }
 
 func newKeepSite(t testing.TB) *keepSite {
@@ -101,6 +102,7 @@ func (k *keepSite) serve(flags ...string) {
 	if err != nil {
 		k.t.Fatal(err)
 	}
+	k.server = cmd.Process
 	address, done := make(chan string, 1), make(chan struct{})
 	go func() {
 		defer close(done)

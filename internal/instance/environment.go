@@ -23,9 +23,6 @@ type Environment struct {
 	Stderr io.Writer
 	// Now is the only clock.
 	Now func() time.Time
-	// Hold puts off the end of the process until release is called; nil holds
-	// nothing. The modes that stay finish their requests without it.
-	Hold func() (release func())
 	// Version is that of the release.
 	Version string
 	// Schema is the SQL of schema.sql.
@@ -34,6 +31,8 @@ type Environment struct {
 	Settings config.Table
 	// EndpointSettings are the checked values as the token endpoint has them.
 	EndpointSettings func(config.Values) *grant.Settings
+
+	hold hold // while a kept token is refreshed
 }
 
 // Getenv returns an environment variable, or "".

@@ -138,8 +138,9 @@ func (s *Instance) open(r *http.Request) (http.Handler, error) {
 }
 
 // Close closes the database of a process that stayed, which in WAL mode brings
-// the file itself up to date.
+// the file itself up to date. A refresh that goes on without its request is waited for.
 func (s *Instance) Close() {
+	s.env.hold.wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.db != nil {

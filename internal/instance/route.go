@@ -59,7 +59,7 @@ func (e *Environment) Keeper(c *config.Config, db *sql.DB, log *slog.Logger) *ke
 		DB:     db,
 		Keys:   keyring.Source{Value: keeper.Secret(e.Getenv("MINTKEEP_KEY")), Path: c.KeyFile},
 		Now:    e.Now,
-		Hold:   e.Hold,
+		Hold:   e.hold.take,
 		Client: discover.TrustedClient(c.CAFile),
 		Log:    log,
 		URL:    c.URL,

@@ -1,0 +1,135 @@
+package test
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"mintkeep/keeper/keepertest"
+)
+
+// strictBox is a provider with single-use refresh tokens and no grace, which
+// takes some time to answer.
+func strictBox(b *keepertest.Provider) {
+	b.Rotate, b.DetectReuse, b.Delay = true, true, 150*time.Millisecond
+}
+
+var endings = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}
+
+// A refresh that was sent is saved whichever signal comes at whatever moment of
+// it, and however often.
+func TestSignalsWaitForRefresh(t *testing.T) {
+	for _, signal := range endings {
+		for _, verb := range []string{"get box", "refresh box", "refresh", "CGI"} {
+			t.Run(fmt.Sprint(signal, " ", verb), func(t *testing.T) {
+				t.Parallel()
+				k := newKeepSite(t)
+				box, _ := k.box(strictBox)
+				key := k.ok("", "apikey", "add", "reader")
+				sent := 0
+				for range 20 {
+					k.expire()
+					before := box.Count("refresh_token")
+					cmd := k.command("", strings.Fields(verb)...)
+					if verb == "CGI" {
+						cmd = k.cgi(key)
+					}
+					cmd.Stdout, cmd.Stderr = io.Discard, io.Discard
+					if err := cmd.Start(); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Duration(rand.IntN(300)) * time.Millisecond)
+					for range 3 {
+						_ = cmd.Process.Signal(signal)
+						time.Sleep(10 * time.Millisecond)
+					}
+					_ = cmd.Wait()
+					sent += box.Count("refresh_token") - before
+					k.sql(`UPDATE connections SET lease_until = NULL`) // of a process that ended before it asked
+					if out, said, status := k.run("", "get", "box"); status != 0 || !box.Active(out) {
+						t.Fatalf("lost: %s %s", out, said)
+					}
+				}
+				if t.Logf("%d of 20 had asked", sent); sent < 3 {
+					t.Error("too few to say anything")
+				}
+			})
+		}
+	}
+}
+
+// cgi is the request for a kept token as a web server starts it.
+func (k *keepSite) cgi(key string) *exec.Cmd {
+	cmd := k.command("")
+	cmd.Args = cmd.Args[:1]
+	cmd.Env = append(cmd.Env, "REQUEST_METHOD=GET", "GATEWAY_INTERFACE=CGI/1.1", "SERVER_PROTOCOL=HTTP/1.1", "SERVER_NAME=you.example",
+		"SERVER_PORT=443", "HTTPS=on", "SCRIPT_NAME=/token", "PATH_INFO=/keep/token", "QUERY_STRING=name=box", "REQUEST_URI=/token/keep/token?name=box",
+		"HTTP_X_API_KEY="+key, "MINTKEEP_DATABASE="+k.path("tokens.db"), "MINTKEEP_URL=https://you.example/token")
+	return cmd
+}
+
+// A process that stays ends when the refresh is saved for which nobody waits any
+// more, and not before.
+func TestSignalsWaitInProcessesThatStay(t *testing.T) {
+	for _, signal := range endings {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			k := newKeepSite(t)
+			box, g := k.box(strictBox)
+			key := k.ok("", "apikey", "add", "reader")
+			k.serve()
+			k.sql(`UPDATE connections SET expires = datetime('now', '+200 seconds')`)
+			g.set("", 4*time.Second)
+			start := time.Now()
+			status, body := k.fetch("GET", "keep/token?name=box", key, "")
+			if took := time.Since(start); status != 200 || !box.Active(member(body, "access_token")) || took > 3*time.Second {
+				t.Fatalf("%d %s after %v", status, body, took)
+			}
+			old := member(body, "access_token")
+			_ = k.server.Signal(signal)
+			if state, err := k.server.Wait(); err != nil || !state.Success() {
+				t.Errorf("it ended with %v %v", state, err)
+			}
+			g.set("", 0)
+			if token := k.ok("", "get", "box"); token == old || !box.Active(token) || g.count("refresh_token") != 1 {
+				t.Errorf("lost after %v: %d refreshes", time.Since(start), g.count("refresh_token"))
+			}
+		})
+	}
+}
+
+// A signal ends a process that does not refresh at once, and one that does when
+// the site does not answer.
+func TestSignalsEnd(t *testing.T) {
+	k := newKeepSite(t)
+	_, g := k.box(nil)
+	for _, hold := range []string{"", "request"} {
+		k.expire()
+		g.set(hold, 0)
+		cmd := k.command("", "get", "box")
+		if hold == "" {
+			cmd = k.command("", "serve", "-listen", "127.0.0.1:0")
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if hold == "request" {
+			<-g.reached
+		} else {
+			time.Sleep(300 * time.Millisecond)
+		}
+		start := time.Now()
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+		took := time.Since(start)
+		t.Logf("held back %q: %v, %v", hold, took, cmd.ProcessState)
+		if took > 13*time.Second || hold == "" && took > time.Second {
+			t.Errorf("held back %q: it took %v", hold, took)
+		}
+	}
+}
