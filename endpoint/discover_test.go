@@ -213,7 +213,7 @@ func TestProfile(t *testing.T) {
 		}
 	}
 	token := full.text("access_token")
-	if a := info(token).want(t, 200, ""); a.body != `{"me":"http://jane.example/","name":"Jane Doe","url":"http://jane.example/","photo":"http://jane.example/j.jpg","email":"jane@jane.example"}`+"\n" {
+	if a := info(token).want(t, 200, ""); a.body != `{"me":"http://jane.example/","sub":"http://jane.example/","name":"Jane Doe","url":"http://jane.example/","photo":"http://jane.example/j.jpg","email":"jane@jane.example"}`+"\n" {
 		t.Error(a.body)
 	}
 	if m, _ := h.verify(token).members(); m["profile"] != nil || m["name"] != nil {

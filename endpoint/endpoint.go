@@ -78,6 +78,8 @@ func routeFor(name string) (route, bool) {
 			params: oauth.Fields{Names: []string{"flow", "scope", "answer"}, Repeated: "scope"}}, true
 	case "client":
 		return route{cors: true, noSettings: true, get: (*Handler).client}, true
+	case "client.json":
+		return route{cors: true, noSettings: true, get: (*Handler).clientJSON}, true
 	}
 	return route{}, false
 }
@@ -92,7 +94,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Expose-Headers", "WWW-Authenticate, Retry-After")
 	}
 	if r.Method == http.MethodOptions && rt.cors {
-		preflight(w.Header())
+		preflight(w.Header(), r.Header)
 		w.Header().Set("Allow", rt.allow())
 		w.WriteHeader(http.StatusNoContent)
 		return
@@ -173,11 +175,17 @@ func (rt route) allow() string {
 }
 
 // preflight opens an address to scripts of other origins (R30): bearer tokens are
-// sent on purpose, and there are no cookies that could be abused.
-func preflight(h http.Header) {
+// sent on purpose, and there are no cookies that could be abused. Whatever headers
+// are asked for may be sent (case L9); `*` would leave Authorization out.
+func preflight(h, asked http.Header) {
+	allowed := "Authorization, Content-Type, Accept"
+	if more := strings.Join(asked.Values("Access-Control-Request-Headers"), ", "); more != "" {
+		allowed = more
+	}
 	h.Set("Access-Control-Allow-Methods", "GET, POST, OPTIONS")
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Accept")
+	h.Set("Access-Control-Allow-Headers", allowed)
 	h.Set("Access-Control-Max-Age", "86400")
+	h.Set("Vary", "Access-Control-Request-Headers")
 }
 
 // route is the name of the request's route: the path below BASE if it begins with
@@ -187,11 +195,14 @@ func (h *Handler) route(r *http.Request) string {
 	if path.Clean("/"+r.URL.Path) == wellKnown+h.basePath() {
 		return "metadata"
 	}
-	if name, below := h.Route(r); below && h.URL != "" {
+	if name, below := h.Route(r); below && h.URL != "" && name != "" {
 		return name
 	}
+	if r.Method != http.MethodPost && r.URL.Query().Get("action") == "authorize" { // of MIndie and its like (case L10)
+		return "authorize"
+	}
 	switch last := path.Base(path.Clean("/" + r.URL.Path)); last {
-	case "introspect", "revoke", "userinfo", "metadata", "authorize", "callback", "consent", "check", "owner", "client":
+	case "introspect", "revoke", "userinfo", "metadata", "authorize", "callback", "consent", "check", "owner", "client", "client.json":
 		return last
 	}
 	return ""

@@ -220,14 +220,27 @@ func TestMetadata(t *testing.T) {
 			t.Errorf("%s answers %d", name, got)
 		}
 	}
-	if _, err := url.Parse(fmt.Sprint(m["service_documentation"])); err != nil {
-		t.Error(err)
+	if m["service_documentation"] != nil || m["client_id_metadata_document_supported"] != true { // L2
+		t.Error(s.text)
 	}
 	if known := v.get("http://" + h.host + "/.well-known/oauth-authorization-server/token"); known.text != s.text {
 		t.Error(known.text)
 	}
-	c := v.get(h.URL + "/client")
-	if err := json.Unmarshal([]byte(c.text), &m); err != nil || m["client_id"] != h.URL+"/client" || fmt.Sprint(m["redirect_uris"]) != "["+h.URL+"/callback]" {
+	// L1: HTML, unless JSON is asked for by name; client.json is always the document.
+	page := v.get(h.URL + "/client")
+	for _, want := range []string{"<title>Token endpoint of ", `class="u-url p-name" href="` + h.URL + `/client"`, `rel="redirect_uri" href="` + h.URL + `/keep/callback"`} {
+		if !strings.HasPrefix(page.Header.Get("Content-Type"), "text/html") || !strings.Contains(page.text, want) {
+			t.Errorf("no %s in %s", want, page.text)
+		}
+	}
+	r, _ := http.NewRequest("GET", h.URL+"/client", nil)
+	r.Header.Set("Accept", "application/json")
+	if asked := v.see(v.Do(r)); !strings.Contains(asked.text, `"client_id":"`+h.URL+`/client"`) {
+		t.Error(asked.text)
+	}
+	c := v.get(h.URL + "/client.json")
+	if err := json.Unmarshal([]byte(c.text), &m); err != nil || m["client_id"] != h.URL+"/client.json" ||
+		fmt.Sprint(m["redirect_uris"]) != "["+h.URL+"/callback "+h.URL+"/keep/callback]" {
 		t.Errorf("%v %s", err, c.text)
 	}
 }

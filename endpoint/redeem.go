@@ -14,9 +14,15 @@ import (
 // token is POST BASE: it tells the grant types, revocation and introspection of
 // older clients apart.
 func (h *Handler) token(q *request) (*oauth.Reply, error) {
-	switch grantType, action := q.param("grant_type"), q.param("action"); {
+	grantType, action := q.param("grant_type"), q.param("action")
+	if grantType == "" && action == "" { // MIndie writes it into the address (case L10)
+		action = q.http.URL.Query().Get("action")
+	}
+	switch {
 	case action == "revoke":
 		return h.revoke(q)
+	case action == "introspect":
+		return h.introspect(q)
 	case action != "":
 		return nil, oauth.InvalidRequest("the only action is revoke")
 	case grantType == "authorization_code":

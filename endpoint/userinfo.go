@@ -19,9 +19,10 @@ func (h *Handler) userinfo(q *request) (*oauth.Reply, error) {
 			Header: map[string]string{"WWW-Authenticate": `Bearer error="insufficient_scope", scope="profile"`}}
 	}
 	return oauth.NewReply(struct {
-		Me string `json:"me"`
+		Me  string `json:"me"`
+		Sub string `json:"sub"` // OpenID Connect clients refuse the answer without it (case L5)
 		*discover.Profile
-	}{t.Me, h.profile(q, t.Me, t.Scope)}, false)
+	}{t.Me, t.Me, h.profile(q, t.Me, t.Scope)}, false)
 }
 
 // profile is the part of a person's profile that the scopes allow: nothing without

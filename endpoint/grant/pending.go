@@ -21,10 +21,7 @@ const (
 	maxOfAddress = 50   // of one address
 )
 
-const (
-	prefixID     = "f"
-	prefixCookie = "c"
-)
+const prefixCookie = "c"
 
 // Pending is an authorization request that has been sent on to an upstream and
 // waits for the browser to come back. Its ID is in URLs; the secret in its cookie
@@ -52,7 +49,7 @@ const pendingColumns = `endpoint, own, client_id, redirect_uri, state, scope, ch
 // has too many loses its own oldest; if there are too many altogether, the address
 // that has most loses its oldest.
 func (s *Store) Create(ctx context.Context, r Request, p *Pending) error {
-	p.ID, p.Cookie = secret.New(prefixID), secret.New(prefixCookie)
+	p.ID, p.Cookie = secret.NewID(), secret.New(prefixCookie)
 	return s.write(ctx, r, func(t *tx) {
 		const doing = "storing the authorization request"
 		t.deleteExpired()
@@ -78,7 +75,7 @@ func ErrNotPending() *oauth.Error {
 // Pending finds a pending authorization by its ID and the browser's cookie. Both
 // must fit: with the ID alone, somebody else's browser has followed the link.
 func (s *Store) Pending(ctx context.Context, now time.Time, id, cookie secret.Secret) (*Pending, error) {
-	if !id.WellFormed(prefixID) || !cookie.WellFormed(prefixCookie) {
+	if !id.IsID() || !cookie.WellFormed(prefixCookie) {
 		return nil, ErrNotPending()
 	}
 	p := &Pending{ID: id, Cookie: cookie}

@@ -68,6 +68,18 @@ func New(prefix string) Secret {
 	return Secret(string(text) + checksum(string(text)))
 }
 
+// idChars are 131 bits of characters.
+const idChars = 22
+
+// NewID makes a secret of 131 random bits in 22 characters of [0-9A-Za-z], without
+// prefix and checksum: short enough to stand in an address that people see.
+func NewID() Secret { return New("")[:idChars] }
+
+// IsID reports whether the secret has the form of NewID's.
+func (s Secret) IsID() bool {
+	return len(s) == idChars && strings.Trim(string(s), alphabet) == ""
+}
+
 // WellFormed reports whether the secret is whole: right prefix, right length,
 // right checksum. A token that was cut or mangled on the way is so told from an
 // unknown one without the database.
