@@ -62,7 +62,8 @@ func (s *Store) Reserve(ctx context.Context, r Request, code string) (reservatio
 
 func errTooMany(wait time.Duration) *oauth.Error {
 	seconds := strconv.Itoa(int(wait.Seconds()))
-	return &oauth.Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable", Header: map[string]string{"Retry-After": seconds},
+	return &oauth.Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable",
+		Header:      map[string]string{"Retry-After": seconds},
 		Description: "too many codes from this address were refused; wait " + seconds + " seconds"}
 }
 

@@ -33,7 +33,8 @@ func (c *Client) Reserve(who, page string) (release func(), err error) {
 	if most == 0 {
 		most = usualPlaces
 	}
-	if len(c.taken) >= most || slices.ContainsFunc(c.taken, func(t [2]string) bool { return t[0] == place[0] || who != "" && t[1] == who }) {
+	same := func(t [2]string) bool { return t[0] == place[0] || who != "" && t[1] == who }
+	if len(c.taken) >= most || slices.ContainsFunc(c.taken, same) {
 		return nil, ErrBusy
 	}
 	c.taken = append(c.taken, place)
