@@ -56,7 +56,8 @@ func (k *Keeper) RefreshDue(ctx context.Context, within time.Duration) ([]Outcom
 
 // refreshAlone refreshes if this process gets the lease. A caller who has a valid
 // token waits no longer than Patience: the refresh then goes on in the process.
-func (k *Keeper) refreshAlone(ctx context.Context, keys *keyring.Keyring, c connectionRow, began time.Time, valid bool) (got, refreshed bool, err error) {
+func (k *Keeper) refreshAlone(ctx context.Context, keys *keyring.Keyring, c connectionRow, began time.Time, valid bool,
+) (got, refreshed bool, err error) {
 	release := func() {}
 	if k.Hold != nil { // before the lease: a process that ends with it keeps everybody waiting
 		release = k.Hold()
