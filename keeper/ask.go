@@ -26,8 +26,8 @@ type Ask struct {
 }
 
 func (a Ask) say(format string, args ...any) {
-	if a.Out != nil {
-		fmt.Fprintf(a.Out, format+"\n", args...)
+	if s := fmt.Sprintf(format, args...); a.Out != nil && s != "" {
+		fmt.Fprintln(a.Out, s)
 	}
 }
 

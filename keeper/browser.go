@@ -154,7 +154,9 @@ func (b Browser) Finish(ctx context.Context, f ReturnedFlow, query url.Values) (
 		return Connection{}, err
 	}
 	n.Token.Scope = cmp.Or(n.Token.Scope, scope)
-	return k.saveConnection(ctx, keys, n, "connected", APIKey{})
+	c, err := k.saveConnection(ctx, keys, n, "connected", APIKey{})
+	c.Warning = n.warning(c, p)
+	return c, err
 }
 
 // insertFlow also deletes what has expired.

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"mintkeep/internal/store"
@@ -99,9 +101,44 @@ func (k *Keeper) Connect(ctx context.Context, t Target, grant string, ask Ask) (
 	if err := o.obtain(ctx); err == errUnknownGrant {
 		return Connection{}, fault.Invalid(fmt.Sprintf("unknown grant %q", grant), "code, device, password, client_credentials, login, api_key or jwt")
 	} else if err != nil {
-		return Connection{}, fmt.Errorf("connecting %s: %w", t.Name, err)
+		return Connection{}, fmt.Errorf("connecting %s: %w", t.Name, withHint(err))
 	}
-	return k.saveConnection(context.WithoutCancel(ctx), keys, o.NewConnection, "connected", APIKey{})
+	c, err := k.saveConnection(context.WithoutCancel(ctx), keys, o.NewConnection, "connected", APIKey{})
+	if err == nil {
+		c.Warning = o.NewConnection.warning(c, p)
+		ask.say("%s", c.Warning)
+	}
+	return c, err
+}
+
+// withHint is a refusal with what to change in the configuration, where it says that.
+func withHint(err error) error {
+	if e := (*provider.Error)(nil); errors.As(err, &e) && e.Hint != "" {
+		return &Fault{Kind: ErrInvalid, What: "the site wants something else", Err: err, Hint: e.Hint}
+	}
+	return err
+}
+
+// warning is what the owner of a new connection should know at once; "" if nothing.
+func (n NewConnection) warning(c Connection, p provider.Provider) string {
+	said := []string{}
+	switch {
+	case c.Kind != KindOAuth2 || n.Grant == GrantClientCredentials || n.Grant == GrantLogin || c.Expires.IsZero():
+	case n.Token.RefreshToken == "" && c.Refreshable:
+		said = append(said, "No new refresh token came; the one from before is kept.")
+	case n.Token.RefreshToken == "":
+		said = append(said, "No refresh token came: this connection ends at "+c.Expires.Format(time.DateTime)+" UTC.", "hint: "+p.OfflineHint(n.Scope))
+	case !c.RefreshExpires.IsZero() && c.RefreshExpires.Sub(c.Created) < 14*24*time.Hour:
+		said = append(said, "The refresh token ends at "+c.RefreshExpires.Format(time.DateTime)+" UTC, unless the site gives a new one before.")
+	}
+	granted := strings.Fields(n.Token.Scope)
+	missing := slices.DeleteFunc(strings.Fields(n.Scope), func(s string) bool {
+		return slices.Contains(granted, s) || strings.HasPrefix(s, "offline")
+	})
+	if len(granted) > 0 && len(missing) > 0 {
+		said = append(said, "The site did not grant all that was asked for; it lacks: "+text.Redact(strings.Join(missing, " "), nil))
+	}
+	return strings.Join(said, "\n")
 }
 
 // NewConnection is a first token that is to be kept.
@@ -115,6 +152,7 @@ type NewConnection struct {
 	Extra        Secret // JSON object: what else the Tokens API was given
 	Scopes       []string
 
+	kept     connectionRow // whose refresh token stays where no new one came
 	username string
 	password Secret // to log in again when the refresh token has ended; "" keeps none
 }
@@ -139,6 +177,10 @@ func (k *Keeper) saveConnection(ctx context.Context, keys *keyring.Keyring, n Ne
 			}
 			if !by.Covers(n.User, n.Provider) || err == nil && !by.Covers(n.User, before.Provider) {
 				return &Fault{Kind: ErrDenied, What: "this API key is for another provider"}
+			}
+			if event == "connected" && n.Token.RefreshToken == "" && n.Kind == KindOAuth2 && n.Grant != GrantClientCredentials &&
+				before.Kind == KindOAuth2 && before.clientID == n.ClientID && slices.Contains([]string{StateOK, StateFailing}, before.rowState) {
+				n.kept = before
 			}
 			now := k.now()
 			var events []store.Event
@@ -186,6 +228,10 @@ func (n NewConnection) write(ctx context.Context, tx *sql.Tx, keys *keyring.Keyr
 	seal := func(s Secret, column string) sql.NullString {
 		return key.Seal(s, keyring.At("connections", column, n.User, n.Name))
 	}
+	refresh, refreshExpires := seal(n.Token.RefreshToken, "refresh_token"), n.Token.RefreshExpires
+	if n.kept.refresh.Valid {
+		refresh, refreshExpires = n.kept.refresh, cmp.Or(refreshExpires, n.kept.RefreshExpires)
+	}
 	now := store.Time(at)
 	return store.Exec(ctx, tx, fmt.Sprintf("keeping connection %s/%s", n.User, n.Name), `INSERT INTO connections
 		(user_id, connection_name, provider_name, grant_type, token_kind, token_type, token_field, scope, requested_scope, scopes, client_id, client_secret, access_token, refresh_token, username, password, extra,
@@ -202,6 +248,6 @@ func (n NewConnection) write(ctx context.Context, tx *sql.Tx, keys *keyring.Keyr
 		n.User, n.Name, n.Provider, n.Grant, n.Kind, cmp.Or(n.Token.TokenType, "Bearer"), n.Field,
 		cmp.Or(n.Token.Scope, n.Scope), n.Scope, scopes, // RFC 6749 section 5.1: not said means as requested
 		n.ClientID, seal(n.ClientSecret, "client_secret"), seal(n.Token.AccessToken, "access_token"),
-		seal(n.Token.RefreshToken, "refresh_token"), n.username, seal(n.password, "password"), seal(n.Extra, "extra"),
-		store.NullTime(n.Token.Expires), store.NullTime(n.Token.RefreshExpires), now, now)
+		refresh, n.username, seal(n.password, "password"), seal(n.Extra, "extra"),
+		store.NullTime(n.Token.Expires), store.NullTime(refreshExpires), now, now)
 }

@@ -51,6 +51,7 @@ type Connection struct {
 	Failures       int       `json:"failures,omitzero"`
 	RetryAfter     time.Time `json:"retry_after,omitzero"`
 	LastError      string    `json:"last_error,omitzero"`
+	Warning        string    `json:"warning,omitzero"`   // what its owner should know before it is dead
 	Reconnect      string    `json:"reconnect,omitzero"` // the command that brings a dead one back
 	Created        time.Time `json:"created"`
 	Updated        time.Time `json:"updated"`
@@ -106,6 +107,10 @@ func scanConnection(scan func(...any) error, now time.Time) (c connectionRow, er
 		c.State, c.LastError = StateDead, "it has expired and cannot be refreshed"
 	case !recovered.IsZero() && now.Sub(recovered) < 24*time.Hour:
 		c.State = StateRecovered
+	}
+	if end := c.Expires; c.State != StateDead && c.Kind == KindOAuth2 && !end.IsZero() &&
+		(!c.Refreshable || !c.RefreshExpires.IsZero() && !c.RefreshExpires.After(end) && !c.password.Valid) {
+		c.Warning = "it ends at " + end.Format(time.DateTime) + " UTC: no refresh token reaches further"
 	}
 	if c.State == StateDead || c.State == StateForgetting {
 		c.Reconnect = c.reconnect()

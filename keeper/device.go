@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"mintkeep/keeper/internal/text"
 	"mintkeep/keeper/provider"
 )
 
@@ -27,6 +28,10 @@ func (o *obtaining) device(ctx context.Context) error {
 	}
 	o.say("Time left: %s.", timeLeft(d.Expires, o.now()))
 	o.Token, err = o.pollDevice(ctx, d)
+	if f := (*Fault)(nil); errors.As(err, &f) && f.Kind == ErrExpired && o.provider.AuthStyle != provider.AuthBody {
+		f.Hint += "; if the site's page refused the client (dex does), first `mintkeep provider set " +
+			text.ShellWord(o.provider.Name) + " -auth-style body`"
+	}
 	return err
 }
 

@@ -216,6 +216,14 @@ func (r refresh) saveNewToken(ctx context.Context, n newToken) (saved bool, err 
 				return err
 			}
 		}
+		week := refreshExpires.AddDate(0, 0, -7)
+		if !refreshExpires.IsZero() && !now.Before(week) && c.Updated.Before(week) { // told once
+			why := "its refresh token ends at " + refreshExpires.Format(time.DateTime) + " UTC"
+			r.log().Warn("connection ends soon", "user", c.User, "connection", c.Name, "why", why, "reconnect", c.reconnect())
+			if err := record(ctx, tx, c.event(now, "ends soon", why+"; again with: "+c.reconnect())); err != nil {
+				return err
+			}
+		}
 		return record(ctx, tx, c.event(now, "refreshed", ""))
 	})
 	return saved, err
@@ -231,6 +239,9 @@ func (r refresh) saveFailure(ctx context.Context, failure error) error {
 		state, retry = StateDead, time.Time{}
 	}
 	why := text.FirstLine(failure.Error())
+	if e := (*provider.Error)(nil); errors.As(failure, &e) && e.Hint != "" {
+		why += "; " + e.Hint
+	}
 	return store.Write(ctx, r.DB, func(tx *sql.Tx) error {
 		n, err := store.ExecCount(ctx, tx, fmt.Sprintf("saving the state of connection %s/%s", c.User, c.Name), `UPDATE connections
 			SET state = ?, failures = failures + 1, retry_after = ?, last_error = ?, lease_until = NULL, updated = ?

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mintkeep/keeper"
+	"mintkeep/keeper/keepertest"
 	"mintkeep/keeper/provider"
 )
 
@@ -138,4 +139,117 @@ func TestD6ScopeInTheRedirect(t *testing.T) {
 	}})
 	check(t, err)
 	equal(t, "scope", h.state().Scope, "activity:read read")
+}
+
+// What the owner should know at once about a new connection.
+func TestWhatTheOwnerShouldKnow(t *testing.T) {
+	for _, test := range []struct {
+		name, scope, answer string
+		change              func(*provider.Provider)
+		want                []string // none: nothing is said
+	}{
+		{"all is well", "", `"refresh_token":"r","expires_in":3600`, nil, nil},
+		{"no refresh token", "", `"expires_in":3600`, nil, []string{"No refresh token came", "2026-11-20 12:00:00 UTC", "-scope 'offline_access read write'"}},
+		{"no refresh token, another way to say its end", "a", `".expires":"Fri, 20 Nov 2026 12:00:00 GMT"`, nil, []string{"-scope 'a offline_access'"}},
+		{"it was asked for as a scope", "offline_access x", `"expires_in":3600`, nil, []string{"it was asked for"}},
+		{"it was asked for as a parameter (Google)", "", `"expires_in":3600`,
+			func(p *provider.Provider) { p.AuthParams = map[string]string{"access_type": "offline"} }, []string{"it was asked for"}},
+		{"it never ends (GitHub)", "", `"token_type":"bearer"`, nil, nil},
+		{"less than was asked for", "a b c", `"refresh_token":"r","expires_in":3600,"scope":"c,a"`, nil, []string{"it lacks: b\n"}},
+		{"more than was asked for", "a", `"refresh_token":"r","expires_in":3600,"scope":["a","b"]`, nil, nil},
+		{"an end that nears (D10)", "", `"refresh_token":"r","expires_in":3600,"refresh_token_expires_in":604799`, nil, []string{"ends at 2026-11-27 10:59:59 UTC"}},
+		{"an end far away", "", `"refresh_token":"r","expires_in":3600,"refresh_token_expires_in":7776000`, nil, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHouse(t)
+			if test.change == nil {
+				test.change = func(*provider.Provider) {}
+			}
+			h.provider(test.change)
+			h.box.Fail("/token", 1, 200, `{"access_token":"a",`+test.answer+`}`)
+			said := &strings.Builder{}
+			a := ask(keepertest.Password)
+			a.Out = said
+			c, err := h.Connect(t.Context(), keeper.Target{Provider: "box", Scope: test.scope}, keeper.GrantPassword, a)
+			check(t, err)
+			equal(t, "said", strings.TrimSpace(said.String()), c.Warning)
+			if test.want == nil {
+				equal(t, "said", said.String(), "")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(said.String(), want) {
+					t.Errorf("%q lacks %q", said, want)
+				}
+			}
+		})
+	}
+}
+
+// Connecting again without a refresh token keeps the old one; a dead one is not kept.
+func TestConnectAgainWithoutRefreshToken(t *testing.T) {
+	h := newHouse(t)
+	h.provider()
+	h.connect()
+	h.box.Set(func(p *keepertest.Provider) { p.NoRefresh = true })
+	c := h.connect()
+	equal(t, "refreshable", c.Refreshable, true)
+	equal(t, "said", c.Warning, "No new refresh token came; the one from before is kept.")
+	h.clock.pass(2 * time.Hour)
+	_, err := h.token()
+	check(t, err)
+	equal(t, "refreshes", h.box.Count("refresh_token"), 1)
+	h.box.Kill()
+	h.clock.pass(2 * time.Hour)
+	_, err = h.token()
+	wants(t, err, keeper.ErrReauthorize)
+	c = h.connect()
+	equal(t, "refreshable", c.Refreshable, false)
+}
+
+// D10: when the refresh token ends is kept, shown, and told once in its last week.
+func TestD10EndOfTheRefreshToken(t *testing.T) {
+	h := newHouse(t)
+	h.provider()
+	h.box.Fail("/token", 1, 200, `{"access_token":"a","refresh_token":"r","expires_in":3600,"refresh_token_expires_in":2592000}`)
+	equal(t, "end", h.connect().RefreshExpires, h.clock.now().UTC().AddDate(0, 0, 30))
+	for _, days := range []int{10, 10, 4, 1, 1} {
+		h.clock.pass(time.Duration(days) * 24 * time.Hour)
+		h.box.Fail("/token", 1, 200, `{"access_token":"a","expires_in":3600}`)
+		_, err := h.token()
+		check(t, err)
+	}
+	equal(t, "told", h.events("ends soon"), 1)
+	equal(t, "warning", h.state().Warning, "")
+	h.box.Fail("/token", 1, 200, `{"access_token":"a","expires_in":864000}`)
+	_, err := h.Refresh(t.Context(), "owner", "box")
+	check(t, err)
+	equal(t, "warning", h.state().Warning, "it ends at 2026-12-26 11:00:00 UTC: no refresh token reaches further")
+}
+
+// A site that wants something else than was configured: what to change is said.
+func TestWhatToChange(t *testing.T) {
+	for _, test := range []struct{ name, body, style, want string }{
+		{"dex and a secret in the header", `{"error":"invalid_client"}`, "header", "provider set box -auth-style body"},
+		{"a secret in the body", `{"error":"unauthorized_client"}`, "body", "-auth-style header"},
+		{"its own form", `{"status":"BAD_CLIENT_ID","message":"missing or unknown client id"}`, "body", "-auth-style header"},
+		{"LinkedIn", `{"error":"invalid_request","error_description":"code_verifier is not supported"}`, "", `-options '{"pkce":false}'`},
+		{"PKCE in capitals", `{"message":"PKCE not allowed"}`, "", `-options '{"pkce":false}'`},
+		{"Azure B2C", `{"error":"invalid_request","error_description":"AADB2C90057: missing scope"}`, "", `scope_on_refresh`},
+		{"Auth0", `{"error":"access_denied","error_description":"Service not enabled within domain: audience"}`, "", "token_params"},
+		{"redirect", `{"error":"invalid_request","error_description":"redirect_uri mismatch"}`, "", "-listen localhost:PORT"},
+		{"JSON", `{"error":"unsupported","message":"Content-Type must be application/json"}`, "", `-options '{"json_body":true}'`},
+		{"scope", `{"error":"invalid_scope"}`, "", "-scope"},
+		{"nothing of that", `{"error":"server_error"}`, "", ""},
+		{"a filter", `<html><title>invalid scope</title>`, "", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			h := newHouse(t)
+			h.provider(func(p *provider.Provider) { p.AuthStyle = test.style })
+			h.box.Fail("/token", 1, 400, test.body)
+			_, err := h.Connect(t.Context(), keeper.Target{Provider: "box"}, keeper.GrantPassword, ask(keepertest.Password))
+			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\nhint: ") != (test.want != "") {
+				t.Errorf("%v, want %q", err, test.want)
+			}
+		})
+	}
 }

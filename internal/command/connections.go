@@ -38,18 +38,23 @@ func (o *connectionsFlags) list(c *Command, k *keeper.Keeper) error {
 		return err
 	}
 	troubled := keeper.Troubled(all)
+	for _, v := range all {
+		if v.Warning != "" && !c.json {
+			fmt.Fprintf(c.Stderr, "%s: %s\n", strings.Map(printable, v.Name), v.Warning)
+		}
+	}
 	if o.check {
 		if err := k.CheckKey(c.ctx); err != nil {
 			return wrap("connections", err)
 		}
 		all = troubled
 	}
-	err = list(c, "name provider user grant scope expiry state error reconnect", all, nil, func(v keeper.Connection) []string {
+	err = list(c, "name provider user grant scope expiry refresh_expiry state error reconnect", all, nil, func(v keeper.Connection) []string {
 		expiry := "unknown"
 		if !v.Expires.IsZero() {
 			expiry = timeText(v.Expires)
 		}
-		return []string{v.Name, v.Provider, v.User, v.Grant, v.Scope, expiry, v.State, v.LastError, v.Reconnect}
+		return []string{v.Name, v.Provider, v.User, v.Grant, v.Scope, expiry, timeText(v.RefreshExpires), v.State, v.LastError, v.Reconnect}
 	})
 	if err == nil && o.check && len(troubled) > 0 {
 		err = fmt.Errorf("connections: dead or failing: %d", len(troubled))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
@@ -76,6 +77,7 @@ func (h *Handler) callback(w http.ResponseWriter, r *http.Request, q url.Values)
 	if err != nil {
 		return err
 	}
-	h.writePage(w, http.StatusOK, "Connected", fmt.Sprintf("%s is connected as %q.", c.Provider, c.Name), "You can close this window.")
+	h.writePage(w, http.StatusOK, "Connected", strings.Split(strings.Trim(
+		fmt.Sprintf("%s is connected as %q.\n%s", c.Provider, c.Name, c.Warning), "\n")+"\nYou can close this window.", "\n")...)
 	return nil
 }

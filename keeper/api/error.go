@@ -60,7 +60,7 @@ func (h *Handler) toHTTPError(r *http.Request, err error) *oauth.Error {
 	case errors.As(err, &fault) && !errors.Is(err, keeper.ErrKey) && !errors.Is(err, keeper.ErrSealed):
 		e = faultToHTTPError(fault)
 	case errors.As(err, &answer):
-		e = newError(http.StatusBadGateway, "provider_error", answer.Error())
+		e = newError(http.StatusBadGateway, "provider_error", strings.TrimSuffix(answer.Error()+"; "+answer.Hint, "; "))
 	default:
 		e = newError(http.StatusInternalServerError, "server_error", "something is wrong here; the cause is in the error log")
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -116,7 +117,11 @@ func (c Client) post(ctx context.Context, p Provider, to string, form url.Values
 		req.SetBasicAuth(id, secret)
 		secrets = append(secrets, strings.TrimPrefix(req.Header.Get("Authorization"), "Basic "))
 	}
-	return c.send(ctx, req, secrets)
+	f, err := c.send(ctx, req, secrets)
+	if e := (*Error)(nil); errors.As(err, &e) {
+		e.advise(p)
+	}
+	return f, err
 }
 
 // secretsIn are the secrets of a request, which its answer may quote.

@@ -15,6 +15,7 @@ type Error struct {
 	Status      int    // of HTTP; 0 if the browser brought the answer
 	Code        string // as the provider wrote it; "" if there was none
 	Description string
+	Hint        string        // what to change in the configuration; "" if that is not to blame
 	RetryAfter  time.Duration // as the provider asks; 0 if it does not
 	refused     bool          // a JSON login, which has no codes, refused the credential
 	page        bool          // the answer was a web page

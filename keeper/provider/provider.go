@@ -11,6 +11,7 @@ package provider
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -149,6 +150,15 @@ func NormalScope(scope string) string {
 	return strings.Join(slices.Compact(words), " ")
 }
 
+// OfflineHint says what to ask for so that the provider gives a refresh token, of
+// which scope it was asked with.
+func (p Provider) OfflineHint(scope string) string {
+	if strings.Contains(scope, "offline") || slices.Contains(slices.Collect(maps.Values(p.AuthParams)), "offline") {
+		return "it was asked for; withdraw the app's access at the site, and connect again"
+	}
+	return "connect again with -scope " + text.ShellWord(NormalScope(scope+" offline_access"))
+}
+
 // joinScope is the scope as this provider wants it written.
 func (p Provider) joinScope(scope string) string {
 	if p.Separator == "" {
@@ -209,5 +219,6 @@ func (p Provider) ParseCallback(q url.Values) (code, scope string, err error) {
 	if e.Code+e.Description == "" {
 		return "", "", &fault.Fault{Kind: fault.ErrDenied, What: "the provider sent no code"}
 	}
-	return "", "", &fault.Fault{Kind: fault.ErrDenied, What: "the provider said no", Err: e}
+	e.advise(p)
+	return "", "", &fault.Fault{Kind: fault.ErrDenied, What: "the provider said no", Err: e, Hint: e.Hint}
 }

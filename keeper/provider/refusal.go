@@ -2,6 +2,7 @@ package provider
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -118,15 +119,41 @@ func (e *Error) Meaning() string {
 	if e.page {
 		return ""
 	}
-	said := regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(e.Code+" "+e.Description, "$1 $2")
-	said = regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(said), " ")
-	said = regexp.MustCompile(`\b(token|grant|response|content) (type|endpoint|url|uri)\b`).ReplaceAllString(said, "-")
+	said := regexp.MustCompile(`\b(token|grant|response|content) (type|endpoint|url|uri)\b`).ReplaceAllString(e.words(), "-")
 	for _, m := range meanings() {
 		if regexp.MustCompile(m.said).MatchString(said) {
 			return m.code
 		}
 	}
 	return ""
+}
+
+// words is what the answer says, in lower case and without punctuation.
+func (e *Error) words() string {
+	s := regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(e.Code+" "+e.Description, "$1 $2")
+	return regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(s), " ")
+}
+
+// advise says what to change where a refusal shows that the site wants something
+// else than was configured.
+func (e *Error) advise(p Provider) {
+	set := "`mintkeep provider set " + text.ShellWord(p.Name) + " "
+	styles := map[string]string{AuthHeader: "body` or `header-raw`", AuthRaw: "header` or `body`", AuthBody: "header`"}
+	for _, a := range []struct{ said, hint string }{
+		{`\bpkce\b|\bcode (verifier|challenge)\b`, fmt.Sprintf("%s-options '{\"pkce\":%t}'`", set, !p.usesPKCE())},
+		{`\bredirect ur[il]s?\b`, "register the redirect address at the site, or ask for the one that it knows: -redirect URL, -listen localhost:PORT"},
+		{`\b(audience|resource)\b`, set + "-options '{\"token_params\":{\"audience\":\"...\"}}'`"},
+		{`\b(content type|media type|json)\b`, fmt.Sprintf("%s-options '{\"json_body\":%t}'`", set, !p.JSONBody)},
+		{`\b(invalid|missing|unknown|required) scopes?\b|\bscopes? (is )?(invalid|missing|required|unknown)\b`,
+			"another -scope, or where it is wanted again " + set + "-options '{\"scope_on_refresh\":true}'`"},
+	} {
+		if e.Hint == "" && !e.page && regexp.MustCompile(a.said).MatchString(e.words()) {
+			e.Hint = a.hint
+		}
+	}
+	if m := e.Meaning(); e.Hint == "" && (m == "invalid_client" || m == "unauthorized_client") {
+		e.Hint = "client id and secret as the site has them; or it wants them elsewhere: " + set + "-auth-style " + styles[p.AuthStyle]
+	}
 }
 
 // IsRefused reports whether the provider refused the refresh token or password
