@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	neturl "net/url"
 	"sort"
 	"strings"
 	"sync"
@@ -187,6 +188,73 @@ func TestTokensAPIRefreshesExpired(t *testing.T) {
 	equal(t, "expired, given as what it is", w.Code == 200 && strings.Contains(w.Body.String(), `"is_expired":true`), true)
 	w = h.do(key, "POST", "v2/users/u/tokens/j/refresh", "")
 	equal(t, "not refreshable", w.Code, 400)
+}
+
+// The Tokens API folds and trims keys, providers and types, and refreshes what has
+// less than a minute left.
+func TestTokensAPIFolds(t *testing.T) {
+	h := newHouse(t)
+	h.provider()
+	key := h.key(keeper.APIKey{Name: "agent", Write: true})
+	for _, test := range []struct{ stored, provider, kind, read, name string }{
+		{"Google", "Google", "OAuth2", "google", "google"},
+		{" My-Google ", " Google ", "OAUTH2", " My-Google ", "my-google"},
+		{"MY-GOOGLE2", "gOOGLE", "oauth2", "My-google2", "my-google2"},
+		{"\tSlack\n", "slack\n", "oauth2", "SLACK", "slack"},
+		{"OpenAI", "OpenAI", " API_Key ", "openai", "openai"},
+		{"Ünï", "BOX", "JWT", "ünï", "ünï"},
+		{"plain", "box", "Api_Key", "PLAIN", "plain"},
+		{"a b", "Box ", "jwt", "A B", "a b"},
+	} {
+		body, err := json.Marshal(map[string]any{"integration_key": test.stored, "provider": test.provider, "token_type": test.kind,
+			"token_data": map[string]any{"access_token": "a-secret"}})
+		check(t, err)
+		w := h.do(key, "POST", "v2/users/U/tokens", string(body))
+		equal(t, test.stored+" "+w.Body.String(), w.Code, 201)
+		for _, read := range []string{test.read, test.stored, test.name} {
+			w = h.do(key, "GET", "v2/users/U/tokens/"+neturl.PathEscape(read), "")
+			equal(t, "read "+read, w.Code, 200)
+			equal(t, w.Body.String(), strings.Contains(w.Body.String(), `"integration_key":"`+test.name+`"`), true)
+		}
+	}
+	// A name of the command line is found as it is, and is not taken for another.
+	_, err := h.Connect(context.Background(), keeper.Target{Provider: "box", Name: "Box", User: "U"}, keeper.GrantPassword, ask(keepertest.Password))
+	check(t, err)
+	w := h.do(key, "GET", "v2/users/U/tokens/Box", "")
+	equal(t, "exact", strings.Contains(w.Body.String(), `"integration_key":"Box"`), true)
+	for left, refreshes := range map[int]int{61: 0, 58: 1} {
+		h.clock.pass(time.Duration(3600-left) * time.Second)
+		before := h.box.Count("refresh_token")
+		equal(t, "read", h.do(key, "GET", "v2/users/U/tokens/Box", "").Code, 200)
+		equal(t, fmt.Sprintf("refreshes with %d s left", left), h.box.Count("refresh_token")-before, refreshes)
+		_, err = h.Refresh(context.Background(), "U", "Box")
+		check(t, err)
+	}
+	equal(t, "deleted", h.do(key, "DELETE", "v2/users/U/tokens/GOOGLE", "").Code, 200)
+	equal(t, "gone", h.do(key, "GET", "v2/users/U/tokens/google", "").Code, 404)
+}
+
+// A token that no header can carry is refused from wherever it comes: one with a
+// line break would be two lines of `curl -H`.
+func TestE10TokenWithLineBreak(t *testing.T) {
+	h := newHouse(t)
+	h.provider()
+	key := h.key(keeper.APIKey{Name: "agent", Write: true})
+	for _, bad := range []string{"sk-1\nX-Other: 2", "sk-1\n", "\nsk-1", "sk-1\r", "sk\r\n1", "sk\x001", "sk\x7f", "sk\u2028x", "sk\x85x", "ключ", "sk\t1"} {
+		for kind, field := range map[string]string{keeper.KindAPIKey: "api_key", keeper.KindJWT: "jwt", keeper.KindOAuth2: "access_token"} {
+			body, err := json.Marshal(map[string]any{"integration_key": "k", "provider": "box", "token_type": kind, "token_data": map[string]any{field: bad}})
+			check(t, err)
+			w := h.do(key, "POST", "v2/users/owner/tokens", string(body))
+			equal(t, fmt.Sprintf("%s %q", kind, bad), w.Code, 400)
+		}
+		_, err := h.Connect(context.Background(), keeper.Target{Provider: "box", Name: "k"}, keeper.GrantAPIKey, ask("a"+bad+"z"))
+		wants(t, err, keeper.ErrInvalid, "no header can carry")
+	}
+	w := h.do(key, "POST", "v2/users/owner/tokens",
+		`{"integration_key":"k","provider":"box","token_type":"oauth2","token_data":{"access_token":"a","token_type":"Bearer\nX: 1"}}`)
+	equal(t, "token type", w.Code, 400)
+	w = h.do(key, "GET", "v2/users/owner/tokens/k", "")
+	equal(t, "nothing was kept", w.Code, 404)
 }
 
 func TestAPIRefusals(t *testing.T) {

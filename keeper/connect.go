@@ -168,7 +168,13 @@ func (k *Keeper) Store(ctx context.Context, by APIKey, n NewConnection) (Connect
 	return k.saveConnection(ctx, keys, n, "stored", by)
 }
 
+// saveConnection is the one way to a row. ErrInvalid if the token, wherever it is
+// from, is none that a header can carry.
 func (k *Keeper) saveConnection(ctx context.Context, keys *keyring.Keyring, n NewConnection, event string, by APIKey) (Connection, error) {
+	if !provider.FitsHeader(n.Token.AccessToken) || !provider.FitsHeader(Secret(n.Token.TokenType)) {
+		return Connection{}, fault.Invalid(fmt.Sprintf("the token of %s/%s has a character that no header can carry", n.User, n.Name),
+			"a line break at its end or inside it?")
+	}
 	err := retryWrite(ctx, func() error {
 		return store.Write(ctx, k.DB, func(tx *sql.Tx) error {
 			before, err := k.load(ctx, tx, n.User, n.Name)

@@ -99,6 +99,9 @@ func scanConnection(scan func(...any) error, now time.Time) (c connectionRow, er
 			return c, fmt.Errorf("reading the scopes of connection %s/%s: %w", c.User, c.Name, err)
 		}
 	}
+	if c.RetryAfter.After(now.Add(longestBackoff)) {
+		c.RetryAfter = time.Time{}
+	}
 	c.State = c.rowState
 	c.Refreshable = c.canRefresh()
 	switch {

@@ -103,6 +103,9 @@ func (k importer) importOne(ctx context.Context, p provider.Provider, n NewConne
 		return result, err
 	}
 	_, err = k.saveConnection(ctx, keys, n, "imported", APIKey{})
+	if errors.Is(err, ErrInvalid) {
+		result.Result, err = "skipped: "+text.FirstLine(err.Error()), nil
+	}
 	return result, err
 }
 

@@ -128,9 +128,10 @@ type newToken struct {
 	failure error  // why there is no token
 }
 
-// requestNewToken tries what can bring a new token: the refresh token, the one
-// before it (if the provider never confirmed the newer one), the client's own
-// credentials, or a new login with the sealed password.
+// requestNewToken tries what can bring a new token: the refresh token, the client's
+// own credentials, or a new login with the sealed password. The refresh token
+// before is never presented: to a provider that detects reuse that is a theft
+// (RFC 9700 section 4.14.2), and ends what may still be alive.
 func (r refresh) requestNewToken(ctx context.Context) (n newToken, err error) {
 	keys, c := r.keys, r.connectionRow
 	p, err := r.Registry().of(ctx, keys, c)
@@ -148,9 +149,8 @@ func (r refresh) requestNewToken(ctx context.Context) (n newToken, err error) {
 	}
 	access, err1 := keys.Open(c.access, c.at("access_token"))
 	token, err2 := keys.Open(c.refresh, c.at("refresh_token"))
-	previous, err3 := keys.Open(c.previous, c.at("previous_refresh_token"))
-	password, err4 := keys.Open(c.password, c.at("password"))
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	password, err3 := keys.Open(c.password, c.at("password"))
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return n, err
 	}
 	n.failure = provider.ErrNoRefreshToken
@@ -159,25 +159,11 @@ func (r refresh) requestNewToken(ctx context.Context) (n newToken, err error) {
 		n.TokenResponse, n.failure = client.Refresh(ctx, p, access, token)
 		n.used = token
 	}
-	if provider.IsRefused(n.failure) && previous != "" && p.Login == nil {
-		if changed, err := r.hasChanged(ctx); err != nil || changed {
-			return n, err
-		}
-		if t, err := client.Refresh(ctx, p, access, previous); err == nil {
-			return newToken{TokenResponse: t, used: previous}, nil
-		}
-	}
 	if provider.IsRefused(n.failure) && password != "" && p.Login != nil {
 		n.TokenResponse, n.failure = client.LogIn(ctx, p, c.username, password)
 		n.used = ""
 	}
 	return n, nil
-}
-
-// hasChanged reports whether somebody else has saved other tokens since the row was read.
-func (r refresh) hasChanged(ctx context.Context) (bool, error) {
-	now, err := r.load(ctx, r.DB, r.User, r.Name)
-	return err == nil && now.generation != r.generation, err
 }
 
 // saveNewToken saves both tokens in one conditional write, before anybody uses
@@ -272,6 +258,10 @@ func retryWrite(ctx context.Context, write func() error) error {
 	return nil
 }
 
+// longestBackoff is the longest that a provider can ask for. A later time was
+// written while the clock was wrong, and does not count.
+const longestBackoff = 24 * time.Hour
+
 // backoff is 30 s, doubled with each failure up to an hour, spread by half so
 // that many connections do not return at once; or what the provider asks for.
 func backoff(failures int, failure error) time.Duration {
@@ -280,7 +270,7 @@ func backoff(failures int, failure error) time.Duration {
 	d = d/2 + rand.N(d)
 	var e *provider.Error
 	if errors.As(failure, &e) {
-		d = max(d, min(e.RetryAfter, 24*time.Hour))
+		d = max(d, min(e.RetryAfter, longestBackoff))
 	}
 	return d
 }

@@ -183,23 +183,130 @@ func TestDeadAndReconnected(t *testing.T) {
 	equal(t, "recovered events", h.events("recovered"), 1)
 }
 
-// A provider that took its rotation back: the newer refresh token never worked.
-func TestPreviousRefreshToken(t *testing.T) {
-	h := newHouse(t)
-	h.box.Rotate, h.box.AllowRetry = true, true
-	h.provider()
-	h.connect()
-	h.clock.pass(2 * time.Hour)
-	_, err := h.token()
-	check(t, err)
-	var before string
-	check(t, h.DB.QueryRow(`SELECT previous_refresh_token FROM connections`).Scan(&before))
-	h.clock.pass(2 * time.Hour)
-	h.box.Fail("/token", 1, 400, `{"error":"invalid_grant"}`)
-	_, err = h.token()
-	check(t, err)
-	equal(t, "state", h.state().State, keeper.StateOK)
-	equal(t, "requests", h.box.Count("/token"), 4)
+// One passing invalid_grant at a site with reuse detection: the connection is dead
+// at once, the refresh token before is not presented, which would end the grant.
+// `refresh NAME` tries the current one again.
+func TestD11PassingInvalidGrant(t *testing.T) {
+	for _, answer := range []string{`{"error":"invalid_grant"}`, `{"error":"invalid_grant","error_description":"Token has been expired or revoked."}`,
+		`{"error":"bad_refresh_token"}`, `{"error":"token_revoked"}`} {
+		h := newHouse(t)
+		h.box.Rotate, h.box.DetectReuse = true, true
+		h.provider()
+		h.connect()
+		h.clock.pass(2 * time.Hour)
+		_, err := h.token()
+		check(t, err)
+		h.clock.pass(2 * time.Hour)
+		h.box.Fail("/token", 2, 400, answer)
+		for range 2 {
+			_, err = h.token()
+			wants(t, err, keeper.ErrReauthorize, "is dead", "hint: connect again")
+		}
+		equal(t, "requests", h.box.Count("/token"), 3)
+		equal(t, "state", h.state().State, keeper.StateDead)
+		_, err = h.Refresh(context.Background(), "owner", "box") // still refused
+		wants(t, err, keeper.ErrReauthorize, "is dead")
+		equal(t, "requests", h.box.Count("/token"), 4)
+		equal(t, "dead events", h.events("dead"), 1)
+		token, err := h.Refresh(context.Background(), "owner", "box")
+		check(t, err)
+		equal(t, "good", h.box.Active(string(token.AccessToken)), true)
+		equal(t, "state", h.state().State, keeper.StateRecovered)
+		equal(t, "recovered events", h.events("recovered"), 1)
+	}
+}
+
+// After a provider was changed, its failing connections are tried at once.
+func TestChangedProviderIsTriedAtOnce(t *testing.T) {
+	for name, change := range map[string]func(*provider.Provider) error{
+		"secret":   func(p *provider.Provider) error { p.ClientSecret = keepertest.ClientSecret; return nil },
+		"scope":    func(p *provider.Provider) error { p.Scope = "read"; return nil },
+		"nothing":  func(*provider.Provider) error { return nil },
+		"no issue": func(p *provider.Provider) error { p.Issuer = ""; return nil },
+	} {
+		h := newHouse(t)
+		h.provider()
+		h.connect()
+		h.clock.pass(2 * time.Hour)
+		h.box.Fail("/token", 1, 401, `{"error":"invalid_client"}`)
+		for range 2 {
+			_, err := h.token()
+			wants(t, err, keeper.ErrTemporary, "invalid_client")
+		}
+		check(t, h.Registry().Set(context.Background(), "box", change))
+		_, err := h.token()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A next try that is more than a day away was written by a clock that was ahead.
+func TestRetryAfterBeyondADay(t *testing.T) {
+	for _, test := range []struct {
+		ahead time.Duration
+		tried bool
+	}{{time.Minute, false}, {time.Hour, false}, {23 * time.Hour, false}, {24 * time.Hour, false}, {24*time.Hour + time.Second, true},
+		{48 * time.Hour, true}, {30 * 24 * time.Hour, true}, {4 * 365 * 24 * time.Hour, true}} {
+		h := newHouse(t)
+		h.provider()
+		h.connect()
+		h.clock.pass(2 * time.Hour)
+		h.box.Fail("/token", 1, 503)
+		_, err := h.token()
+		wants(t, err, keeper.ErrTemporary)
+		_, err = h.DB.Exec(`UPDATE connections SET retry_after = ?`, h.clock.now().Add(test.ahead).UTC().Format(time.DateTime))
+		check(t, err)
+		_, err = h.token()
+		equal(t, fmt.Sprintf("%s ahead: tried", test.ahead), err == nil, test.tried)
+		equal(t, "requests", h.box.Count("/token") == 3, test.tried)
+	}
+}
+
+// The cron job names as failed what is failing or dead, tried or not.
+func TestRefreshDueNamesWhatFails(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil func(h *house)
+		kind  error
+	}{
+		"backing off": {func(h *house) { h.box.Fail("/token", 9, 500) }, keeper.ErrTemporary},
+		"to be tried": {func(h *house) {
+			h.box.Fail("/token", 9, 500)
+			_, _ = h.token()
+			h.clock.pass(2 * time.Hour)
+		}, keeper.ErrTemporary},
+		"a wrong client": {func(h *house) { h.box.Fail("/token", 9, 401, `{"error":"invalid_client"}`) }, keeper.ErrTemporary},
+		"dead":           {func(h *house) { h.box.Kill() }, keeper.ErrReauthorize},
+		"dead, not expired": {func(h *house) {
+			h.clock.pass(-10 * time.Minute)
+			h.box.Kill()
+			_, _ = h.Refresh(context.Background(), "owner", "box")
+		}, keeper.ErrReauthorize},
+		"no refresh token": {func(h *house) {
+			h.clock.pass(time.Hour)
+			_, _ = h.DB.Exec(`UPDATE connections SET refresh_token = NULL`)
+		}, keeper.ErrReauthorize},
+		"no provider": {func(h *house) { _, _ = h.DB.Exec(`DELETE FROM providers`) }, keeper.ErrTemporary},
+		"a cut line":  {func(h *house) { h.box.DropRequest("/token", 9) }, keeper.ErrTemporary},
+	} {
+		h := newHouse(t)
+		h.provider()
+		h.connect()
+		h.clock.pass(50 * time.Minute)
+		test.spoil(h)
+		for run := range 2 {
+			before := h.box.Count("/token")
+			done, err := h.RefreshDue(context.Background(), 20*time.Minute)
+			check(t, err)
+			if len(done) != 1 || done[0].Result != "failed" {
+				t.Fatalf("%s, run %d: %+v", name, run, done)
+			}
+			wants(t, done[0].Err, test.kind)
+			if n := h.box.Count("/token") - before; run == 1 && n != 0 {
+				t.Errorf("%s: asked %d times", name, n)
+			}
+		}
+	}
 }
 
 func TestRefreshDue(t *testing.T) {

@@ -158,7 +158,13 @@ func (r Registry) write(ctx context.Context, fn func(*sql.Tx, keyring.Key) error
 	})
 }
 
+// record notes what became of a provider. Connections that failed may work with
+// what it is now, and are tried at once.
 func (r Registry) record(ctx context.Context, tx *sql.Tx, kind, name string) error {
+	err := store.Exec(ctx, tx, kind, `UPDATE connections SET retry_after = NULL WHERE provider_name = ? AND state = 'failing'`, name)
+	if err != nil {
+		return err
+	}
 	return store.Record(ctx, tx, store.Event{At: r.Now(), Kind: kind, Detail: name})
 }
 

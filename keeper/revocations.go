@@ -23,13 +23,15 @@ func (k *Keeper) retryRevocations(ctx context.Context) ([]Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	now := k.now()
-	waiting, err := k.loadAll(ctx, `WHERE state = 'forgetting' AND (retry_after IS NULL OR retry_after <= ?)`, store.Time(now))
+	waiting, err := k.loadAll(ctx, `WHERE state = 'forgetting'`)
 	if err != nil {
 		return nil, err
 	}
 	done := []Outcome{}
 	for _, c := range waiting {
+		if c.RetryAfter.After(k.now()) {
+			continue
+		}
 		o, err := k.Forget(ctx, c.User, c.Name, Policy{RevokeOffline: true, RevokeOnline: true})
 		if err != nil {
 			return done, err
@@ -64,9 +66,9 @@ func claimQueued(ctx context.Context, db store.Querier, now time.Time) ([]queued
 	return store.List(ctx, db, "reading queued revocations", func(scan func(...any) error) (q queuedRevocation, err error) {
 		err = scan(&q.id, &q.provider, &q.clientID, &q.hint, &q.tries, &q.clientSecret, &q.token, &q.access)
 		return q, err
-	}, `UPDATE revocations SET tries = tries + 1, retry_after = ? WHERE retry_after <= ?
+	}, `UPDATE revocations SET tries = tries + 1, retry_after = ? WHERE retry_after <= ? OR retry_after > ?
 		RETURNING revocation_id, provider_name, client_id, hint, tries, client_secret, token, access_token`,
-		store.Time(now.Add(backoff(3, nil))), store.Time(now))
+		store.Time(now.Add(backoff(3, nil))), store.Time(now), store.Time(now.Add(longestBackoff)))
 }
 
 // retryRevocation asks once more. An error means that the row could not be

@@ -69,7 +69,9 @@ func (o *connectFlags) connect(c *Command, k *keeper.Keeper) (err error) {
 	if err != nil {
 		return err
 	}
-	return c.println(fmt.Sprintf("Connected: %s (%s). `%s` prints a token.", made.Name, made.Provider, made.GetCommand()), nil)
+	// Not on stdout: `get || connect` captures a token there.
+	fmt.Fprintf(c.Stderr, "Connected: %s (%s). `%s` prints a token.\n", made.Name, made.Provider, made.GetCommand())
+	return nil
 }
 
 // ensureProvider registers a provider that is not, if it is a preset that needs

@@ -95,11 +95,13 @@ func (h *Handler) serveAPI(r *http.Request, path []string) (*oauth.Reply, error)
 	if len(path) > 2 {
 		q.user = path[2]
 	}
-	if len(path) > 4 {
-		q.name = path[4]
-	}
 	if len(path) > 2 && q.key.User != "" && q.key.User != q.user {
 		return nil, forbidden("this API key is for another user")
+	}
+	if len(path) > 4 {
+		if q.name, err = h.findKey(q, path[4]); err != nil {
+			return nil, err
+		}
 	}
 	body, err := route.do(q)
 	if err != nil {

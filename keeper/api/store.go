@@ -46,12 +46,13 @@ func parseStore(r *http.Request) (storeRequest, error) {
 	} else if err != nil {
 		return q, badRequest("the body is not JSON")
 	}
+	q.TokenType = fold(q.TokenType)
 	switch {
-	case q.IntegrationKey == "":
+	case fold(q.IntegrationKey) == "":
 		return q, badRequest("integration_key is missing")
-	case !text.ValidName(q.IntegrationKey):
+	case !text.ValidName(fold(q.IntegrationKey)):
 		return q, badRequest("integration_key must have 1 to 200 characters, without slash or control characters")
-	case q.Provider == "":
+	case fold(q.Provider) == "":
 		return q, badRequest("provider is missing")
 	case q.TokenData == nil:
 		return q, badRequest("token_data is missing")

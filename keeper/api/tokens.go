@@ -19,12 +19,11 @@ func (h *Handler) storeToken(q *request) (any, error) {
 	if !text.ValidName(q.user) {
 		return nil, badRequest("the user id must have 1 to 200 characters")
 	}
-	if preset, err := provider.FindPreset(stored.Provider); err != nil || preset.AsksInstance {
-		if _, err := h.Keeper.Registry().Get(q.Context(), stored.Provider); errors.Is(err, keeper.ErrUnknown) {
-			return nil, badRequest("unknown provider %q: neither a preset nor registered", stored.Provider)
-		} else if err != nil {
-			return nil, err
-		}
+	if stored.Provider, err = h.findProvider(q, stored.Provider); err != nil {
+		return nil, err
+	}
+	if stored.IntegrationKey, err = h.findKey(q, stored.IntegrationKey); err != nil {
+		return nil, err
 	}
 	n, err := stored.connection(q.user, h.now())
 	if err != nil {
@@ -36,6 +35,33 @@ func (h *Handler) storeToken(q *request) (any, error) {
 	}
 	return map[string]any{"integration_key": c.Name, "provider": c.Provider, "token_type": c.Kind,
 		"message": "Token stored successfully for " + c.Name, "created_at": apiTime(c.Created)}, nil
+}
+
+// fold is a name as the Tokens API takes it: in lower case, without space around it.
+func fold(name string) string { return strings.ToLower(strings.TrimSpace(name)) }
+
+// findProvider is the preset or registered provider of that name, else of the
+// name folded.
+func (h *Handler) findProvider(q *request, name string) (string, error) {
+	for _, try := range []string{name, fold(name)} {
+		if preset, err := provider.FindPreset(try); err == nil && !preset.AsksInstance {
+			return try, nil
+		}
+		if _, err := h.Keeper.Registry().Get(q.Context(), try); !errors.Is(err, keeper.ErrUnknown) {
+			return try, err
+		}
+	}
+	return "", badRequest("unknown provider %q: neither a preset nor registered", name)
+}
+
+// findKey is the name of the user's connection that an integration key means: one
+// that is called just so (the command line does not fold names), else the key folded.
+func (h *Handler) findKey(q *request, key string) (string, error) {
+	_, err := h.Keeper.Connection(q.Context(), q.user, key)
+	if errors.Is(err, keeper.ErrUnknown) {
+		return fold(key), nil
+	}
+	return key, err
 }
 
 // listTokens answers GET v2/users/{user}/tokens.

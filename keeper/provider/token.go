@@ -33,10 +33,10 @@ func (c Client) requestToken(ctx context.Context, p Provider, form url.Values) (
 	if t.AccessToken == "" {
 		return t, noToken(f, "access_token", secretsIn(p, form))
 	}
-	if !fitsHeader(t.AccessToken) {
+	if !FitsHeader(t.AccessToken) {
 		return t, &Error{Status: http.StatusOK, Description: "an access_token that no header can carry"}
 	}
-	if t.TokenType == "" || strings.EqualFold(t.TokenType, "bearer") {
+	if t.TokenType == "" || strings.EqualFold(t.TokenType, "bearer") || !FitsHeader(secret.Secret(t.TokenType)) {
 		t.TokenType = "Bearer"
 	}
 	t.setEnds(sent, p, g, f)
@@ -67,9 +67,9 @@ func (t *TokenResponse) setEnds(sent time.Time, p Provider, answers ...fields) {
 	}
 }
 
-// fitsHeader reports whether a token has only the characters of RFC 6749
+// FitsHeader reports whether a token has only the characters of RFC 6749
 // appendix A.12: a line break in it would begin another header.
-func fitsHeader(s secret.Secret) bool {
+func FitsHeader(s secret.Secret) bool {
 	return !strings.ContainsFunc(string(s), func(r rune) bool { return r < ' ' || r > '~' })
 }
 
