@@ -185,7 +185,8 @@ func (k *Keeper) saveConnection(ctx context.Context, keys *keyring.Keyring, n Ne
 				return &Fault{Kind: ErrDenied, What: "this API key is for another provider"}
 			}
 			if event == "connected" && n.Token.RefreshToken == "" && n.Kind == KindOAuth2 && n.Grant != GrantClientCredentials &&
-				before.Kind == KindOAuth2 && before.clientID == n.ClientID && slices.Contains([]string{StateOK, StateFailing}, before.rowState) {
+				before.Kind == KindOAuth2 && before.clientID == n.ClientID &&
+				slices.Contains([]string{StateOK, StateFailing}, before.rowState) {
 				n.kept = before
 			}
 			now := k.now()
