@@ -103,9 +103,8 @@ import (
 )
 
 const (
-	maxConns   = 256      // at once; each may hold 64 KB of header and 64 KB of body
-	heapLimit  = 64 << 20 // bytes; what is beyond is collected at once
-	returnOver = 4 << 20  // bytes that may be kept after a load
+	maxConns  = 256      // at once; each may hold 64 KB of header and 64 KB of body
+	heapLimit = 64 << 20 // bytes; what is beyond is collected at once
 )
 
 // boundMemory is for a process that stays, which must be below 128 MB whatever
@@ -118,22 +117,22 @@ func boundMemory() {
 	debug.SetGCPercent(200)
 	debug.SetMemoryLimit(heapLimit)
 	go func() {
-		low := heapHeld()
+		before := allocated()
 		for range time.Tick(15 * time.Second) {
-			if heapHeld() > low+returnOver {
+			if now := allocated(); now > before+1<<20 { // else nothing has happened
+				before = now
 				debug.FreeOSMemory()
 				C.trim()
-				low = heapHeld()
 			}
 		}
 	}()
 }
 
-// heapHeld is how many bytes the runtime has of the system.
-func heapHeld() uint64 {
-	held := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
-	metrics.Read(held)
-	return held[0].Value.Uint64() - held[1].Value.Uint64()
+// allocated is how many bytes the process has allocated on the heap since its start.
+func allocated() uint64 {
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
 
 // bound returns a listener that has no more than maxConns connections open. Others
