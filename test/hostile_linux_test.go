@@ -268,7 +268,6 @@ func TestE1Slow(t *testing.T) {
 	h := newTestHost(t, released(t), "http")
 	h.mustRun(t, "init", "-config", h.config())
 	d := openDoor(t, h, "http", true)
-	var conns []net.Conn
 	for range 400 {
 		c, err := net.Dial(d.network, d.address)
 		if err != nil {
@@ -277,7 +276,6 @@ func TestE1Slow(t *testing.T) {
 		defer c.Close()
 		c.SetWriteDeadline(time.Now().Add(500 * time.Millisecond)) // those that are not accepted yet
 		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: x\r\nX: %s\r\nContent-Length: 65000\r\n\r\n%s", scriptPath, strings.Repeat("x", 60_000), strings.Repeat("x", 64_000))
-		conns = append(conns, c)
 	}
 	time.Sleep(time.Second)
 	if peak := d.memory(t, "VmHWM"); peak > 128<<10 {
