@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -39,8 +40,9 @@ func server(r *http.Request) map[string]string {
 func documentRoots(r *http.Request) string {
 	env := server(r)
 	roots := env["DOCUMENT_ROOT"] + "\n" + env["CONTEXT_DOCUMENT_ROOT"]
-	if script := env["SCRIPT_FILENAME"]; filepath.IsAbs(script) {
-		roots += "\n" + filepath.Dir(script)
+	script := env["SCRIPT_FILENAME"]
+	if info, err := os.Stat(script); filepath.IsAbs(script) && err == nil && info.Mode().IsRegular() {
+		roots += "\n" + filepath.Dir(script) // Caddy names a folder here
 	}
 	return roots
 }
