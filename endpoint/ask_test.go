@@ -17,8 +17,9 @@ import (
 
 // What trusted endpoints answer, and what becomes of it.
 
-// TestR23Answers: only 200 with a usable me is a yes; a clear no is the
-// client's fault, everything else is not.
+// TestR23Answers: only 200 with a usable me is a yes; what an endpoint rejects in its own
+// form is the client's fault; what lasts until the owner mends it is told as that, and
+// what passes by itself as passing (cases C2, C3, C4, F5).
 func TestR23Answers(t *testing.T) {
 	const yes = `{"me":"https://jane.example/","scope":"create"}`
 	const page = `<!doctype html><title>Login</title>`
@@ -46,14 +47,14 @@ func TestR23Answers(t *testing.T) {
 		{"old Selfauth's no", 200, "text/html; charset=UTF-8", "<h1>Error: Verification Failed</h1>", 400, "invalid_grant"},
 		{"JSON no", 400, "application/json", `{"error":"invalid_grant"}`, 400, "invalid_grant"},
 		{"a no that looks like a yes", 400, "application/json", yes, 400, "invalid_grant"},
-		{"401", 401, "text/html", page, 400, "invalid_grant"},
-		{"403", 403, "text/html", page, 400, "invalid_grant"},
-		{"406", 406, "text/html", page, 400, "invalid_grant"},
+		{"401", 401, "text/html", page, 500, "server_error"},
+		{"403", 403, "text/html", page, 500, "server_error"},
+		{"406", 406, "text/html", page, 500, "server_error"},
 		{"410", 410, "", "", 400, "invalid_grant"},
-		{"429", 429, "", "", 400, "invalid_grant"},
+		{"429", 429, "", "", 503, "temporarily_unavailable"},
 
-		{"404", 404, "text/html", page, 503, "temporarily_unavailable"},
-		{"405", 405, "text/html", page, 503, "temporarily_unavailable"},
+		{"404", 404, "text/html", page, 500, "server_error"},
+		{"405", 405, "text/html", page, 500, "server_error"},
 		{"500", 500, "application/json", yes, 503, "temporarily_unavailable"},
 		{"502", 502, "", "", 503, "temporarily_unavailable"},
 		{"503", 503, "application/json", `{"error":"temporarily_unavailable"}`, 503, "temporarily_unavailable"},
@@ -61,22 +62,35 @@ func TestR23Answers(t *testing.T) {
 		{"202", 202, "application/json", yes, 400, "invalid_grant"},
 		{"203 from a proxy", 203, "application/json", yes, 400, "invalid_grant"},
 		{"204", 204, "", "", 400, "invalid_grant"},
-		{"302", 302, "application/json", yes, 503, "temporarily_unavailable"},
-		{"304", 304, "", "", 503, "temporarily_unavailable"},
-		{"a login page", 200, "text/html; charset=UTF-8", page, 503, "temporarily_unavailable"},
-		{"a page of JSON", 200, "text/html", `{"error":"x"}`, 503, "temporarily_unavailable"},
-		{"nothing", 200, "", "", 503, "temporarily_unavailable"},
-		{"PHP's warning before JSON", 200, "application/json", "<br />Warning" + yes, 503, "temporarily_unavailable"},
-		{"half of it", 200, "application/json", yes[:30], 503, "temporarily_unavailable"},
-		{"JSON twice", 200, "application/json", yes + yes, 503, "temporarily_unavailable"},
-		{"a list", 200, "application/json", "[" + yes + "]", 503, "temporarily_unavailable"},
-		{"no me", 200, "application/json", `{"scope":"create"}`, 503, "temporarily_unavailable"},
-		{"a no with 200", 200, "application/json", `{"error":"invalid_grant"}`, 503, "temporarily_unavailable"},
-		{"me a number", 200, "application/json", `{"me":7,"scope":"create"}`, 503, "temporarily_unavailable"},
-		{"me a name", 200, "application/json", `{"me":"jane","scope":"create"}`, 503, "temporarily_unavailable"},
-		{"me a mail address", 200, "application/json", `{"me":"mailto:jane@jane.example","scope":"create"}`, 503, "temporarily_unavailable"},
-		{"me with a password", 200, "application/json", `{"me":"https://jane:x@jane.example/","scope":"create"}`, 503, "temporarily_unavailable"},
-		{"me with a fragment", 200, "application/json", `{"me":"https://jane.example/#x","scope":"create"}`, 503, "temporarily_unavailable"},
+		{"302", 302, "application/json", yes, 500, "server_error"},
+		{"304", 304, "", "", 500, "server_error"},
+		{"a login page", 200, "text/html; charset=UTF-8", page, 500, "server_error"},
+		{"a page of JSON", 200, "text/html", `{"error":"x"}`, 400, "invalid_grant"},
+		{"nothing", 200, "", "", 500, "server_error"},
+		{"PHP's warning before JSON", 200, "application/json", "<br />Warning" + yes, 500, "server_error"},
+		{"half of it", 200, "application/json", yes[:30], 500, "server_error"},
+		{"JSON twice", 200, "application/json", yes + yes, 500, "server_error"},
+		{"a list", 200, "application/json", "[" + yes + "]", 500, "server_error"},
+		{"no me", 200, "application/json", `{"scope":"create"}`, 500, "server_error"},
+		{"a no with 200", 200, "application/json", `{"error":"invalid_grant"}`, 400, "invalid_grant"},
+		{"me a number", 200, "application/json", `{"me":7,"scope":"create"}`, 500, "server_error"},
+		{"me a name", 200, "application/json", `{"me":"jane","scope":"create"}`, 500, "server_error"},
+		{"me a mail address", 200, "application/json", `{"me":"mailto:jane@jane.example","scope":"create"}`, 500, "server_error"},
+		{"me with a password", 200, "application/json", `{"me":"https://jane:x@jane.example/","scope":"create"}`, 500, "server_error"},
+		{"me with a fragment", 200, "application/json", `{"me":"https://jane.example/#x","scope":"create"}`, 500, "server_error"},
+
+		{"C2 a byte order mark", 200, "application/json", "\xef\xbb\xbf" + yes, 200, ""},
+		{"C2 a byte order mark before a form", 200, "application/x-www-form-urlencoded", "\xef\xbb\xbfme=https%3A%2F%2Fjane.example%2F&scope=create", 200, ""},
+		{"C2 a byte order mark before a no", 400, "application/json", "\xef\xbb\xbf" + `{"error":"invalid_grant"}`, 400, "invalid_grant"},
+		{"C2 a notice before a form", 200, "application/x-www-form-urlencoded", "<br />Notice: x&" + "scope=create", 500, "server_error"},
+		{"C3 415", 415, "text/html", page, 500, "server_error"},
+		{"C3 a filter's page with 400", 400, "text/html", "<h1>Request blocked</h1>", 500, "server_error"},
+		{"C3 a challenge with 503", 503, "text/html", "<title>Just a moment</title>", 503, "temporarily_unavailable"},
+		{"C3 429 in JSON", 429, "application/json", `{"error":"slow_down"}`, 503, "temporarily_unavailable"},
+		{"C3 403 in JSON", 403, "application/json", `{"error":"access_denied"}`, 400, "invalid_grant"},
+		{"C4 200 with an error", 200, "application/json", `{"error":"invalid_grant","error_description":"too old"}`, 400, "invalid_grant"},
+		{"F5 301", 301, "text/html", page, 500, "server_error"},
+		{"F5 405 in plain text", 405, "text/plain", "no", 500, "server_error"},
 		{"more than 64 KiB", 200, "application/json", yes + strings.Repeat(" ", 64<<10-len(yes)+1), 503, "temporarily_unavailable"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -103,7 +117,7 @@ func TestNotFollowed(t *testing.T) {
 			http.Redirect(w, r, "/moved", status)
 			return true
 		}
-		h.redeem(h.code()).want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+		h.redeem(h.code()).want(t, http.StatusInternalServerError, "server_error")
 		if h.selfauth.Checks.Load() != before+1 {
 			t.Errorf("%d was followed", status)
 		}
@@ -152,7 +166,7 @@ func TestSeveralEndpoints(t *testing.T) {
 	h.redeem(code()).want(t, http.StatusOK, "")
 	h.redeem("another-shape").want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
 	h.selfauth.Fault, other.Fault = nil, says(302, "", "")
-	h.redeem("another-shape").want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	h.redeem("another-shape").want(t, http.StatusInternalServerError, "server_error")
 	h.redeem(h.code()).want(t, http.StatusOK, "")
 
 	// An endpoint that is trusted no more is not asked, whatever it once confirmed.
@@ -260,4 +274,29 @@ func TestMe(t *testing.T) {
 	h.redeem(h.code()).want(t, http.StatusBadRequest, "invalid_grant")
 	h.set(func(st *grant.Settings) { st.Me = append(st.Me, jane) })
 	h.redeem(h.code()).want(t, http.StatusOK, "")
+}
+
+// TestC4Reason: the endpoint's own reason reaches the app, and what stood in a
+// verification's place is said (cases C3, C4).
+func TestC4Reason(t *testing.T) {
+	h := newHouse(t)
+	for _, c := range []struct {
+		status    int
+		kind      string
+		body      string
+		code      int
+		name, say string
+	}{
+		{400, "application/json", `{"error":"invalid_grant","error_description":"The code was \"used\" already"}`, 400, "invalid_grant", "invalid_grant The code was used already"},
+		{200, "application/json", `{"error":"expired"}`, 400, "invalid_grant", "rejects this code: expired"},
+		{403, "text/html", "<title>Blocked</title><style>p{}</style><p>by the filter", 500, "server_error", "status 403: Blocked by the filter"},
+		{200, "application/json", "<br />\nWarning: x in y.php" + `{"me":"https://jane.example/"}`, 500, "server_error", "status 200: Warning: x in y.php"},
+		{404, "text/html", "", 500, "server_error", "status 404 and nothing else"},
+	} {
+		h.selfauth.Fault = says(c.status, c.kind, c.body)
+		a := h.redeem(h.code()).want(t, c.code, c.name)
+		if !strings.Contains(a.text("error_description"), c.say) {
+			t.Errorf("%s, want %s", a.body, c.say)
+		}
+	}
 }

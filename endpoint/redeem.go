@@ -54,6 +54,10 @@ func (h *Handler) redeem(q *request) (*oauth.Reply, error) {
 		tokens, err := h.Grants.ExchangeOwnCode(q.ctx(), q.Request, ask)
 		return h.tokenReply(q, tokens, err)
 	}
+	if authorize.IsCodeCheck(q.http.UserAgent()) {
+		return nil, oauth.InvalidGrant("this is a token endpoint: another mintkeep names it as its authorization endpoint, " +
+			"where the address of a Selfauth belongs")
+	}
 	if h.URL != "" && oauth.Under(h.URL, ask.RedirectURI) {
 		return nil, oauth.InvalidGrant("this redirect_uri is the token endpoint's own; redeem the code that it gave you")
 	}

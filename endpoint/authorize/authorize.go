@@ -35,6 +35,8 @@ type Handler struct {
 	Upstreams *http.Client
 	// Discover reads the pages of apps and people.
 	Discover *discover.Client
+	// Version is said in the User-Agent of code checks.
+	Version string
 	// Log receives warnings; it never sees a secret.
 	Log *slog.Logger
 }
@@ -204,15 +206,9 @@ func (h *Handler) redirectURL(a *grant.Pending, v url.Values) string {
 }
 
 // errorURL takes an error to a client (RFC 6749 section 4.1.2.1) that has passed
-// checkRedirect. Some characters cannot be in error_description.
+// checkRedirect.
 func (h *Handler) errorURL(a *grant.Pending, fault *oauth.Error) string {
-	description := strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
-			return -1
-		}
-		return r
-	}, fault.Description)
-	return h.redirectURL(a, url.Values{"error": {redirectCode(fault)}, "error_description": {description}})
+	return h.redirectURL(a, url.Values{"error": {redirectCode(fault)}, "error_description": {oauth.PlainASCII(fault.Description)}})
 }
 
 // redirectCode is the error code for the client of an authorization endpoint, which

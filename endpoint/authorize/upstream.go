@@ -61,16 +61,24 @@ func (h *Handler) probeUpstream(ctx context.Context, upstream string) (grant.Ups
 		return "", err
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode >= 500 {
-		return "", fmt.Errorf("it answered with status %d", resp.StatusCode)
-	}
 	var body struct {
 		Error string `json:"error"`
 	}
 	if json.NewDecoder(io.LimitReader(resp.Body, oauth.MaxBody)).Decode(&body) == nil && body.Error != "" && resp.StatusCode >= 400 {
-		return grant.IdentityOnly, nil
+		return grant.IdentityOnly, nil // also with 500: an Indiekit that was just started (case L3)
+	}
+	if resp.StatusCode >= 500 {
+		return "", fmt.Errorf("it answered with status %d", resp.StatusCode)
 	}
 	return grant.Undetermined, nil
+}
+
+const codeCheck = " (code check)"
+
+// IsCodeCheck reports whether a request comes from the code check of a mintkeep. A
+// code that arrives so is not passed on, since two installations may name each other.
+func IsCodeCheck(userAgent string) bool {
+	return strings.HasPrefix(userAgent, "mintkeep/") && strings.HasSuffix(userAgent, codeCheck)
 }
 
 // post sends a code to an upstream, with everything that the client sent and
@@ -87,7 +95,7 @@ func (h *Handler) post(ctx context.Context, upstream string, ask grant.TokenRequ
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json") // alone: Selfauth answers 406 to much else
-	req.Header.Set("User-Agent", "mintkeep")
+	req.Header.Set("User-Agent", "mintkeep/"+h.Version+codeCheck)
 	return h.Upstreams.Do(req)
 }
 

@@ -1,6 +1,8 @@
 package authorize
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,7 +10,10 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"mintkeep/endpoint/grant"
@@ -75,8 +80,11 @@ func (h *Handler) verify(ctx context.Context, r grant.Request, ask grant.TokenRe
 	if r.Reservation, err = h.Grants.Reserve(ctx, r, ask.Code); err != nil {
 		return nil, err
 	}
-	found, err := h.askUpstreams(ctx, upstreams, ask)
+	found, rejected, err := h.askUpstreams(ctx, upstreams, ask)
 	if err != nil {
+		if rejected {
+			r.Reservation = 0 // it counts, whatever another endpoint said
+		}
 		return nil, h.Grants.Settle(ctx, r, ask.ClientID, err)
 	}
 	if refusal := allowed(found.Me); refusal != nil {
@@ -91,57 +99,103 @@ func (h *Handler) verify(ctx context.Context, r grant.Request, ask grant.TokenRe
 }
 
 // askUpstreams asks one upstream after the other until one confirms the code. Else
-// it returns 503 if one of them did not work, and invalid_grant if all rejected it.
-func (h *Handler) askUpstreams(ctx context.Context, upstreams []string, ask grant.TokenRequest) (*VerifiedCode, error) {
+// the first of these holds: 503 if one had a fault that passes by itself, server_error
+// if one had a fault that lasts until the owner mends it, invalid_grant with the reason
+// of the last if all rejected the code. rejected says that one of them did.
+func (h *Handler) askUpstreams(ctx context.Context, upstreams []string, ask grant.TokenRequest) (_ *VerifiedCode, rejected bool, _ error) {
 	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 	defer cancel()
 	deadline, _ := ctx.Deadline()
-	var fault error
+	var passing, lasting, rejection error
 	for i, upstream := range upstreams {
 		share := time.Until(deadline) / time.Duration(len(upstreams)-i)
 		one, cancel := context.WithTimeout(ctx, share)
 		found, err := h.verifyCodeAt(one, upstream, ask)
 		cancel()
 		if err == nil {
-			return found, nil
+			return found, false, nil
 		}
-		if !errors.Is(err, errCodeRejected) {
-			fault = fmt.Errorf("%s: %w", upstream, err)
-			h.Log.Warn("authorization endpoint failed", "endpoint", upstream, "error", err)
+		if errors.Is(err, errCodeRejected) {
+			rejection = err
+			continue
+		}
+		h.Log.Warn("authorization endpoint failed", "endpoint", upstream, "error", err)
+		err = fmt.Errorf("%s: %w", upstream, err)
+		if fault := lastingFault(""); errors.As(err, &fault) {
+			lasting = err
+		} else {
+			passing = err
 		}
 	}
-	if fault != nil {
-		return nil, oauth.Unavailable("the authorization endpoint could not verify the code; try again later", fault)
+	switch {
+	case passing != nil:
+		return nil, rejection != nil, oauth.Unavailable("the authorization endpoint could not verify the code; try again later", passing)
+	case lasting != nil:
+		return nil, rejection != nil, &oauth.Error{Status: http.StatusInternalServerError, Code: "server_error", Cause: lasting,
+			Description: oauth.PlainASCII("the owner of this site has to mend the authorization endpoint " + lasting.Error())}
 	}
-	return nil, oauth.InvalidGrant("no trusted authorization endpoint confirms this code; it may have expired, " +
-		"or client_id or redirect_uri differ from those it was made for")
+	reason := "no trusted authorization endpoint confirms this code; it may have expired, " +
+		"or client_id or redirect_uri differ from those it was made for"
+	if said := strings.TrimPrefix(rejection.Error(), errCodeRejected.Error()); said != "" {
+		reason = "the authorization endpoint rejects this code" + said
+	}
+	return nil, true, oauth.InvalidGrant(oauth.PlainASCII(reason))
 }
 
-// readVerification reads an upstream's response. Only status 200 with a usable me
-// confirms the code: Selfauth shows 200 and a login page when it did not understand.
+// A lastingFault is what an upstream answered in place of a verification, such as a
+// page of a filter or a warning of PHP's. It lasts until the owner mends it.
+type lastingFault string
+
+func (f lastingFault) Error() string { return string(f) }
+
+// readVerification reads an upstream's response. Status 200 with a usable me confirms
+// the code. A JSON error, at 200 or 4xx, and Selfauth's own page reject it, with
+// errCodeRejected. Anything else is a fault: of status 429 and 5xx one that passes,
+// else a lastingFault (cases C2, C3, C4, F5).
 func readVerification(status int, contentType string, body []byte) (*VerifiedCode, error) {
+	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
+	said := fmt.Sprintf("answered with status %d%s", status, firstWords(body))
+	if status == http.StatusTooManyRequests || status >= 500 {
+		return nil, errors.New(said)
+	}
+	var refusal struct {
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	isError := json.Unmarshal(body, &refusal) == nil && refusal.Error != ""
+	isPage := strings.HasPrefix(contentType, "text/html")
 	switch {
-	case status == http.StatusNotFound || status == http.StatusMethodNotAllowed,
-		status >= 500 || status < 200 || status >= 300 && status < 400:
-		return nil, fmt.Errorf("it answered with status %d", status)
+	case isError && (status == http.StatusOK || status >= 400):
+		return nil, fmt.Errorf("%w: %s", errCodeRejected, strings.TrimSpace(refusal.Error+" "+refusal.Description))
+	case strings.Contains(string(body), "Error: Verification Failed"):
+		return nil, errCodeRejected
+	case status < 200, status >= 300 && status < 400, isPage && status != http.StatusOK,
+		slices.Contains([]int{401, 403, 404, 405, 406, 415}, status):
+		return nil, lastingFault(said)
 	case status != http.StatusOK:
 		return nil, errCodeRejected
 	}
 	me, scope, err := parseVerification(contentType, body)
 	if err == nil && me == "" {
-		err = errors.New("it answered without me")
+		err = errors.New("no me")
 	}
-	if err != nil && strings.Contains(string(body), "Error: Verification Failed") {
-		return nil, errCodeRejected // Selfauth before it sent a status
-	}
-	if err != nil {
-		return nil, err
-	}
-	canonical, err := oauth.CanonicalURL(me)
-	if err != nil {
-		return nil, fmt.Errorf("it answered with a me that is no profile URL: %w", err)
+	canonical, err2 := oauth.CanonicalURL(me)
+	if err = cmp.Or(err, err2); err != nil {
+		return nil, lastingFault(said + " (" + err.Error() + ")")
 	}
 	return &VerifiedCode{Me: canonical, Scope: scope}, nil
+}
+
+// anyTag is compiled when an upstream fails, not at every start.
+var anyTag = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?s)<(style|script).*?</(style|script)>|<[^>]*>`) })
+
+// firstWords is the beginning of what a body says to a person, without tags.
+func firstWords(body []byte) string {
+	text := strings.Join(strings.Fields(string(anyTag().ReplaceAll(body[:min(len(body), 4096)], []byte(" ")))), " ")
+	if text == "" {
+		return " and nothing else"
+	}
+	return ": " + strings.ToValidUTF8(text[:min(len(text), 80)], "")
 }
 
 // parseVerification reads me and scope from a JSON object or a form, by

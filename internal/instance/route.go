@@ -70,7 +70,7 @@ func (e *Environment) Keeper(c *config.Config, db *sql.DB, log *slog.Logger) *ke
 func (e *Environment) Endpoint(c *config.Config, db *sql.DB, log *slog.Logger) *endpoint.Handler {
 	grants := e.Grants(c, db, log)
 	trusted := discover.TrustedClient(c.CAFile)
-	front := &authorize.Handler{URL: c.URL, Grants: grants, Upstreams: trusted, Log: log,
+	front := &authorize.Handler{URL: c.URL, Grants: grants, Upstreams: trusted, Version: e.Version, Log: log,
 		Discover: &discover.Client{Public: discover.PublicOnlyClient(c.CAFile, nil), Trusted: trusted}}
 	return &endpoint.Handler{URL: c.URL, Grants: grants, Authorize: front, HeaderHint: strippedBy, Log: log}
 }

@@ -6,6 +6,7 @@ package oauth
 import (
 	"errors"
 	"net/http"
+	"strings"
 )
 
 // Error is a failure that the caller is told (RFC 6749 section 5.2). Cause goes
@@ -77,6 +78,16 @@ func ToError(err error, transient bool) *Error {
 	}
 	return &Error{Status: http.StatusInternalServerError, Code: "server_error",
 		Description: "something is wrong here; the owner finds the cause in the error log", Cause: err}
+}
+
+// PlainASCII leaves of a text what error_description may contain (RFC 6749 section 5.2).
+func PlainASCII(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // Reply is the error as JSON, or as a form for the old clients that want one.
