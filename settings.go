@@ -7,7 +7,7 @@ import (
 )
 
 // settings is every key of the configuration file and every name in the table
-// `settings`. The reading, the verb `setting` and the README's two tables are
+// `settings`. The reading, the verb `setting` and the two tables of docs/settings.md are
 // made from it. A new setting is a line here and a field where it is used.
 func settings() config.Table {
 	onOff := config.OneOf("on", "off")

@@ -488,7 +488,7 @@ function look_at_database($config, $name, $set) {
 	foreach (['DOCUMENT_ROOT', 'CONTEXT_DOCUMENT_ROOT', ''] as $key) {
 		$root = $key === '' ? __DIR__ : (isset($_SERVER[$key]) ? absolute('/', $_SERVER[$key]) : '');
 		if (within($root, $path) && !(isset($set['database_in_docroot']) && $set['database_in_docroot'] === 'yes')) {
-			note('bad', 'The database lies where visitors can reach it.', "$path is below $root, which the web server shows.", 'Make a folder beside the one that the server shows, and name it in the line "database:". If your whole space is public: README, "If your whole space is public".', 'mkdir -m 700 ' . quoted(dirname($root) . '/mintkeep'));
+			note('bad', 'The database lies where visitors can reach it.', "$path is below $root, which the web server shows.", 'Make a folder beside the one that the server shows, and name it in the line "database:". If your whole space is public: docs/hosts.md, "If your whole space is public".', 'mkdir -m 700 ' . quoted(dirname($root) . '/mintkeep'));
 			return;
 		}
 	}

@@ -44,7 +44,7 @@ func (o *providerFlags) declare(f *flag.FlagSet) {
 	}
 	f.StringVar(&o.preset, "preset", "", "with add: take what is known of this `provider`; by default the one called NAME")
 	f.StringVar(&o.instance, "instance", "", "with add: the `host` of a provider that exists many times over (mastodon)")
-	f.StringVar(&o.options, "options", "", "`JSON` with what few providers need, as the README lists it")
+	f.StringVar(&o.options, "options", "", "`JSON` with what few providers need, as docs/keeping.md lists it")
 	f.StringVar(&o.secretFile, "secret-file", "", "read the secret from this `file` instead of stdin")
 	f.BoolVar(&o.secret, "secret", false, "with set: read a new client secret")
 	f.BoolVar(&o.public, "public", false, "the client has no secret")
