@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS settings (
 );
 
 -- One row for each code that became tokens (or token made by hand): everything
--- issued from it ends together. `ended` is the moment, `end_reason` why.
+-- issued from it ends together. `ended` is the moment, `end_reason` why, `resource`
+-- the one place where its tokens are good (RFC 8707); empty if that is the site.
 CREATE TABLE IF NOT EXISTS grants (
     grant_id   INTEGER PRIMARY KEY,
     me         TEXT NOT NULL,
@@ -47,7 +48,8 @@ CREATE TABLE IF NOT EXISTS grants (
     endpoint   TEXT NOT NULL,
     created    TEXT NOT NULL,
     ended      TEXT,
-    end_reason TEXT
+    end_reason TEXT,
+    resource   TEXT NOT NULL DEFAULT ''
 );
 
 -- Refresh tokens; a family is all of one grant.
@@ -92,6 +94,7 @@ CREATE INDEX IF NOT EXISTS redeemed_codes_by_time ON redeemed_codes (redeemed);
 --   challenge    PKCE, S256; empty if the client sent none
 --   grant_id, person  once the upstream has said who it is, while the owner is asked
 --   address      the browser's, as it is counted
+--   resource     as in grants
 CREATE TABLE IF NOT EXISTS authorizations (
     flow_hash    TEXT    NOT NULL PRIMARY KEY,
     cookie_hash  TEXT    NOT NULL,
@@ -106,7 +109,8 @@ CREATE TABLE IF NOT EXISTS authorizations (
     created      TEXT    NOT NULL,
     grant_id     INTEGER NOT NULL,
     person       TEXT    NOT NULL,
-    address      TEXT    NOT NULL
+    address      TEXT    NOT NULL,
+    resource     TEXT    NOT NULL DEFAULT ''
 );
 
 -- Codes that this authorization endpoint issued: valid once, for a minute, and kept
@@ -160,12 +164,15 @@ CREATE TABLE IF NOT EXISTS refusals (
 );
 CREATE INDEX IF NOT EXISTS refusals_by_address ON refusals (address);
 
--- Resource servers that may introspect.
+-- Resource servers that may introspect: with a resource, the tokens for that one,
+-- otherwise those for the site. scope is what is offered if an app asks for none.
 CREATE TABLE IF NOT EXISTS resource_servers (
     name        TEXT NOT NULL PRIMARY KEY,
     secret_hash TEXT NOT NULL UNIQUE,
     created     TEXT NOT NULL,
-    last_use    TEXT
+    last_use    TEXT,
+    resource    TEXT NOT NULL DEFAULT '',
+    scope       TEXT NOT NULL DEFAULT ''
 );
 
 -- Browsers that are signed in to the owner's pages.
@@ -220,6 +227,7 @@ CREATE TABLE IF NOT EXISTS providers (
 --   token_field     what the Tokens API calls the token: access_token, api_key, …
 --   scope           as granted, requested_scope as asked for, scopes (a JSON list)
 --                   as somebody gave them to the Tokens API
+--   lifetime        seconds that the access token had when it came; 0 if unknown
 --   generation      grows with every change of the tokens; of two writers, the one
 --                   that knew the newest wins
 --   lease_until     until then one process alone may ask the provider
@@ -258,6 +266,7 @@ CREATE TABLE IF NOT EXISTS connections (
     updated                TEXT NOT NULL,
     refreshed              TEXT,
     last_use               TEXT,
+    lifetime               INTEGER NOT NULL DEFAULT 0,
     UNIQUE (user_id, connection_name)
 );
 
@@ -334,4 +343,4 @@ CREATE TABLE IF NOT EXISTS events (
 );
 CREATE INDEX IF NOT EXISTS events_by_kind ON events (event);
 
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

@@ -242,19 +242,19 @@ func (n NewConnection) write(ctx context.Context, tx *sql.Tx, keys *keyring.Keyr
 	now := store.Time(at)
 	return store.Exec(ctx, tx, fmt.Sprintf("keeping connection %s/%s", n.User, n.Name), `INSERT INTO connections
 		(user_id, connection_name, provider_name, grant_type, token_kind, token_type, token_field, scope, requested_scope, scopes, client_id, client_secret, access_token, refresh_token, username, password, extra,
-		expires, refresh_expires, created, updated)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		expires, lifetime, refresh_expires, created, updated)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (user_id, connection_name) DO UPDATE SET provider_name = excluded.provider_name, grant_type = excluded.grant_type,
 		token_kind = excluded.token_kind, token_type = excluded.token_type, token_field = excluded.token_field, scope = excluded.scope,
 		requested_scope = excluded.requested_scope, scopes = excluded.scopes, client_id = excluded.client_id,
 		client_secret = excluded.client_secret, access_token = excluded.access_token, refresh_token = excluded.refresh_token,
 		previous_refresh_token = NULL, username = excluded.username, password = excluded.password, extra = excluded.extra,
-		expires = excluded.expires, refresh_expires = excluded.refresh_expires, generation = generation + 1, lease_until = NULL,
+		expires = excluded.expires, lifetime = excluded.lifetime, refresh_expires = excluded.refresh_expires, generation = generation + 1, lease_until = NULL,
 		recovered = CASE WHEN state IN ('failing', 'dead') THEN excluded.updated ELSE recovered END,
 		state = 'ok', failures = 0, retry_after = NULL, last_error = '', updated = excluded.updated`,
 		n.User, n.Name, n.Provider, n.Grant, n.Kind, cmp.Or(n.Token.TokenType, "Bearer"), n.Field,
 		cmp.Or(n.Token.Scope, n.Scope), n.Scope, scopes, // RFC 6749 section 5.1: not said means as requested
 		n.ClientID, seal(n.ClientSecret, "client_secret"), seal(n.Token.AccessToken, "access_token"),
 		refresh, n.username, seal(n.password, "password"), seal(n.Extra, "extra"),
-		store.NullTime(n.Token.Expires), store.NullTime(refreshExpires), now, now)
+		store.NullTime(n.Token.Expires), lifetime(n.Token, at), store.NullTime(refreshExpires), now, now)
 }

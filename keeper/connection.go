@@ -67,6 +67,7 @@ type connectionRow struct {
 	clientID              string
 	username              string
 	generation            int64
+	lifetime              int64 // seconds; 0 if unknown
 	leaseUntil            time.Time
 	rowState              string
 
@@ -75,7 +76,7 @@ type connectionRow struct {
 
 const connectionColumns = `connection_id, user_id, connection_name, provider_name, grant_type, token_kind, connections.scope, scopes,
 	expires, refresh_expires, state, failures, retry_after, last_error, recovered, connections.created, connections.updated, refreshed, last_use,
-	token_type, token_field, requested_scope, connections.client_id, username, generation, lease_until,
+	token_type, token_field, requested_scope, connections.client_id, username, generation, lifetime, lease_until,
 	connections.client_secret, access_token, refresh_token, previous_refresh_token, password, extra,
 	coalesce((SELECT p.scope FROM providers p WHERE p.provider_name = connections.provider_name), '')`
 
@@ -83,7 +84,7 @@ func (c *connectionRow) columns(scopes *sql.NullString, recovered *time.Time) []
 	return []any{&c.ID, &c.User, &c.Name, &c.Provider, &c.Grant, &c.Kind, &c.Scope, scopes,
 		store.Into(&c.Expires), store.Into(&c.RefreshExpires), &c.rowState, &c.Failures, store.Into(&c.RetryAfter), &c.LastError,
 		store.Into(recovered), store.Into(&c.Created), store.Into(&c.Updated), store.Into(&c.Refreshed), store.Into(&c.LastUse),
-		&c.tokenType, &c.tokenField, &c.requested, &c.clientID, &c.username, &c.generation, store.Into(&c.leaseUntil),
+		&c.tokenType, &c.tokenField, &c.requested, &c.clientID, &c.username, &c.generation, &c.lifetime, store.Into(&c.leaseUntil),
 		&c.clientSecret, &c.access, &c.refresh, &c.previous, &c.password, &c.extra, &c.standard}
 }
 

@@ -186,13 +186,13 @@ func (r refresh) saveNewToken(ctx context.Context, n newToken) (saved bool, err 
 		}
 		changed, err := store.ExecCount(ctx, tx, fmt.Sprintf("saving the new token of connection %s/%s", c.User, c.Name), `UPDATE connections
 			SET access_token = ?, refresh_token = ?, previous_refresh_token = coalesce(?, previous_refresh_token),
-			token_type = ?, scope = ?, expires = ?, refresh_expires = ?, generation = generation + 1, lease_until = NULL,
+			token_type = ?, scope = ?, expires = ?, lifetime = ?, refresh_expires = ?, generation = generation + 1, lease_until = NULL,
 			recovered = CASE WHEN state = 'ok' THEN recovered ELSE ? END,
 			state = 'ok', failures = 0, retry_after = NULL, last_error = '', refreshed = ?, updated = ?
 			WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
 			key.Seal(n.AccessToken, c.at("access_token")), key.Seal(next, c.at("refresh_token")), previous,
-			n.TokenType, cmp.Or(n.Scope, c.Scope), store.NullTime(n.Expires), store.NullTime(refreshExpires),
-			store.Time(now), store.Time(now), store.Time(now), c.ID, c.generation)
+			n.TokenType, cmp.Or(n.Scope, c.Scope), store.NullTime(n.Expires), lifetime(n.TokenResponse, now),
+			store.NullTime(refreshExpires), store.Time(now), store.Time(now), store.Time(now), c.ID, c.generation)
 		if saved = changed == 1; err != nil || !saved {
 			return err
 		}

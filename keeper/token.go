@@ -10,6 +10,7 @@ import (
 
 	"mintkeep/keeper/internal/fault"
 	"mintkeep/keeper/keyring"
+	"mintkeep/keeper/provider"
 )
 
 // Token is a token that can be used now.
@@ -40,8 +41,8 @@ const shortLife = 10 * time.Minute
 // reachableTTL is minTTL, or less for tokens that live shortly, and if not even
 // the last refresh gave that: else each call would refresh.
 func (c connectionRow) reachableTTL(minTTL time.Duration) time.Duration {
-	switch life := c.Expires.Sub(c.Refreshed); {
-	case c.Refreshed.IsZero() || life <= 0:
+	switch life := time.Duration(c.lifetime) * time.Second; {
+	case life <= 0:
 		return minTTL
 	case life <= shortLife:
 		return min(minTTL, life/5)
@@ -49,6 +50,14 @@ func (c connectionRow) reachableTTL(minTTL time.Duration) time.Duration {
 		return life * 3 / 4
 	}
 	return minTTL
+}
+
+// lifetime is how many seconds a token lives that just came; 0 if that is not known.
+func lifetime(t provider.TokenResponse, now time.Time) int64 {
+	if t.Expires.IsZero() {
+		return 0
+	}
+	return max(0, int64(t.Expires.Sub(now).Round(time.Second)/time.Second))
 }
 
 // hasLeft reports whether the access token is valid for so long, and for a second

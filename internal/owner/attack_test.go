@@ -94,7 +94,7 @@ func TestStoredScript(t *testing.T) {
 	h.exec(`INSERT INTO pages VALUES ('client', ?, ?, '2099-01-01 00:00:00', '2099-01-01 00:00:00')`, app+script, script)
 	h.exec(`UPDATE tokens SET last_server = ?, auth_me = ?`, script, jane+script)
 	h.exec(`INSERT INTO events (at, event, me, client_id, detail) VALUES ('2026-07-01 12:00:00', ?1, ?1, ?1, ?1), ('2026-07-01 12:00:00', 'replay', ?1, ?1, ?1)`, script)
-	h.exec(`INSERT INTO resource_servers VALUES (?, 'x', '2026-07-01 12:00:00', NULL)`, script)
+	h.exec(`INSERT INTO resource_servers (name, secret_hash, created) VALUES (?, 'x', '2026-07-01 12:00:00')`, script)
 	if _, err := h.Out.APIKeys().Add(t.Context(), keeper.APIKey{Name: strings.ReplaceAll(script, "/", "")}); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 
 // SchemaVersion is the user_version of a database that is up to date. It is the
 // number of steps, and schema.sql sets it.
-const SchemaVersion = 2
+const SchemaVersion = 3
 
 // A step brings a database from one user_version to the next, in the transaction
 // of the upgrade. What schema.sql makes with IF NOT EXISTS needs no step; a step
@@ -19,7 +19,7 @@ const SchemaVersion = 2
 type step func(*Tx, Options)
 
 // steps begin with the one that leads from version 0, which is php-mintoken's.
-func steps() []step { return []step{adoptMintoken, dropPassing} }
+func steps() []step { return []step{adoptMintoken, dropPassing, addResource} }
 
 // upgrade brings the schema to this program's version in one transaction. Many
 // processes may find an old file at once: who comes second finds it done. A file
@@ -65,14 +65,7 @@ func adoptMintoken(tx *Tx, o Options) {
 		tx.Fail(errors.New("upgrading: this is not a database of mintkeep or php-mintoken\nhint: check the path in the line `database:`"))
 		return
 	}
-	for _, column := range []string{"last_use TIMESTAMP", "grant_id INTEGER", "last_server TEXT"} {
-		name, _, _ := strings.Cut(column, " ")
-		has := 0
-		tx.Row(doing, `SELECT count(*) FROM pragma_table_info('tokens') WHERE name = ?`, []any{name}, &has)
-		if has == 0 {
-			tx.Exec(doing, `ALTER TABLE tokens ADD COLUMN `+column)
-		}
-	}
+	addColumns(tx, "tokens", "last_use TIMESTAMP", "grant_id INTEGER", "last_server TEXT")
 	text := func(scan func(...any) error) (s string, err error) {
 		err = scan(&s)
 		return s, err
@@ -95,6 +88,28 @@ func adoptMintoken(tx *Tx, o Options) {
 func dropPassing(tx *Tx, _ Options) {
 	tx.Exec("upgrading", `DROP TABLE IF EXISTS authorizations`)
 	tx.Exec("upgrading", `DROP TABLE IF EXISTS refusals`)
+}
+
+// addResource adds the resource of a grant, and the life of a kept token.
+func addResource(tx *Tx, _ Options) {
+	const text = " TEXT NOT NULL DEFAULT ''"
+	addColumns(tx, "grants", "resource"+text)
+	addColumns(tx, "authorizations", "resource"+text)
+	addColumns(tx, "resource_servers", "resource"+text, "scope"+text)
+	addColumns(tx, "connections", "lifetime INTEGER NOT NULL DEFAULT 0")
+}
+
+// addColumns adds those that a table lacks. A table that is not there yet is made
+// by schema.sql, with all of them.
+func addColumns(tx *Tx, table string, columns ...string) {
+	for _, column := range columns {
+		name, _, _ := strings.Cut(column, " ")
+		lacks := false
+		tx.Row("upgrading", `SELECT count(*) > 0 AND sum(name = ?) = 0 FROM pragma_table_info(?)`, []any{name, table}, &lacks)
+		if lacks {
+			tx.Exec("upgrading", `ALTER TABLE `+table+` ADD COLUMN `+column)
+		}
+	}
 }
 
 // OverdueMintokens counts the tokens of php-mintoken that are past their date:

@@ -73,13 +73,15 @@ func TestStepsLeadToTheVersion(t *testing.T) {
 // Every database of before becomes one of today, with its rows.
 func TestUpgrade(t *testing.T) {
 	fresh := shape(t, opened(t, options(t)))
+	rows := map[string]int{"tokens": 1, "grants WHERE resource = ''": 1, "settings": 2, "resource_servers WHERE scope = ''": 1, "providers": 1,
+		"connections WHERE lifetime = 0": 1, "events": 1}
 	for _, test := range []struct {
 		name, file string
 		rows       map[string]int
 	}{
 		{"php-mintoken", "../../test/testdata/mintoken.sql", map[string]int{"tokens": 4, "events WHERE event = 'upgraded'": 1}},
-		{"schema 1", "testdata/schema1.sql", map[string]int{"tokens": 1, "grants": 1, "settings": 2, "resource_servers": 1, "providers": 1,
-			"connections": 1, "events": 1}},
+		{"schema 1", "testdata/schema1.sql", rows},
+		{"schema 2", "testdata/schema2.sql", rows},
 	} {
 		for _, longRunning := range []bool{false, true} {
 			t.Run(fmt.Sprint(test.name, " ", longRunning), func(t *testing.T) {
@@ -105,7 +107,7 @@ func TestUpgrade(t *testing.T) {
 func TestUpgradeRefused(t *testing.T) {
 	next := fmt.Sprintf("PRAGMA user_version = %d", SchemaVersion+1)
 	for name, test := range map[string]struct{ statements, want string }{
-		"the next version":     {"CREATE TABLE tokens (token_id); CREATE TABLE settings (setting_name); " + next, "newer mintkeep (schema 3, this one knows 2)"},
+		"the next version":     {"CREATE TABLE tokens (token_id); CREATE TABLE settings (setting_name); " + next, "newer mintkeep (schema 4, this one knows 3)"},
 		"nothing but a number": {next, "newer mintkeep"},
 		"another program's":    {"CREATE TABLE wp_posts (id)", "not a database of mintkeep or php-mintoken"},
 		"a negative version":   {"CREATE TABLE wp_posts (id); PRAGMA user_version = -3", "not a database of mintkeep or php-mintoken"},
