@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/cgi"
 	"os"
@@ -33,18 +34,28 @@ func IsCGI(env map[string]string) bool {
 func CGI(e *instance.Environment) int {
 	w := &cgiWriter{header: make(http.Header)}
 	body := cgiBody(e.Env, e.Stdin)
-	r, err := cgiRequest(e.Env, body)
-	if err != nil {
-		instance.NewLog(e.Stderr, "").Error("request not understood", "error", err)
-		instance.WriteError(w, oauth.InvalidRequest("the web server passed on a request that cannot be understood: "+err.Error()))
-		return finish(w, e.Stdout, body)
-	}
-	load := func() (*config.Config, error) {
+	in := instance.New(e, func() (*config.Config, error) {
 		file := config.ScriptConfig(e.Args, e.Getenv)
 		return loadConfig(e, file, config.Beside(config.ShownFolder(e.Env["DOCUMENT_ROOT"])))
-	}
-	instance.New(e, load, false).ServeHTTP(w, r)
+	}, false)
+	answer(in, in.Log(), w, e.Env, body)
 	return finish(w, e.Stdout, body)
+}
+
+// answer lets the handler answer the request that a web server's variables describe.
+func answer(h http.Handler, log *slog.Logger, w http.ResponseWriter, env map[string]string, body io.Reader) {
+	if env == nil {
+		instance.WriteError(w, &oauth.Error{Status: http.StatusRequestHeaderFieldsTooLarge, Code: "invalid_request",
+			Description: "the header of the request is too long"})
+		return
+	}
+	r, err := cgiRequest(env, body)
+	if err != nil {
+		log.Error("request not understood", "error", err)
+		instance.WriteError(w, oauth.InvalidRequest("the web server passed on a request that cannot be understood: "+err.Error()))
+		return
+	}
+	h.ServeHTTP(w, r)
 }
 
 // loadConfig reads the configuration that a web server's start is to go by;
@@ -68,7 +79,7 @@ func finish(w *cgiWriter, stdout io.Writer, body io.Reader) int {
 		return 1
 	}
 	if body != http.NoBody {
-		io.Copy(io.Discard, io.LimitReader(body, 100<<20)) // as much as net/http/fcgi
+		io.CopyN(io.Discard, body, maxRest)
 	}
 	return 0
 }

@@ -1,11 +1,14 @@
 package serve
 
 import (
+	"errors"
+	"io"
+	"log/slog"
 	"net"
 	"net/http"
-	"net/http/fcgi"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -40,26 +43,75 @@ func FastCGI(listeners []net.Listener, in *instance.Instance, restarted bool) er
 			end()
 		}
 	}()
-	var conns, handlers atomic.Int64
 	replaced := replacement()
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handlers.Add(1)
-		defer handlers.Add(-1)
-		in.ServeHTTP(w, instance.WithServer(r, fcgi.ProcessEnv(r)))
+	s := &fastCGIServer{log: in.Log(), handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		in.ServeHTTP(w, r)
 		if restarted && replaced() {
 			end()
 		}
-	})
+	})}
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { failed <- fcgi.Serve(&fastCGIListener{Listener: bound(l), open: &conns}, handler) }()
+		go func() { failed <- s.serve(bound(l)) }()
 	}
 	if err := <-failed; !stopping.Load() {
 		return err
 	}
-	waitForZero(&handlers, drainHandlers)
-	waitForZero(&conns, drainConns)
+	waitForZero(&s.handlers, drainHandlers)
+	waitForZero(&s.conns, drainConns)
 	return nil
+}
+
+// A fastCGIServer answers requests on the connections of its listeners.
+type fastCGIServer struct {
+	handler         http.Handler
+	log             *slog.Logger
+	conns, handlers atomic.Int64 // at work
+	idle            sync.Pool    // of connections whose buffers are used again
+}
+
+// serve accepts connections until there is no listener any more. It waits while the
+// process has too many open files.
+func (s *fastCGIServer) serve(l net.Listener) error {
+	for delay := time.Duration(0); ; {
+		c, err := l.Accept()
+		switch {
+		case isTemporary(err):
+			delay = min(2*delay+5*time.Millisecond, time.Second)
+			time.Sleep(delay)
+		case err != nil:
+			return err
+		default:
+			delay = 0
+			s.conns.Add(1)
+			go s.serveConn(c)
+		}
+	}
+}
+
+func isTemporary(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *fastCGIServer) serveConn(conn net.Conn) {
+	defer s.conns.Add(-1)
+	defer conn.Close()
+	c, ok := s.idle.Get().(*fastCGIConn)
+	if !ok {
+		c = newFastCGIConn()
+	}
+	defer s.idle.Put(c)
+	c.use(conn)
+	_ = c.serve(func(w http.ResponseWriter, env map[string]string, body io.Reader) {
+		s.handlers.Add(1)
+		defer s.handlers.Add(-1)
+		answer(s.handler, s.log, w, env, body)
+	}) // the web server has gone away
 }
 
 func waitForZero(n *atomic.Int64, atMost time.Duration) {

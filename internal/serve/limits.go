@@ -108,13 +108,10 @@ const (
 )
 
 // boundMemory is for a process that stays, which must be below 128 MB whatever
-// strangers send. net/http/fcgi takes 128 KB of buffers for each request, so with the
-// runtime's 4 MB heap it would collect garbage every thirty requests; this doubles
-// that. After 20,000 verifications it is 22 to 24 MB resident, 13 of them the program's
-// file, where a heap of 32 MB gave 49. What a load has left is given back.
+// strangers send. After 20,000 verifications it is 22 MB resident, 13 of them the
+// program's file. What a load has left is given back.
 func boundMemory() {
 	C.one_heap()
-	debug.SetGCPercent(200)
 	debug.SetMemoryLimit(heapLimit)
 	go func() {
 		before := allocated()
