@@ -132,14 +132,14 @@ func (h *Handler) askUpstreams(ctx context.Context, upstreams []string, ask gran
 		return nil, rejection != nil, oauth.Unavailable("the authorization endpoint could not verify the code; try again later", passing)
 	case lasting != nil:
 		return nil, rejection != nil, &oauth.Error{Status: http.StatusInternalServerError, Code: "server_error", Cause: lasting,
-			Description: "the owner of this site has to mend the authorization endpoint " + lasting.Error()}
+			Description: oauth.PlainASCII("the owner of this site has to mend the authorization endpoint " + lasting.Error())}
 	}
 	reason := "no trusted authorization endpoint confirms this code; it may have expired, " +
 		"or client_id or redirect_uri differ from those it was made for"
 	if said := strings.TrimPrefix(rejection.Error(), errCodeRejected.Error()); said != "" {
 		reason = "the authorization endpoint rejects this code" + said
 	}
-	return nil, true, oauth.InvalidGrant(reason)
+	return nil, true, oauth.InvalidGrant(oauth.PlainASCII(reason))
 }
 
 // A lastingFault is what an upstream answered in place of a verification, such as a

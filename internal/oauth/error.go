@@ -101,7 +101,7 @@ func (e *Error) Reply(asForm bool) *Reply {
 	r, _ := NewReply(struct {
 		Code        string `json:"error"`
 		Description string `json:"error_description"`
-	}{e.Code, PlainASCII(e.Description)}, asForm) // two strings can always be encoded
+	}{e.Code, e.Description}, asForm) // two strings can always be encoded
 	r.Status, r.Header = e.Status, e.Header
 	return r
 }
