@@ -63,14 +63,15 @@ func (c *codeRow) validate(now time.Time, ask TokenRequest) *oauth.Error {
 	return c.matches(ask)
 }
 
-// matches compares what the client sends with what the code was made for. A code that came with a challenge needs its verifier; one that came without
-// must come without (RFC 7636 section 4.6; OAuth 2.1 section 4.1.3), or else PKCE
-// could be taken out of a request.
+// matches compares what the client sends with what the code was made for, the
+// redirect_uri as it stands. A code that came with a challenge needs its verifier; one
+// that came without must come without (RFC 7636 section 4.6; OAuth 2.1 section 4.1.3),
+// or else PKCE could be taken out of a request.
 func (c *codeRow) matches(ask TokenRequest) *oauth.Error {
 	switch {
 	case !oauth.SameURL(c.grant.ClientID, ask.ClientID):
 		return oauth.InvalidGrant("the code was issued to another client_id")
-	case c.redirectURI != ask.RedirectURI: // as it stands
+	case c.redirectURI != ask.RedirectURI:
 		return oauth.InvalidGrant("the code was issued for another redirect_uri")
 	case c.challenge != "" && ask.Verifier == "":
 		return oauth.InvalidGrant("the code_verifier is missing")
