@@ -229,19 +229,15 @@ func (b *doctorSite) move(to string) {
 }
 
 // mount puts the data folder on a small file system of its own.
-func (b *doctorSite) mount(options string) {
-	b.needRoot()
+func (b *doctorSite) mount() {
 	content, err := os.ReadFile(b.database)
 	b.must(err)
-	if err := syscall.Mount("tmpfs", b.data, "tmpfs", 0, "size=256k,mode=700"); err != nil {
-		tools.Missing(b.t, "the right to mount", "run the tests with CAP_SYS_ADMIN")
-	}
-	b.t.Cleanup(func() { syscall.Unmount(b.data, syscall.MNT_DETACH) })
+	tools.Mount(b.t, b.data, "256k")
 	b.write(b.database, string(content), 0o600)
 }
 
 func (b *doctorSite) fullDisk() {
-	b.mount("")
+	b.mount()
 	err := os.WriteFile(filepath.Join(b.data, "mail"), make([]byte, 1<<20), 0o600)
 	if !errors.Is(err, syscall.ENOSPC) {
 		b.t.Fatalf("filling the disk: %v", err)
@@ -249,8 +245,8 @@ func (b *doctorSite) fullDisk() {
 }
 
 func (b *doctorSite) readOnly() {
-	b.mount("")
-	b.must(syscall.Mount("", b.data, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	b.mount()
+	tools.Remount(b.t, b.data, true)
 }
 
 func TestDoctorFindsPlantedFaults(t *testing.T) {

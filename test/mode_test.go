@@ -69,11 +69,10 @@ func modeOf(t *testing.T, binary string, env []string, stdin string, args []stri
 	socket := filepath.Join(t.TempDir(), "s")
 	switch stdin {
 	case "connected":
-		pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+		ours, theirs, err := wire.Socketpair()
 		if err != nil {
 			t.Fatal(err)
 		}
-		ours, theirs := os.NewFile(uintptr(pair[0]), "ours"), os.NewFile(uintptr(pair[1]), "theirs")
 		ours.Close()
 		defer theirs.Close()
 		cmd.Stdin = theirs

@@ -1,28 +1,9 @@
 package doctor
 
-import (
-	"io/fs"
-	"syscall"
-)
+import "os"
 
 // System fills in the functions that ask the operating system.
 func (s *Site) System() {
-	s.UID = syscall.Geteuid()
+	s.UID = os.Geteuid()
 	s.Statfs, s.Getrlimit, s.Owner = statfs, getrlimit, owner
-}
-
-func owner(info fs.FileInfo) (int, bool) {
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0, false
-	}
-	return int(st.Uid), true
-}
-
-func getrlimit(resource int) (uint64, bool) {
-	var l syscall.Rlimit
-	if resource < 0 || syscall.Getrlimit(resource, &l) != nil {
-		return 0, false
-	}
-	return uint64(l.Cur), true
 }

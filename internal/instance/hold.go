@@ -62,8 +62,8 @@ func putOff(asked chan os.Signal, none <-chan struct{}) {
 	if came == nil && len(asked) > 0 {
 		came = <-asked
 	}
-	if s, ok := came.(syscall.Signal); ok {
-		_ = syscall.Kill(os.Getpid(), s)
+	if came != nil {
+		raise(came)
 	}
 }
 

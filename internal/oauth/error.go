@@ -6,7 +6,6 @@ package oauth
 import (
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 )
 
@@ -81,19 +80,14 @@ func ToError(err error, transient bool) *Error {
 		Description: "something is wrong here; the owner finds the cause in the error log", Cause: err}
 }
 
-// PlainASCII is a text as error_description may contain it (RFC 6749 section 5.2).
-// Letters of other alphabets are percent-encoded, so that none is lost.
+// PlainASCII leaves of a text what error_description may contain (RFC 6749 section 5.2).
 func PlainASCII(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		switch {
-		case r > 0x7e:
-			b.WriteString(url.PathEscape(string(r)))
-		case r >= ' ' && r != '"' && r != '\\':
-			b.WriteRune(r)
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
+			return -1
 		}
-	}
-	return b.String()
+		return r
+	}, text)
 }
 
 // Reply is the error as JSON, or as a form for the old clients that want one.

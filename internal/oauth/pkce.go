@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 )
 
@@ -21,3 +22,6 @@ func IsChallenge(c string) bool {
 	}
 	return len(c) == 43
 }
+
+// EqualText compares two texts in constant time.
+func EqualText(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
 	"mintkeep/keeper"
 	"mintkeep/keeper/provider"
@@ -90,7 +91,7 @@ func (p *Pages) connect(q *request) (*reply, error) {
 	if !p.Out.On(q.ctx()) {
 		return nil, notFound()
 	}
-	if page.SameSite(p.In.URL, q.http) != nil { // the cookie of a session comes along with links
+	if oauth.IsCrossSite(q.http) {
 		return nil, forbidden("another site sent you here; start from the page Connections")
 	}
 	site, err := p.Out.Registry().Get(q.ctx(), q.form["provider"])

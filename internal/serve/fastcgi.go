@@ -29,7 +29,7 @@ func FastCGI(listeners []net.Listener, in *instance.Instance, restarted bool) er
 	defer in.Close()
 	boundMemory()
 	stop := make(chan os.Signal, 8)
-	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	signal.Notify(stop, endSignals()...)
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
 	var stopping atomic.Bool
 	end := func() {

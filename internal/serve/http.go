@@ -20,7 +20,7 @@ func HTTP(listeners []net.Listener, in *instance.Instance) error {
 	s := &http.Server{Handler: in, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: 60 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 64 << 10}
 	stop := make(chan os.Signal, 8)
-	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
+	signal.Notify(stop, append(endSignals(), syscall.SIGHUP)...)
 	drained := make(chan error, 1)
 	go func() {
 		<-stop

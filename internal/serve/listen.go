@@ -7,29 +7,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"mintkeep/internal/config"
 	"mintkeep/internal/instance"
 )
-
-// IsListening reports whether the file is a listening socket, by which a web
-// server hands over FastCGI. A socket alone says nothing: Apache gives CGI
-// programs a connected one.
-func IsListening(f *os.File) bool {
-	if f == nil {
-		return false
-	}
-	c, err := f.SyscallConn()
-	if err != nil {
-		return false
-	}
-	listening := 0
-	err2 := c.Control(func(fd uintptr) {
-		listening, err = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
-	})
-	return err == nil && err2 == nil && listening == 1
-}
 
 // Inherited is FastCGI on a listening socket that a web server left on
 // file descriptor 0. The first argument is the configuration file: no server

@@ -9,14 +9,16 @@ import (
 	"net/url"
 	"os"
 	"time"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // connLife bounds how long a process that stays goes on with a connection. One
 // that was opened while the disk was read-only could never write, and one to a
 // file that the owner has replaced would go on reading the old one.
 const connLife = 10 * time.Second
+
+// lockWait is how long a statement waits for the locks of other processes: below
+// what web servers wait for an answer.
+const lockWait = 8 * time.Second
 
 // Options say how a database is opened.
 type Options struct {
@@ -87,12 +89,6 @@ func OpenAsIs(path string, readOnly bool) (*sql.DB, error) {
 		db.SetMaxOpenConns(1)
 	}
 	return db, nil
-}
-
-// SQLiteVersion is the version of the SQLite library, such as 3.50.4.
-func SQLiteVersion() string {
-	version, _, _ := sqlite3.Version()
-	return version
 }
 
 // setJournal sets the journal mode, which stays with the file, after the file has

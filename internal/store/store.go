@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // Querier is a database, a connection or a transaction.
@@ -57,14 +55,8 @@ func ParseTime(s sql.NullString) time.Time {
 // IsTransient tells a database that is busy, full or not writable at the moment
 // from a fault of the program.
 func IsTransient(err error) bool {
-	var e sqlite3.Error
-	if !errors.As(err, &e) {
-		return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+	if transient, ok := isTransientCode(err); ok {
+		return transient
 	}
-	switch e.Code {
-	case sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrFull, sqlite3.ErrIoErr, sqlite3.ErrReadonly,
-		sqlite3.ErrCantOpen, sqlite3.ErrPerm, sqlite3.ErrNomem, sqlite3.ErrProtocol:
-		return true
-	}
-	return false
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }

@@ -30,11 +30,7 @@ func eachMode(t *testing.T, test func(t *testing.T, h *host, start func())) {
 // mount puts a small file system where the database lies.
 func (h *host) mount() {
 	h.t.Helper()
-	tools.Root(h.t)
-	if err := syscall.Mount("tmpfs", h.path("mintkeep"), "tmpfs", 0, "size=1m"); err != nil {
-		tools.Missing(h.t, "the right to mount: "+err.Error(), "run the tests with CAP_SYS_ADMIN")
-	}
-	h.t.Cleanup(func() { syscall.Unmount(h.path("mintkeep"), syscall.MNT_DETACH) })
+	tools.Mount(h.t, h.path("mintkeep"), "1m")
 	h.folder("mintkeep", 0o700)
 }
 
@@ -140,14 +136,10 @@ func TestDiskReadOnly(t *testing.T) {
 	eachMode(t, func(t *testing.T, h *host, start func()) {
 		h.mount()
 		token, secret := h.prepared()
-		if err := syscall.Mount("tmpfs", h.path("mintkeep"), "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
-			t.Fatal(err)
-		}
+		tools.Remount(t, h.path("mintkeep"), true)
 		start()
 		h.readOnly(t, token, secret)
-		if err := syscall.Mount("tmpfs", h.path("mintkeep"), "tmpfs", syscall.MS_REMOUNT, ""); err != nil {
-			t.Fatal(err)
-		}
+		tools.Remount(t, h.path("mintkeep"), false)
 		h.writableAgain(t, token)
 	})
 }

@@ -1,3 +1,5 @@
+//go:build cgo
+
 package store
 
 import (
@@ -10,11 +12,8 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// How long a statement waits for the locks of other processes.
-const (
-	lockWait = 8 * time.Second       // in all: below what web servers wait for an answer
-	lockTurn = 20 * time.Millisecond // of which SQLite waits so much at a time to begin a transaction
-)
+// lockTurn is how long of lockWait SQLite waits at a time to begin a transaction.
+const lockTurn = 20 * time.Millisecond
 
 // A busyConnector opens connections that wait for the lock to write with short,
 // even intervals, up to lockWait.
@@ -69,4 +68,25 @@ func (c busyConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 func (c busyConn) wait(d time.Duration) error {
 	_, err := c.Exec(fmt.Sprintf("PRAGMA busy_timeout = %d", d.Milliseconds()), nil)
 	return err
+}
+
+// isTransientCode reports whether an error of SQLite's passes by itself.
+// ok is false for errors of others.
+func isTransientCode(err error) (transient, ok bool) {
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		return false, false
+	}
+	switch e.Code {
+	case sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrFull, sqlite3.ErrIoErr, sqlite3.ErrReadonly,
+		sqlite3.ErrCantOpen, sqlite3.ErrPerm, sqlite3.ErrNomem, sqlite3.ErrProtocol:
+		return true, true
+	}
+	return false, true
+}
+
+// SQLiteVersion is the version of the SQLite library, such as 3.50.4.
+func SQLiteVersion() string {
+	version, _, _ := sqlite3.Version()
+	return version
 }

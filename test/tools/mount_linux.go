@@ -1,0 +1,29 @@
+package tools
+
+import (
+	"syscall"
+	"testing"
+)
+
+// Mount puts a small file system of this size ("256k", "1m") on a folder until
+// the end of the test, which is skipped where that is not allowed.
+func Mount(t *testing.T, folder, size string) {
+	t.Helper()
+	Root(t)
+	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "mode=700,size="+size); err != nil {
+		Missing(t, "the right to mount: "+err.Error(), "run the tests with CAP_SYS_ADMIN")
+	}
+	t.Cleanup(func() { syscall.Unmount(folder, syscall.MNT_DETACH) })
+}
+
+// Remount makes the file system on a folder read-only, or writable again.
+func Remount(t *testing.T, folder string, readOnly bool) {
+	t.Helper()
+	flags := uintptr(syscall.MS_REMOUNT)
+	if readOnly {
+		flags |= syscall.MS_RDONLY
+	}
+	if err := syscall.Mount("tmpfs", folder, "tmpfs", flags, ""); err != nil {
+		t.Fatal(err)
+	}
+}
