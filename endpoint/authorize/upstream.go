@@ -115,8 +115,12 @@ func (h *Handler) verifyCodeAt(ctx context.Context, upstream string, ask grant.T
 		return nil, errors.New("the answer is larger than 64 KiB")
 	}
 	found, err := readVerification(resp.StatusCode, resp.Header.Get("Content-Type"), body)
-	if found != nil {
-		found.Endpoint = upstream
+	if err != nil {
+		return nil, err
 	}
-	return found, err
+	found.Endpoint = upstream
+	if _, ofSelfauth := grant.SelfauthSignature(ask.Code); ofSelfauth && found.Scope == "none" {
+		found.Scope = "" // so MIndie says that no box was ticked (case L10)
+	}
+	return found, nil
 }
