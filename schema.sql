@@ -125,7 +125,8 @@ CREATE TABLE IF NOT EXISTS codes (
 ) WITHOUT ROWID;
 
 -- What kind of upstream an endpoint is: scoped (it asks the owner for the scopes),
--- identity (it says only who signed in) or unknown (it was probed and did not tell).
+-- identity (it says only who signed in) or unknown (it was probed and did not tell). A
+-- probe that failed moves learned to where what was known last holds ten minutes more.
 CREATE TABLE IF NOT EXISTS endpoint_kinds (
     endpoint TEXT NOT NULL PRIMARY KEY,
     kind     TEXT NOT NULL,

@@ -1,13 +1,11 @@
 package endpoint_test
 
 import (
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,70 +13,6 @@ import (
 
 	"mintkeep/endpoint/grant"
 )
-
-// An indiekit is an authorization endpoint of the modern kind: it wants PKCE, a
-// redirect at the client's own host, reads the client's metadata, and says who it is
-// and nothing else. Everybody who comes is signed in.
-type indiekit struct {
-	me    string
-	html  bool // refuses codes with a page, so that the probe learns nothing
-	loose bool // takes any redirect
-	scope bool // says scope, too
-
-	mu    sync.Mutex
-	codes map[string]url.Values
-	seen  []url.Values
-}
-
-func (k *indiekit) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if r.Method == http.MethodGet {
-		k.authorize(w, r.URL.Query())
-		return
-	}
-	r.ParseForm()
-	asked, ok := k.codes[r.PostForm.Get("code")]
-	delete(k.codes, r.PostForm.Get("code"))
-	if !ok || asked.Get("redirect_uri") != r.PostForm.Get("redirect_uri") || asked.Get("client_id") != r.PostForm.Get("client_id") ||
-		asked.Get("code_challenge") != s256(r.PostForm.Get("code_verifier")) || r.PostForm.Get("grant_type") != "authorization_code" {
-		if k.html {
-			http.Error(w, "<h1>no</h1>", http.StatusBadRequest)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusBadRequest)
-		io.WriteString(w, `{"error":"invalid_grant"}`)
-		return
-	}
-	answer := map[string]string{"me": k.me}
-	if k.scope {
-		answer["scope"] = asked.Get("scope")
-	}
-	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(answer)
-}
-
-func (k *indiekit) authorize(w http.ResponseWriter, q url.Values) {
-	k.seen = append(k.seen, q)
-	client, _ := url.Parse(q.Get("client_id"))
-	redirect, _ := url.Parse(q.Get("redirect_uri"))
-	if q.Get("response_type") != "code" || q.Get("code_challenge_method") != "S256" || client.Host != redirect.Host && !k.loose {
-		http.Error(w, "bad request", http.StatusBadRequest)
-		return
-	}
-	if k.codes == nil {
-		k.codes = make(map[string]url.Values)
-	}
-	code := "one-time_code." + s256(time.Now().String())
-	k.codes[code] = q
-	to := q.Get("redirect_uri") + "?"
-	if redirect.RawQuery != "" {
-		to = q.Get("redirect_uri") + "&"
-	}
-	w.Header().Set("Location", to+url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {"https://kit.example/"}}.Encode())
-	w.WriteHeader(http.StatusFound)
-}
 
 // kitHouse is a house before an indiekit.
 func kitHouse(t *testing.T, k *indiekit) *house {
@@ -314,6 +248,47 @@ func TestKinds(t *testing.T) {
 		h.selfauth.Fault = says(http.StatusBadRequest, "application/json", `{"error":"invalid_grant"}`)
 		if id := v.begin(modern()).to().Query().Get("client_id"); id != h.URL+"/client" {
 			t.Errorf("the endpoint gets client_id=%s", id)
+		}
+	})
+	t.Run("E11: a failed probe is remembered for ten minutes, by every process", func(t *testing.T) {
+		h := newHouse(t)
+		h.selfauth.Fault = func(w http.ResponseWriter, _ *http.Request) bool {
+			panic(http.ErrAbortHandler) // it hangs up
+		}
+		v := h.visitor()
+		v.begin(modern())
+		h.Handler = h.serverOn(openFile(t, h.file, "")) // as another CGI process
+		h.setURL("http://" + h.host + "/token")
+		v.begin(modern())
+		if n := h.selfauth.Checks.Load(); n != 1 {
+			t.Errorf("%d probes", n)
+		}
+		h.clock.pass(10 * time.Minute)
+		v.begin(modern())
+		if n := h.selfauth.Checks.Load(); n != 2 {
+			t.Errorf("%d probes after ten minutes", n)
+		}
+	})
+	t.Run("L3: a probe that fails leaves the last known kind", func(t *testing.T) {
+		k := &indiekit{me: jane, cold: true}
+		h := kitHouse(t, k)
+		v := h.visitor()
+		for _, fault := range []http.HandlerFunc{
+			nil, // it is cold, which is a JSON error at 500
+			func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, "no more than this", http.StatusServiceUnavailable)
+			},
+			func(w http.ResponseWriter, _ *http.Request) {
+				http.Error(w, "<h1>Are you a robot?</h1>", http.StatusForbidden)
+			},
+			func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<h1>Back soon</h1>") },
+			func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) },
+			func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		} {
+			k.probed = fault
+			page := v.consentPage(modern())
+			v.redeemAt("", h.secretCode(v.answer(page, nil).to().Query().Get("code"))).want(t, http.StatusOK, "")
+			h.clock.pass(24 * time.Hour)
 		}
 	})
 	t.Run("the owner's pages ask for no consent", func(t *testing.T) {

@@ -2,7 +2,6 @@ package authorize
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -32,8 +31,9 @@ import (
 //  1. An upstream that confirmed a code with a scope within the last 30 days is of
 //     the first kind. If it confirms one without, the owner refused.
 //  2. Else it is probed, at most once a day, with a code that cannot be valid. An
-//     OAuth error in JSON comes from the second kind. Selfauth answers with a page:
-//     undetermined, treated as the first kind for now.
+//     OAuth error in JSON comes from the second kind. Selfauth answers 400 with a page:
+//     undetermined, treated as the first kind for now. Anything else says nothing, and
+//     what was known last holds for ten minutes.
 //  3. If an undetermined one confirms a code without scope although scopes were
 //     asked for, it is of the second kind after all and the owner is asked here –
 //     unless the code has Selfauth's form hex:64hex:…, by which Selfauth says that
@@ -46,9 +46,9 @@ func (h *Handler) asClient(ctx context.Context, r Request, upstream string) (boo
 	kind, err = h.probeUpstream(ctx, upstream)
 	if err != nil { // the browser may reach it all the same
 		h.Log.Warn("authorization endpoint not probed", "endpoint", upstream, "error", err)
-		return false, nil
 	}
-	return kind == grant.IdentityOnly, h.Grants.LearnUpstream(ctx, r.Now, upstream, kind)
+	kind, err = h.Grants.LearnUpstream(ctx, r.Now, upstream, kind)
+	return kind == grant.IdentityOnly, err
 }
 
 // probeUpstream has the upstream refuse a code, to see in which format it does so.
@@ -61,16 +61,17 @@ func (h *Handler) probeUpstream(ctx context.Context, upstream string) (grant.Ups
 		return "", err
 	}
 	defer resp.Body.Close()
-	var body struct {
-		Error string `json:"error"`
+	body, err := io.ReadAll(io.LimitReader(resp.Body, oauth.MaxBody))
+	if err != nil {
+		return "", err
 	}
-	if json.NewDecoder(io.LimitReader(resp.Body, oauth.MaxBody)).Decode(&body) == nil && body.Error != "" && resp.StatusCode >= 400 {
+	if said := readRefusal(body); said.Error != "" && resp.StatusCode >= 400 {
 		return grant.IdentityOnly, nil // also with 500: an Indiekit that was just started (case L3)
 	}
-	if resp.StatusCode >= 500 {
-		return "", fmt.Errorf("it answered with status %d", resp.StatusCode)
+	if resp.StatusCode == http.StatusBadRequest || isSelfauths(body) {
+		return grant.Undetermined, nil
 	}
-	return grant.Undetermined, nil
+	return "", errors.New(told(resp.StatusCode, body))
 }
 
 const codeCheck = " (code check)"

@@ -153,21 +153,16 @@ func (f lastingFault) Error() string { return string(f) }
 // errCodeRejected. Anything else is a fault: of status 429 and 5xx one that passes,
 // else a lastingFault (cases C2, C3, C4, F5).
 func readVerification(status int, contentType string, body []byte) (*VerifiedCode, error) {
-	body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf"))
-	said := fmt.Sprintf("answered with status %d%s", status, firstWords(body))
+	body = bytes.TrimPrefix(body, []byte(mark))
+	said := told(status, body)
 	if status == http.StatusTooManyRequests || status >= 500 {
 		return nil, errors.New(said)
 	}
-	var refusal struct {
-		Error       string `json:"error"`
-		Description string `json:"error_description"`
-	}
-	isError := json.Unmarshal(body, &refusal) == nil && refusal.Error != ""
-	isPage := strings.HasPrefix(contentType, "text/html")
+	refusal, isPage := readRefusal(body), strings.HasPrefix(contentType, "text/html")
 	switch {
-	case isError && (status == http.StatusOK || status >= 400):
+	case refusal.Error != "" && (status == http.StatusOK || status >= 400):
 		return nil, fmt.Errorf("%w: %s", errCodeRejected, strings.TrimSpace(refusal.Error+" "+refusal.Description))
-	case strings.Contains(string(body), "Error: Verification Failed"):
+	case isSelfauths(body):
 		return nil, errCodeRejected
 	case status < 200, status >= 300 && status < 400, isPage && status != http.StatusOK,
 		slices.Contains([]int{401, 403, 404, 405, 406, 415}, status):
@@ -184,6 +179,30 @@ func readVerification(status int, contentType string, body []byte) (*VerifiedCod
 		return nil, lastingFault(said + " (" + err.Error() + ")")
 	}
 	return &VerifiedCode{Me: canonical, Scope: scope}, nil
+}
+
+// mark is a byte order mark, which some editors put in front of a PHP file.
+const mark = "\xef\xbb\xbf"
+
+// A refusal is an OAuth error in JSON (RFC 6749 section 5.2).
+type refusal struct {
+	Error       string `json:"error"`
+	Description string `json:"error_description"`
+}
+
+func readRefusal(body []byte) (r refusal) {
+	if json.Unmarshal(bytes.TrimPrefix(body, []byte(mark)), &r) != nil {
+		return refusal{}
+	}
+	return r
+}
+
+// isSelfauths reports whether a page is that with which Selfauth rejects a code.
+func isSelfauths(body []byte) bool { return bytes.Contains(body, []byte("Error: Verification Failed")) }
+
+// told is what an upstream answered, for a person.
+func told(status int, body []byte) string {
+	return fmt.Sprintf("answered with status %d%s", status, firstWords(body))
 }
 
 // anyTag is compiled when an upstream fails, not at every start.

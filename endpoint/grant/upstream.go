@@ -22,6 +22,7 @@ const (
 const (
 	scopesLife = 30 * 24 * time.Hour // how long GrantsScopes is remembered
 	probedLife = 24 * time.Hour      // and the others
+	failedLife = 10 * time.Minute    // how long no further probe is made after one that failed
 )
 
 // UpstreamKind is what is known of an upstream; "" if nothing is, or what is known
@@ -33,9 +34,24 @@ func (s *Store) UpstreamKind(ctx context.Context, now time.Time, endpoint string
 	return kind, err
 }
 
-// LearnUpstream remembers the kind of an upstream.
-func (s *Store) LearnUpstream(ctx context.Context, now time.Time, endpoint string, kind UpstreamKind) error {
-	return s.write(ctx, Request{Now: now}, func(t *tx) { t.learnUpstream(endpoint, kind) })
+// LearnUpstream remembers the kind of an upstream that was probed. It is empty if the
+// probe failed: then the last known kind holds for ten minutes more, so that not every
+// browser waits for an endpoint that never answers (cases E11, L3). The result is the
+// kind that holds.
+func (s *Store) LearnUpstream(ctx context.Context, now time.Time, endpoint string, kind UpstreamKind) (UpstreamKind, error) {
+	err := s.write(ctx, Request{Now: now}, func(t *tx) {
+		if kind != "" {
+			t.learnUpstream(endpoint, kind)
+			return
+		}
+		kind, t.Now = Undetermined, now.Add(failedLife-probedLife)
+		t.Row("looking up the kind of an endpoint", `SELECT kind FROM endpoint_kinds WHERE endpoint = ?`, []any{endpoint}, &kind)
+		if kind == GrantsScopes {
+			t.Now = now.Add(failedLife - scopesLife)
+		}
+		t.learnUpstream(endpoint, kind)
+	})
+	return kind, err
 }
 
 func (t *tx) learnUpstream(endpoint string, kind UpstreamKind) {
