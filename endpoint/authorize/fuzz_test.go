@@ -24,7 +24,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(200, asJSON, `{"me":"http://[fe80::1%25eth0]/"}`)
 	f.Add(200, asForm, "me=https://%C3%A9.example&scope=%C3%A9+\\+x")
 	f.Fuzz(func(t *testing.T, status int, contentType, body string) {
-		found, err := readVerification(status, contentType, []byte(body))
+		found, err := readVerification(status, http.Header{"Content-Type": {contentType}}, []byte(body))
 		if (found == nil) == (err == nil) {
 			t.Fatalf("%v and %v", found, err)
 		}

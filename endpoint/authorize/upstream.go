@@ -1,6 +1,7 @@
 package authorize
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -65,13 +66,14 @@ func (h *Handler) probeUpstream(ctx context.Context, upstream string) (grant.Ups
 	if err != nil {
 		return "", err
 	}
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	if said := readRefusal(body); said.Error != "" && resp.StatusCode >= 400 {
 		return grant.IdentityOnly, nil // also with 500: an Indiekit that was just started (case L3)
 	}
 	if resp.StatusCode == http.StatusBadRequest || isSelfauths(body) {
 		return grant.Undetermined, nil
 	}
-	return "", errors.New(told(resp.StatusCode, body))
+	return "", errors.New(told(resp.StatusCode, resp.Header, body))
 }
 
 const codeCheck = " (code check)"
@@ -115,7 +117,12 @@ func (h *Handler) verifyCodeAt(ctx context.Context, upstream string, ask grant.T
 	if len(body) > oauth.MaxBody {
 		return nil, errors.New("the answer is larger than 64 KiB")
 	}
-	found, err := readVerification(resp.StatusCode, resp.Header.Get("Content-Type"), body)
+	for _, secret := range []string{ask.Code, url.QueryEscape(ask.Code), ask.Verifier} {
+		if len(secret) >= 16 { // a page in the answer's place may repeat the request, and goes to the log
+			body = bytes.ReplaceAll(body, []byte(secret), []byte("…"))
+		}
+	}
+	found, err := readVerification(resp.StatusCode, resp.Header, body)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"mime"
 	"net/http"
 	"net/url"
@@ -121,7 +122,7 @@ func (h *Handler) askUpstreams(ctx context.Context, upstreams []string, ask gran
 		}
 		h.Log.Warn("authorization endpoint failed", "endpoint", upstream, "error", err)
 		err = fmt.Errorf("%s: %w", upstream, err)
-		if fault := lastingFault(""); errors.As(err, &fault) {
+		if fault := new(upstreamFault); errors.As(err, &fault) && fault.lasts {
 			lasting = err
 		} else {
 			passing = err
@@ -129,7 +130,11 @@ func (h *Handler) askUpstreams(ctx context.Context, upstreams []string, ask gran
 	}
 	switch {
 	case passing != nil:
-		return nil, rejection != nil, oauth.Unavailable("the authorization endpoint could not verify the code; try again later", passing)
+		said := "could not verify the code"
+		if fault := new(upstreamFault); errors.As(passing, &fault) { // others name addresses
+			said = oauth.PlainASCII(fault.said)
+		}
+		return nil, rejection != nil, oauth.Unavailable("the authorization endpoint "+said+"; try again later", passing)
 	case lasting != nil:
 		return nil, rejection != nil, &oauth.Error{Status: http.StatusInternalServerError, Code: "server_error", Cause: lasting,
 			Description: oauth.PlainASCII("the owner of this site has to mend the authorization endpoint " + lasting.Error())}
@@ -142,22 +147,26 @@ func (h *Handler) askUpstreams(ctx context.Context, upstreams []string, ask gran
 	return nil, true, oauth.InvalidGrant(oauth.PlainASCII(reason))
 }
 
-// A lastingFault is what an upstream answered in place of a verification, such as a
-// page of a filter or a warning of PHP's. It lasts until the owner mends it.
-type lastingFault string
+// An upstreamFault is what stood in place of a verification, such as a page of a filter
+// or a warning of PHP's.
+type upstreamFault struct {
+	said  string
+	lasts bool // until the owner mends it
+}
 
-func (f lastingFault) Error() string { return string(f) }
+func (f *upstreamFault) Error() string { return f.said }
 
 // readVerification reads an upstream's response. Status 200 with a usable me confirms
 // the code. A JSON error, at 200 or 4xx, and Selfauth's own page reject it, with
-// errCodeRejected. Anything else is a fault: of status 429 and 5xx one that passes,
-// else a lastingFault (cases C2, C3, C4, F5).
-func readVerification(status int, contentType string, body []byte) (*VerifiedCode, error) {
-	body = bytes.TrimPrefix(body, []byte(mark))
-	said := told(status, body)
-	if status == http.StatusTooManyRequests || status >= 500 {
-		return nil, errors.New(said)
+// errCodeRejected. Anything else is an *upstreamFault, which passes if the status is
+// 408, 425, 429 or 5xx (cases C2, C3, C4, F5).
+func readVerification(status int, header http.Header, body []byte) (*VerifiedCode, error) {
+	body = bytes.TrimLeft(body, "\ufeff \t\r\n")
+	said := told(status, header, body)
+	if status >= 500 || slices.Contains([]int{408, 425, 429}, status) {
+		return nil, &upstreamFault{said: said}
 	}
+	contentType := header.Get("Content-Type")
 	refusal, isPage := readRefusal(body), strings.HasPrefix(contentType, "text/html")
 	switch {
 	case refusal.Error != "" && (status == http.StatusOK || status >= 400):
@@ -166,7 +175,7 @@ func readVerification(status int, contentType string, body []byte) (*VerifiedCod
 		return nil, errCodeRejected
 	case status < 200, status >= 300 && status < 400, isPage && status != http.StatusOK,
 		slices.Contains([]int{401, 403, 404, 405, 406, 415}, status):
-		return nil, lastingFault(said)
+		return nil, &upstreamFault{said, true}
 	case status != http.StatusOK:
 		return nil, errCodeRejected
 	}
@@ -176,13 +185,10 @@ func readVerification(status int, contentType string, body []byte) (*VerifiedCod
 	}
 	canonical, err2 := oauth.CanonicalURL(me)
 	if err = cmp.Or(err, err2); err != nil {
-		return nil, lastingFault(said + " (" + err.Error() + ")")
+		return nil, &upstreamFault{said + " (" + err.Error() + ")", true}
 	}
 	return &VerifiedCode{Me: canonical, Scope: scope}, nil
 }
-
-// mark is a byte order mark, which some editors put in front of a PHP file.
-const mark = "\xef\xbb\xbf"
 
 // A refusal is an OAuth error in JSON (RFC 6749 section 5.2).
 type refusal struct {
@@ -191,7 +197,7 @@ type refusal struct {
 }
 
 func readRefusal(body []byte) (r refusal) {
-	if json.Unmarshal(bytes.TrimPrefix(body, []byte(mark)), &r) != nil {
+	if json.Unmarshal(body, &r) != nil {
 		return refusal{}
 	}
 	return r
@@ -200,9 +206,14 @@ func readRefusal(body []byte) (r refusal) {
 // isSelfauths reports whether a page is that with which Selfauth rejects a code.
 func isSelfauths(body []byte) bool { return bytes.Contains(body, []byte("Error: Verification Failed")) }
 
-// told is what an upstream answered, for a person.
-func told(status int, body []byte) string {
-	return fmt.Sprintf("answered with status %d%s", status, firstWords(body))
+// told is what an upstream answered, for a person: the status, where it leads, the
+// first words.
+func told(status int, header http.Header, body []byte) string {
+	said := fmt.Sprintf("answered with status %d", status)
+	if to, _, _ := strings.Cut(header.Get("Location"), "?"); to != "" {
+		said += ", which leads to " + to[:min(len(to), 200)]
+	}
+	return said + firstWords(body)
 }
 
 // anyTag is compiled when an upstream fails, not at every start.
@@ -214,6 +225,7 @@ func firstWords(body []byte) string {
 	if text == "" {
 		return " and nothing else"
 	}
+	text = html.UnescapeString(text)
 	return ": " + strings.ToValidUTF8(text[:min(len(text), 80)], "")
 }
 
