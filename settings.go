@@ -17,7 +17,7 @@ func settings() config.Table {
 		{Name: "url", File: func(c *config.Config) *string { return &c.URL }, Check: config.CheckBase,
 			Meaning: "the address of the token endpoint: https, no slash at the end"},
 		{Name: "endpoint", Files: func(c *config.Config) *[]string { return &c.Endpoints }, CheckKey: config.CheckEndpoint,
-			Row: true, Many: true, Check: config.CheckURL,
+			Row: true, Many: true, Check: config.CheckURL, Canonical: oauth.CanonicalURL,
 			Meaning: "a trusted authorization endpoint; there may be several. What it says about who you are is believed."},
 		{Name: "me", Files: func(c *config.Config) *[]string { return &c.Me },
 			Row: true, Many: true, DefaultNote: "any", Check: config.CheckProfile, Canonical: oauth.CanonicalURL,

@@ -34,7 +34,9 @@ func TestAttackOpenRedirect(t *testing.T) {
 		{clientID, "https://app.example/a/%2e%2E/callback"},
 		{clientID, "https://app.example/%0d%0aSet-Cookie:x\r\nX: y"},
 		{clientID, "https://app.example/ x"},
-		{clientID, "https://äpp.example/"},
+		{clientID, "https://app.example／.evil.example/"}, // letters that become others
+		{clientID, "https://app.example\u200b:x/"},
+		{clientID, "com.example.äpp:/cb"},
 		{clientID, "https://[::1/"},
 		{clientID, "javascript:alert(1)//https://app.example/"},
 		{clientID, "JavaScript://app.example/%0aalert(1)"},
@@ -99,7 +101,8 @@ func TestAttackOurCode(t *testing.T) {
 		code := v.goThrough(modern()).Query().Get("code")
 		for _, change := range [][]string{
 			{"client_id", "https://evil.example/"},
-			{"client_id", "https://app.example"},
+			{"client_id", "https://app.example/other"},
+			{"client_id", "http://app.example/"},
 			{"redirect_uri", "https://app.example/other"},
 			{"redirect_uri", redirectURI + "/"},
 			{"code_verifier", ""},
@@ -113,7 +116,7 @@ func TestAttackOurCode(t *testing.T) {
 		} {
 			v.redeemAt(path, code, change...).want(t, http.StatusBadRequest, "invalid_grant")
 		}
-		v.redeemAt(path, code).want(t, http.StatusOK, "")
+		v.redeemAt(path, code, "client_id", "https://App.example:443").want(t, http.StatusOK, "") // the same client, case C1
 		bare := v.goThrough(ancient()).Query().Get("code")
 		v.redeemAt(path, bare).want(t, http.StatusBadRequest, "invalid_grant")
 		v.redeemAt(path, bare, "code_verifier", "").want(t, http.StatusOK, "")

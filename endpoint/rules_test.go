@@ -92,7 +92,7 @@ func TestR5CanonicalMe(t *testing.T) {
 		"https://jane.example/Jane/":    "https://jane.example/Jane/",
 		"https://Jane.example:8443":     "https://jane.example:8443/",
 		"https://jane.example?user=J":   "https://jane.example/?user=J",
-		"https://jane.example/%7Ejane/": "https://jane.example/%7Ejane/",
+		"https://jane.example/%7Ejane/": "https://jane.example/~jane/", // case C1, the same spelt differently
 	} {
 		h.selfauth.Me = typed
 		a := h.redeem(h.code()).want(t, http.StatusOK, "")

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 
+	"mintkeep/internal/oauth"
 	"mintkeep/test/wire"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -25,7 +26,7 @@ const scriptVerifier = "verifier-of-the-scripts-which-is-long-enough"
 func goThroughFront(ts *testscript.TestScript, neg bool, args []string) {
 	c, base := in(ts), ts.Getenv("BASE")
 	sum := sha256.Sum256([]byte(scriptVerifier))
-	ask := url.Values{"response_type": {"code"}, "client_id": {appClient}, "redirect_uri": {appRedirect}, "state": {"s"}, "me": {"https://you.example/"},
+	ask := url.Values{"response_type": {"code"}, "client_id": {ts.Getenv("CLIENT")}, "redirect_uri": {ts.Getenv("CALLBACK")}, "state": {"s"}, "me": {ts.Getenv("ME")},
 		"scope": {strings.Join(args[1:], " ")}, "code_challenge_method": {"S256"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}}
 	begun := c.browse(ts, base+"/authorize?"+ask.Encode(), "")
 	cookie, _, _ := strings.Cut(begun.Header.Get("Set-Cookie"), ";")
@@ -39,12 +40,20 @@ func goThroughFront(ts *testscript.TestScript, neg bool, args []string) {
 	done := c.browse(ts, base+"/callback?"+back.RawQuery, cookie)
 	to, err := url.Parse(done.Header.Get("Location"))
 	ts.Check(err)
-	if q := to.Query(); !strings.HasPrefix(to.String(), appRedirect+"?") || q.Get("iss") != "https://example.com/auth/token.cgi" || q.Get("state") != "s" {
+	if q := to.Query(); !strings.HasPrefix(to.String(), oauth.WithQuery(ts.Getenv("CALLBACK"), nil)) || q.Get("iss") != "https://example.com/auth/token.cgi" || q.Get("state") != "s" {
 		ts.Fatalf("the app is sent %s", to)
 	}
 	c.secrets = append(c.secrets, to.Query().Get("code"))
 	ts.Setenv(args[0], to.Query().Get("code"))
 	ts.Setenv("VERIFIER", scriptVerifier)
+}
+
+// person makes Selfauth somebody else's, as they typed it at its set-up, and $ME too.
+//
+//	person https://bücher.example/
+func person(ts *testscript.TestScript, neg bool, args []string) {
+	in(ts).auth.Me = args[0]
+	ts.Setenv("ME", args[0])
 }
 
 // browse asks for a page that redirects.

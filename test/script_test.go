@@ -105,7 +105,7 @@ func runFiles(t *testing.T, files []string, program, mode string) {
 			">": request, "<": answer, "config": configure, "server": server, "code": code, "clock": clock,
 			"authorization-endpoint": authorizationEndpoint, "restart": restart, "replace": replace, "keep": keep, "secret": secret,
 			"perm": perm, "sql": runSQL, "direct": direct, "logged": logged, "only": only, "basic": basic,
-			"guess": guess, "fails": fails, "expand": expand, "box": box, "type": typed, "front": goThroughFront,
+			"guess": guess, "fails": fails, "expand": expand, "box": box, "type": typed, "front": goThroughFront, "person": person,
 			"mintkeep": mintkeep,
 		},
 	})
@@ -166,6 +166,7 @@ func setUp(e *testscript.Env, program, mode string) error {
 	e.Setenv("KB64", "x="+strings.Repeat("x", 64<<10))
 	e.Setenv("CLIENT", appClient)
 	e.Setenv("CALLBACK", appRedirect)
+	e.Setenv("ME", "https://you.example/")
 	e.Setenv("CONFIG", h.path("public_html"+scriptPath))
 	e.Setenv("DB", h.path("mintkeep/tokens.db"))
 	tokens, err := mintokenTokens()

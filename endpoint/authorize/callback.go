@@ -31,7 +31,7 @@ func (h *Handler) Callback(ctx context.Context, r Request, p CallbackParams) (*o
 	if err != nil {
 		return nil, err
 	}
-	if !oauth.EqualText(p.State, a.UpstreamState()) || !a.AsClient && p.Flow != id {
+	if !secret.Secret(p.State).Equal(secret.Secret(a.UpstreamState())) || !a.AsClient && p.Flow != id {
 		return nil, grant.ErrNotPending()
 	}
 	if a.GrantID != 0 { // reloaded while the owner is asked

@@ -3,7 +3,6 @@ package authorize
 import (
 	"context"
 	"encoding/json"
-	"net/url"
 	"sync"
 	"time"
 
@@ -36,6 +35,7 @@ func (h *Handler) checkRedirect(ctx context.Context, r Request, a *grant.Pending
 	if err != nil {
 		return oauth.InvalidRequest("the redirect_uri " + a.RedirectURI + " cannot be used: " + err.Error())
 	}
+	a.ClientID = oauth.ASCII(a.ClientID)
 	if err := h.checkOwnAddress(a); err != nil {
 		return err
 	}
@@ -84,7 +84,7 @@ func (h *Handler) checkOwnAddress(a *grant.Pending) error {
 // ClientName is what an app calls itself, "" if its page does not say or cannot be
 // read in 4 seconds, or too many others are read: a person waits. It is kept for a day.
 func (h *Handler) ClientName(ctx context.Context, clientID string) string {
-	if id, err := url.Parse(clientID); err != nil || oauth.IsLoopback(id.Hostname()) {
+	if id, err := oauth.Parse(clientID); err != nil || oauth.IsLoopback(id.Hostname()) {
 		return ""
 	}
 	name, err := h.Grants.CachedPage(ctx, h.Grants.Now().UTC(), "client", clientID, nameLife, func() (string, error) {

@@ -63,13 +63,13 @@ func (c *codeRow) validate(now time.Time, ask TokenRequest) *oauth.Error {
 	return c.matches(ask)
 }
 
-// matches compares what the client sends with what the code was made for, byte for
-// byte. A code that came with a challenge needs its verifier; one that came without
-// must come without (RFC 7636 section 4.6; OAuth 2.1 section 4.1.3), or else PKCE
-// could be taken out of a request.
+// matches compares what the client sends with what the code was made for, the
+// redirect_uri as it stands. A code that came with a challenge needs its verifier; one
+// that came without must come without (RFC 7636 section 4.6; OAuth 2.1 section 4.1.3),
+// or else PKCE could be taken out of a request.
 func (c *codeRow) matches(ask TokenRequest) *oauth.Error {
 	switch {
-	case c.grant.ClientID != ask.ClientID:
+	case !oauth.SameURL(c.grant.ClientID, ask.ClientID):
 		return oauth.InvalidGrant("the code was issued to another client_id")
 	case c.redirectURI != ask.RedirectURI:
 		return oauth.InvalidGrant("the code was issued for another redirect_uri")
@@ -77,7 +77,7 @@ func (c *codeRow) matches(ask TokenRequest) *oauth.Error {
 		return oauth.InvalidGrant("the code_verifier is missing")
 	case c.challenge == "" && ask.Verifier != "":
 		return oauth.InvalidGrant("there is a code_verifier, but the request began without code_challenge")
-	case c.challenge != "" && !oauth.EqualText(oauth.Challenge(ask.Verifier), c.challenge):
+	case c.challenge != "" && !secret.Secret(oauth.Challenge(ask.Verifier)).Equal(secret.Secret(c.challenge)):
 		return oauth.InvalidGrant("the code_verifier does not fit the code_challenge")
 	}
 	return nil

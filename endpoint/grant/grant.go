@@ -59,11 +59,7 @@ type Settings struct {
 // Issues reports whether a person gets tokens here. php-mintoken, which may still
 // be writing to the same database, does not write profile URLs in canonical form.
 func (st *Settings) Issues(me string) bool {
-	if len(st.Me) == 0 || slices.Contains(st.Me, me) {
-		return true
-	}
-	canonical, err := oauth.CanonicalURL(me)
-	return err == nil && slices.Contains(st.Me, canonical)
+	return len(st.Me) == 0 || slices.ContainsFunc(st.Me, func(m string) bool { return oauth.SameURL(m, me) })
 }
 
 // expiresIn is the lifetime of a token made now, in seconds; 0 if it never expires.
@@ -127,6 +123,7 @@ func (t *tx) record(kind string, g *Grant, tokenID, detail string) {
 }
 
 func (t *tx) insertGrant(g *Grant) {
+	g.ClientID = oauth.ASCII(g.ClientID)
 	g.ID = t.Insert("writing the grant", `INSERT INTO grants (me, client_id, scope, endpoint, created) VALUES (?, ?, ?, ?, ?)`,
 		g.Me, g.ClientID, g.Scope, g.Endpoint, store.Time(t.Now))
 }

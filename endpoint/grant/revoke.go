@@ -2,9 +2,10 @@ package grant
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 	"time"
 
 	"mintkeep/internal/oauth"
@@ -81,16 +82,22 @@ func (s *Store) RevokeID(ctx context.Context, me, id string) error {
 }
 
 // RevokeClient revokes everything that a person (all if me is empty) granted to an
-// app, and returns how many grants and tokens of php-mintoken's that were. With and
-// without the slash after the host name is the same app.
+// app, however its address is spelt, and returns how many grants and tokens of
+// php-mintoken's that were.
 func (s *Store) RevokeClient(ctx context.Context, me, clientID string) (int, error) {
-	canonical, bare := clientID, clientID
-	if u, err := oauth.ParseClientID(clientID); err == nil && (u.Path == "" || u.Path == "/") && u.RawQuery == "" {
-		bare = u.Scheme + "://" + strings.ToLower(u.Host)
-		canonical = bare + "/"
+	known, err := store.List(ctx, s.DB, "reading the apps", func(scan func(...any) error) (id string, err error) {
+		err = scan(&id)
+		return id, err
+	}, `SELECT client_id FROM grants UNION SELECT auth_client_id FROM tokens`)
+	if err != nil {
+		return 0, err
 	}
-	return s.revokeGrants(ctx, `AND ? IN ('', me) AND client_id IN (?, ?, ?)`, `AND ? IN ('', auth_me) AND auth_client_id IN (?, ?, ?)`,
-		me, clientID, canonical, bare)
+	spelt, err := json.Marshal(slices.DeleteFunc(known, func(id string) bool { return !oauth.SameURL(id, clientID) }))
+	if err != nil {
+		return 0, err
+	}
+	return s.revokeGrants(ctx, `AND ? IN ('', me) AND client_id IN (SELECT value FROM json_each(?))`,
+		`AND ? IN ('', auth_me) AND auth_client_id IN (SELECT value FROM json_each(?))`, me, string(spelt))
 }
 
 // RevokeAll revokes everything that a person (all if me is empty) granted, and

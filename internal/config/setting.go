@@ -146,7 +146,8 @@ func (c *Config) trusted(endpoints []string, named bool) (good []string, refused
 	for _, e := range endpoints {
 		if err := c.CheckEndpoint(e, named); err != nil {
 			refused = errors.Join(refused, fmt.Errorf("the setting endpoint: %w", err))
-		} else if !slices.ContainsFunc(good, func(other string) bool { return oauth.SameURL(e, other) }) {
+		}
+		if e, err := oauth.CanonicalURL(e); err == nil && !slices.Contains(good, e) {
 			good = append(good, e)
 		}
 	}

@@ -33,6 +33,8 @@ func CheckBase(v string) error {
 		return fmt.Errorf("%q must have neither query nor fragment", v)
 	case strings.HasSuffix(v, "/"):
 		return fmt.Errorf("%q must not end with a slash", v)
+	case oauth.ASCII(v) != v: // programs compare it byte for byte
+		return fmt.Errorf("%q has to be written as programs read it: %s", v, oauth.ASCII(v))
 	}
 	return CheckSecure(u)
 }
@@ -86,10 +88,10 @@ func (c *Config) CheckEndpoint(v string, named bool) error {
 	return nil
 }
 
-// PublicService reports whether an authorization endpoint on this host signs
-// anybody in.
+// PublicService reports whether an authorization endpoint on this host (of
+// oauth.HostOf) signs anybody in.
 func PublicService(host string) bool {
-	host, _, _ = strings.Cut(strings.ToLower(strings.TrimSuffix(host, ".")), ":")
+	host, _, _ = strings.Cut(host, ":")
 	for _, public := range []string{"indieauth.com", "indielogin.com", "indieauth.net", "commentpara.de"} {
 		if host == public || strings.HasSuffix(host, "."+public) {
 			return true

@@ -33,7 +33,7 @@ func (c *Client) ReadApp(ctx context.Context, clientID string) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !strings.EqualFold(p.URL.Hostname(), id.Hostname()) {
+	if p.URL.Hostname() != id.Hostname() {
 		return nil, fmt.Errorf("it redirects to another host, %s", p.URL.Hostname())
 	}
 	media, _, _ := mime.ParseMediaType(p.Header.Get("Content-Type"))

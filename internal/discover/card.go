@@ -42,7 +42,7 @@ const maxURLs = 50
 func (p *Page) representativeCard(me string) *item {
 	relMe := p.Rels()["me"]
 	cards := p.document().items("h-card")
-	isPage := func(u string) bool { return sameProfile(u, me) || sameProfile(u, p.URL.String()) }
+	isPage := func(u string) bool { return oauth.SameURL(u, me) || oauth.SameURL(u, p.URL.String()) }
 	for _, c := range cards {
 		if isPage(first(c, "uid")) && slices.ContainsFunc(urls(c), isPage) {
 			return c
@@ -64,16 +64,10 @@ func urls(c *item) []string {
 	return all[:min(len(all), maxURLs)]
 }
 
-func sameProfile(a, b string) bool {
-	x, err1 := oauth.CanonicalURL(a)
-	y, err2 := oauth.CanonicalURL(b)
-	return err1 == nil && err2 == nil && x == y
-}
-
 // cardProfile takes from a card what may be handed on to apps.
 func cardProfile(c *item, me string) *Profile {
 	p := &Profile{Name: cleanName(first(c, "name")), URL: me}
-	if i := slices.IndexFunc(urls(c), func(u string) bool { return sameProfile(u, me) }); i >= 0 {
+	if i := slices.IndexFunc(urls(c), func(u string) bool { return oauth.SameURL(u, me) }); i >= 0 {
 		p.URL = urls(c)[i]
 	}
 	photo := first(c, "photo", "logo")

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -54,13 +53,13 @@ type Page struct {
 func (c *Client) Fetch(ctx context.Context, address, accept string, trusted []string) (*Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	at, err := url.Parse(address)
+	at, err := oauth.Parse(address)
 	if err != nil {
 		return nil, err
 	}
 	for range maxRedirects + 1 {
 		client := c.Public
-		if slices.ContainsFunc(trusted, func(t string) bool { return strings.EqualFold(oauth.HostOf(t), at.Host) }) {
+		if slices.ContainsFunc(trusted, func(t string) bool { return oauth.HostOf(t) == at.Host }) {
 			client = c.Trusted
 		}
 		page, next, err := fetchOne(ctx, client, at, accept)
@@ -94,9 +93,13 @@ func fetchOne(ctx context.Context, client *http.Client, at *url.URL, accept stri
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
-		if next, err = resp.Location(); err == nil && len(next.String()) > oauth.MaxURL {
-			err = errors.New("it redirects to an address that is too long")
+		if next, err = resp.Location(); err != nil {
+			return nil, nil, err
 		}
+		if len(next.String()) > oauth.MaxURL {
+			return nil, nil, errors.New("it redirects to an address that is too long")
+		}
+		next, err = oauth.Parse(next.String())
 		return nil, next, err
 	}
 	if resp.StatusCode != http.StatusOK {

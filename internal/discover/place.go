@@ -3,10 +3,10 @@ package discover
 import (
 	"context"
 	"errors"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
+
+	"mintkeep/internal/oauth"
 )
 
 const (
@@ -22,11 +22,11 @@ var ErrBusy = errors.New("other pages are being read at the moment")
 // address; not counted if empty). It does not wait, and fails with ErrBusy. The place
 // must be given back.
 func (c *Client) Reserve(who, page string) (release func(), err error) {
-	u, err := url.Parse(page)
+	u, err := oauth.Parse(page)
 	if err != nil {
 		return nil, err
 	}
-	place := [2]string{strings.ToLower(u.Hostname()), who}
+	place := [2]string{u.Hostname(), who}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	most := c.Places

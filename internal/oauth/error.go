@@ -6,6 +6,7 @@ package oauth
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -80,14 +81,19 @@ func ToError(err error, transient bool) *Error {
 		Description: "something is wrong here; the owner finds the cause in the error log", Cause: err}
 }
 
-// PlainASCII leaves of a text what error_description may contain (RFC 6749 section 5.2).
+// PlainASCII is a text as error_description may contain it (RFC 6749 section 5.2).
+// Letters of other alphabets are percent-encoded, so that none is lost.
 func PlainASCII(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r > 0x7e || r == '"' || r == '\\' {
-			return -1
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r > 0x7e:
+			b.WriteString(url.PathEscape(string(r)))
+		case r >= ' ' && r != '"' && r != '\\':
+			b.WriteRune(r)
 		}
-		return r
-	}, text)
+	}
+	return b.String()
 }
 
 // Reply is the error as JSON, or as a form for the old clients that want one.

@@ -72,10 +72,3 @@ func PrefersHTML(h http.Header) bool {
 	asJSON, _ := Quality(h, "application/json")
 	return html && asHTML > asJSON
 }
-
-// IsCrossSite reports whether another site sent the browser here: the cookie of a
-// session comes along with links. http.CrossOriginProtection lets every GET pass.
-func IsCrossSite(r *http.Request) bool {
-	site := r.Header.Get("Sec-Fetch-Site")
-	return site != "" && site != "same-origin" && site != "none"
-}

@@ -2,7 +2,6 @@ package oauth
 
 import (
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/base64"
 )
 
@@ -22,6 +21,3 @@ func IsChallenge(c string) bool {
 	}
 	return len(c) == 43
 }
-
-// EqualText compares two texts in constant time.
-func EqualText(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }

@@ -35,7 +35,7 @@ func FuzzClientID(f *testing.F) {
 		if err == nil && SameOrigin(c, r) && !strings.EqualFold(c.Hostname(), r.Hostname()) {
 			t.Errorf("%q and %q are one origin", id, uri)
 		}
-		if to, err := url.Parse(WithQuery(uri, url.Values{"code": {"x"}})); err != nil || to.Host != r.Host || to.Scheme != r.Scheme || to.Query().Get("code") == "" && r.Query().Get("code") == "" {
+		if to, err := Parse(WithQuery(uri, url.Values{"code": {"x"}})); err != nil || to.Host != r.Host || to.Scheme != r.Scheme || to.Query().Get("code") == "" && r.Query().Get("code") == "" {
 			t.Errorf("%q leads to %v", uri, to)
 		}
 	})

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
 	"mintkeep/keeper"
 	"mintkeep/keeper/provider"
@@ -91,7 +90,7 @@ func (p *Pages) connect(q *request) (*reply, error) {
 	if !p.Out.On(q.ctx()) {
 		return nil, notFound()
 	}
-	if oauth.IsCrossSite(q.http) {
+	if page.SameSite(p.In.URL, q.http) != nil { // the cookie of a session comes along with links
 		return nil, forbidden("another site sent you here; start from the page Connections")
 	}
 	site, err := p.Out.Registry().Get(q.ctx(), q.form["provider"])

@@ -74,7 +74,7 @@ func (p *Pages) signIn(q *request) (*reply, error) {
 func (p *Pages) callback(q *request) (*reply, error) {
 	again := badRequest("this sign-in was not begun in this browser, is too old or is already finished; sign in again")
 	kept := strings.SplitN(p.readCookie(q.http, signInCookie), ".", 3)
-	if len(kept) != 3 || !oauth.EqualText(kept[0], q.form["state"]) {
+	if len(kept) != 3 || !secret.Secret(kept[0]).Equal(secret.Secret(q.form["state"])) {
 		return nil, again
 	}
 	if q.form["iss"] != p.In.URL {

@@ -37,7 +37,7 @@ func Cookie(base, name, value string, life time.Duration) *http.Cookie {
 
 func secure(base string) bool { return strings.HasPrefix(base, "https:") }
 
-// SameSite returns an error for a POST that a page of another site sent: one whose
+// SameSite returns an error for a request that a page of another site sent: one whose
 // Sec-Fetch-Site, or else Origin, names another origin than that of base, the public
 // URL of the installation. A request with neither comes from no browser of today.
 func SameSite(base string, r *http.Request) error {

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"strings"
 
-	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
 	"mintkeep/keeper"
 	"mintkeep/keeper/internal/fault"
@@ -42,7 +41,7 @@ func (h *Handler) connect(w http.ResponseWriter, r *http.Request, q url.Values) 
 		}
 	case h.Admin == nil || !h.Admin(r):
 		return forbidden("sign in as the owner first, or use the link that `mintkeep connect -web` prints")
-	case oauth.IsCrossSite(r):
+	case page.SameSite(h.Keeper.URL, r) != nil: // the cookie of a session comes along with links
 		return forbidden("another site sent you here; start from the owner's page")
 	}
 	f, err := h.Keeper.Browser().Start(r.Context(), t)
