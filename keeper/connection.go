@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"mintkeep/internal/nearest"
 	"mintkeep/internal/store"
 	"mintkeep/keeper/internal/fault"
 	"mintkeep/keeper/internal/text"
@@ -166,12 +167,25 @@ func (c connectionRow) at(column string) keyring.AssociatedData {
 	return keyring.At("connections", column, c.User, c.Name)
 }
 
+// connectionNames are those of a user's connections, to guess what a mistyped one meant.
+func connectionNames(ctx context.Context, db store.Querier, user string) (all []string) {
+	rows, err := db.QueryContext(ctx, `SELECT connection_name FROM connections WHERE user_id = ? ORDER BY 1 LIMIT 1000`, user)
+	if err != nil {
+		return nil
+	}
+	defer rows.Close()
+	for name := ""; rows.Next() && rows.Scan(&name) == nil; {
+		all = append(all, name)
+	}
+	return all
+}
+
 func (k *Keeper) load(ctx context.Context, db store.Querier, user, name string) (connectionRow, error) {
 	c, err := scanConnection(db.QueryRowContext(ctx, `SELECT `+connectionColumns+` FROM connections
 		WHERE user_id = ? AND connection_name = ?`, user, name).Scan, k.now())
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no connection %q of user %q", name, user),
-			Hint: "`mintkeep connections` lists them, `mintkeep connect` makes one"}
+			Hint: nearest.Hint(name, connectionNames(ctx, db, user), "`mintkeep connections` lists them, `mintkeep connect` makes one")}
 	}
 	if err != nil {
 		return c, fmt.Errorf("reading connection %s/%s: %w", user, name, err)

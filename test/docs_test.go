@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -33,25 +34,28 @@ func TestReadmeTables(t *testing.T) {
 			rows += strings.ReplaceAll("| `"+s["Name"]+"` | "+standard+" | "+s["Meaning"]+" |\n", "|  |", "| |")
 		}
 	}
-	text, err := os.ReadFile("../docs/settings.md")
-	if err != nil {
-		t.Fatal(err)
+	compareTable(t, "| key | meaning |", keys)
+	compareTable(t, "| name | default | meaning |", rows)
+}
+
+// compareTable compares a table of docs/settings.md with what the program says,
+// or writes it anew.
+func compareTable(t *testing.T, heading, table string) {
+	t.Helper()
+	const file = "../docs/settings.md"
+	text := readText(t, file)
+	old := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(heading) + `\n(\|.*\n)+`)
+	if !old.MatchString(text) {
+		t.Fatalf("docs/settings.md has no table %s", heading)
 	}
-	want := string(text)
-	for heading, table := range map[string]string{"| key | meaning |": keys, "| name | default | meaning |": rows} {
-		old := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(heading) + `\n(\|.*\n)+`)
-		if !old.MatchString(want) {
-			t.Fatalf("docs/settings.md has no table %s", heading)
-		}
-		want = old.ReplaceAllLiteralString(want, table)
-	}
-	if want == string(text) {
+	want := old.ReplaceAllLiteralString(text, table)
+	if want == text {
 		return
 	}
 	if !*writeReadme {
-		t.Fatal("the tables of docs/settings.md are not those of settings.go; go test ./test -run TestReadmeTables -write-readme writes them")
+		t.Fatalf("the table %s of docs/settings.md is not the program's; go test ./test -run 'TestReadmeTables|TestDocVerbs' -write-readme writes it", heading)
 	}
-	if err := os.WriteFile("../docs/settings.md", []byte(want), 0o644); err != nil {
+	if err := os.WriteFile(file, []byte(want), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -135,4 +139,23 @@ func readText(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// The table of verbs in docs/settings.md is what the program's help says.
+func TestDocVerbs(t *testing.T) {
+	bin := released(t)
+	help := func(args ...string) string {
+		out, err := exec.Command(bin, append([]string{"help"}, args...)...).Output()
+		if err != nil {
+			t.Fatalf("help %v: %v", args, err)
+		}
+		return string(out)
+	}
+	want := "| verb | |\n|---|---|\n"
+	for _, verb := range regexp.MustCompile(`(?m)^  ([a-z]+) `).FindAllStringSubmatch(help(), -1) {
+		lines := strings.Split(help(verb[1]), "\n")
+		usage := strings.TrimSpace(strings.TrimPrefix(lines[0], "Usage: mintkeep "))
+		want += "| `" + strings.ReplaceAll(usage, "|", `\|`) + "` | " + lines[2] + " |\n"
+	}
+	compareTable(t, "| verb | |", want)
 }

@@ -151,7 +151,7 @@ func (b *doctorSite) build() { b.install(0o755) }
 
 func shown(findings []doctor.Finding) string {
 	var b strings.Builder
-	doctor.Print(&b, findings)
+	doctor.Print(&b, findings, false)
 	return b.String()
 }
 

@@ -59,7 +59,7 @@ var rooms = [][]string{
 	{"internal/store", "internal/demo"},
 	{"internal/discover"},
 	{"internal/oauth", "internal/page"},
-	{"internal/secret", "keeper/internal/fault", "keeper/internal/text"},
+	{"internal/nearest", "internal/secret", "keeper/internal/fault", "keeper/internal/text"},
 	{"keeper/keepertest"},
 }
 

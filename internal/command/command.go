@@ -9,20 +9,22 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"text/tabwriter"
 
 	"mintkeep/endpoint/grant"
 	"mintkeep/internal/config"
 	"mintkeep/internal/instance"
+	"mintkeep/internal/nearest"
 	"mintkeep/internal/store"
 	"mintkeep/keeper"
 )
 
 // A verb is a command of the command line.
 type verb struct {
-	name  string
-	args  string // what follows the name in the usage line
-	about string
+	group   string // the heading of the help
+	name    string
+	args    string // what follows the name in the usage line
+	about   string
+	example string // a command line that does something, without "mintkeep"
 	// declare declares the verb's own flags and returns what runs the verb.
 	declare func(*flag.FlagSet) action
 }
@@ -54,22 +56,16 @@ func (e usageError) Error() string { return string(e) }
 
 // Run runs the command line and returns the exit status.
 func Run(e *instance.Environment) int {
-	if len(e.Args) == 0 || slices.Contains([]string{"-h", "-help", "--help", "help"}, e.Args[0]) {
+	if len(e.Args) == 0 || slices.Contains([]string{"-h", "-help", "--help"}, e.Args[0]) {
 		usage(e.Stdout)
 		return 0
 	}
-	all := verbs()
-	n := slices.IndexFunc(all, func(v verb) bool { return v.name == e.Args[0] })
-	if e.Args[0] == "cgi" {
-		fmt.Fprintln(e.Stderr, "mintkeep: a web server starts this, by CGI or FastCGI\nhint: mintkeep doctor -config FILE checks what it would do")
-		return 2
+	c := &Command{Environment: e, ctx: context.Background()}
+	args, err := c.findVerb()
+	if err != nil {
+		return report(e.Stderr, err)
 	}
-	if n < 0 {
-		fmt.Fprintf(e.Stderr, "mintkeep: there is no command %q\nhint: mintkeep -h lists them\n", e.Args[0])
-		return 2
-	}
-	c := &Command{Environment: e, ctx: context.Background(), verb: all[n]}
-	run, err := c.parse(e.Args[1:])
+	run, err := c.parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		c.help()
@@ -78,6 +74,40 @@ func Run(e *instance.Environment) int {
 		return report(e.Stderr, c.usageErrorf("%v", err))
 	}
 	return report(e.Stderr, run(c))
+}
+
+// findVerb finds the verb, which may stand after flags that every verb has, and
+// returns the other words.
+func (c *Command) findVerb() (args []string, err error) {
+	if slices.Contains([]string{"-version", "--version"}, c.Args[0]) {
+		c.verb, _ = findVerb("version")
+		return c.Args[1:], nil
+	}
+	common := c.newFlags("mintkeep")
+	if err := common.Parse(c.Args); err != nil || common.NArg() == 0 {
+		return nil, usageError(fmt.Sprintf("%s: this needs a verb, and flags of the verb after it\nhint: mintkeep -h lists the verbs", c.Args[0]))
+	}
+	before := c.Args[:len(c.Args)-common.NArg()]
+	name := common.Arg(0)
+	if name == "cgi" {
+		return nil, usageError("a web server starts this, by CGI or FastCGI\nhint: mintkeep doctor -config FILE checks what it would do")
+	}
+	if c.verb, err = findVerb(name); err != nil {
+		return nil, err
+	}
+	return slices.Concat(before, common.Args()[1:]), nil
+}
+
+// findVerb returns the verb of that name.
+func findVerb(name string) (verb, error) {
+	all := verbs()
+	names := make([]string, len(all))
+	for i, v := range all {
+		if names[i] = v.name; v.name == name {
+			return v, nil
+		}
+	}
+	return verb{}, usageError(fmt.Sprintf("there is no command %q\nhint: %s", name, nearest.Hint(name, names, "mintkeep -h lists them")))
 }
 
 // report writes an error as one line and its hint, and returns the exit status.
@@ -92,38 +122,29 @@ func report(w io.Writer, err error) int {
 	return 1
 }
 
-func usage(w io.Writer) {
-	fmt.Fprint(w, "mintkeep mints tokens for your own site and keeps those that others gave you.\n\nUsage: mintkeep VERB [flags] [arguments]\n\n")
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, v := range verbs() {
-		fmt.Fprintf(t, "  %s\t%s\n", v.name, v.about)
-	}
-	t.Flush()
-	fmt.Fprintln(w, "\nmintkeep VERB -h shows the arguments and flags of a verb.")
-}
-
-func (c *Command) help() {
-	fmt.Fprintf(c.Stdout, "Usage: mintkeep %s %s\n\n%s\n\n", c.verb.name, c.verb.args, c.verb.about)
-	c.flags.SetOutput(c.Stdout)
-	c.flags.PrintDefaults()
-}
-
-// parse reads flags before, between and after the arguments, up to "--".
-func (c *Command) parse(args []string) (action, error) {
-	c.flags, c.keys = flag.NewFlagSet(c.verb.name, flag.ContinueOnError), make(map[string]string)
-	c.flags.SetOutput(io.Discard)
-	c.flags.StringVar(&c.file, "config", c.Getenv("MINTKEEP_CONFIG"), "configuration `file`")
-	c.flags.BoolVar(&c.json, "json", false, "print JSON")
+// newFlags has the flags that every verb has.
+func (c *Command) newFlags(name string) *flag.FlagSet {
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	c.keys = make(map[string]string)
+	f.SetOutput(io.Discard)
+	f.StringVar(&c.file, "config", c.Getenv("MINTKEEP_CONFIG"), "configuration `file`")
+	f.BoolVar(&c.json, "json", false, "print JSON")
 	for _, k := range c.Settings.Keys() {
 		if k.File == nil {
 			continue
 		}
 		set := func(v string) error { c.keys[k.Name] = v; return nil }
-		c.flags.Func(k.Name, "as the key in the configuration file", set)
+		f.Func(k.Name, "as the key in the configuration file", set)
 		if k.Name == "database" {
-			c.flags.Func("db", "short for -database", set)
+			f.Func("db", "short for -database", set)
 		}
 	}
+	return f
+}
+
+// parse reads flags before, between and after the arguments, up to "--".
+func (c *Command) parse(args []string) (action, error) {
+	c.flags = c.newFlags(c.verb.name)
 	run := c.verb.declare(c.flags)
 	for {
 		if err := c.flags.Parse(args); err != nil {

@@ -24,7 +24,7 @@ func runDoctor(c *Command) error {
 	if c.json {
 		err = c.printJSON(findings)
 	} else {
-		err = doctor.Print(c.Stdout, findings)
+		err = doctor.Print(c.Stdout, findings, c.colours())
 	}
 	if err == nil && doctor.Failed(findings) {
 		err = errors.New("doctor: a check failed")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"mintkeep/internal/config"
 	"mintkeep/internal/store"
@@ -39,8 +40,27 @@ func initVerb(f *flag.FlagSet) action {
 		if n, err := store.OverdueMintokens(c.ctx, db, c.Now()); err == nil && n > 0 {
 			fmt.Fprintf(c.Stdout, "%d tokens of php-mintoken are past their date; current PHP still accepted them, mintkeep does not.\n", n)
 		}
-		return c.println("The database is at "+conf.Database, nil)
+		return c.reportInit(db, conf)
 	}
+}
+
+// reportInit says where the database is, whom it trusts, and what comes next.
+func (c *Command) reportInit(db *sql.DB, conf *config.Config) error {
+	rows, err := config.ReadRows(c.ctx, db)
+	if err != nil {
+		return err
+	}
+	values, _, err := c.Settings.Parse(rows, conf)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.Stdout, "The database is at "+conf.Database)
+	next := "mintkeep endpoint add URL trusts your authorization endpoint, such as Selfauth."
+	if trusted := values["endpoint"]; len(trusted) > 0 {
+		fmt.Fprintln(c.Stdout, "It trusts "+strings.Join(trusted, " and "))
+		next = "the steps of the README put the program beside your site; mintkeep doctor checks them."
+	}
+	return c.println("Next: "+next, nil)
 }
 
 func endpointVerb(f *flag.FlagSet) action {

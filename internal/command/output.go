@@ -1,11 +1,15 @@
 package command
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // list prints a row for each value; an error in front of it is returned instead.
@@ -37,10 +41,12 @@ func (c *Command) list(names string, rows [][]string) error {
 		}
 		return c.printJSON(objects)
 	}
-	t := tabwriter.NewWriter(c.Stdout, 0, 0, 2, ' ', 0)
-	if len(rows) > 0 {
-		fmt.Fprintln(t, strings.ToUpper(strings.ReplaceAll(strings.Join(columns, "\t"), "_", " ")))
+	if len(rows) == 0 {
+		_, err := fmt.Fprintln(c.Stderr, nothing(c.verb.name))
+		return err
 	}
+	t := tabwriter.NewWriter(c.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, strings.ToUpper(strings.ReplaceAll(strings.Join(columns, "\t"), "_", " ")))
 	for _, row := range rows {
 		for i, v := range row {
 			row[i] = strings.Map(printable, v)
@@ -51,6 +57,20 @@ func (c *Command) list(names string, rows [][]string) error {
 		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	return t.Flush()
+}
+
+// nothing is what a verb says of an empty list.
+func nothing(verb string) string {
+	return cmp.Or(map[string]string{
+		"endpoint":    "No authorization endpoint is trusted yet: mintkeep endpoint add URL",
+		"token":       "No tokens.",
+		"server":      "No resource servers.",
+		"log":         "Nothing has happened yet.",
+		"provider":    "No providers yet: mintkeep provider presets lists those that are known.",
+		"connections": "No connections.",
+		"refresh":     "Nothing is due.",
+		"apikey":      "No API keys.",
+	}[verb], "Nothing.")
 }
 
 func (c *Command) printJSON(v any) error {
@@ -66,6 +86,13 @@ func (c *Command) println(line string, err error) error {
 		_, err = fmt.Fprintln(c.Stdout, line)
 	}
 	return err
+}
+
+// colours reports whether the output goes to a terminal that shows colours;
+// NO_COLOR, set to anything, says that the person wants none.
+func (c *Command) colours() bool {
+	f, ok := c.Stdout.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd())) && c.Getenv("NO_COLOR") == "" && c.Getenv("TERM") != "dumb"
 }
 
 // printable keeps what strangers wrote from controlling a terminal.

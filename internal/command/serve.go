@@ -3,6 +3,7 @@ package command
 import (
 	"cmp"
 	"flag"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -18,12 +19,12 @@ type listening struct {
 	address, socketMode string
 	standard            string // address without -listen
 	create              store.Creation
-	message             string
+	message, scheme     string
 	serve               func(*Command, []net.Listener, *instance.Instance) error
 }
 
 func serveVerb(f *flag.FlagSet) action {
-	o := &listening{standard: "127.0.0.1:8080", create: store.Never, message: "serving HTTP"}
+	o := &listening{standard: "127.0.0.1:8080", create: store.Never, message: "serving HTTP", scheme: "http://"}
 	o.serve = func(_ *Command, l []net.Listener, in *instance.Instance) error { return serve.HTTP(l, in) }
 	return o.declare(f)
 }
@@ -41,6 +42,14 @@ func (o *listening) declare(f *flag.FlagSet) action {
 	f.StringVar(&o.address, "listen", "", "where to listen: `host:port` or unix:/path")
 	f.StringVar(&o.socketMode, "socket-mode", "0660", "permissions of the socket file, `octal`")
 	return o.run
+}
+
+// spell writes an address as a person types it.
+func (o *listening) spell(a net.Addr) string {
+	if a.Network() == "unix" {
+		return "unix:" + a.String()
+	}
+	return o.scheme + a.String()
 }
 
 // run opens the installation and then listens, so that a fault is seen before
@@ -62,6 +71,7 @@ func (o *listening) run(c *Command) error {
 	if err != nil {
 		return wrap(c.verb.name, err)
 	}
+	fmt.Fprintf(c.Stdout, "mintkeep is %s at %s; Ctrl-C ends it.\n", o.message, o.spell(l[0].Addr()))
 	in.Log().Info(o.message, slog.String("address", l[0].Addr().String()))
 	return wrap(c.verb.name, o.serve(c, l, in))
 }

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"mintkeep/internal/nearest"
 
 	"path/filepath"
 	"strings"
@@ -67,7 +68,8 @@ func uncomment(line string) string {
 func (t Table) setLine(c *Config, name, value string, seen map[string]int, n int) error {
 	k, ok := t.Keys().Find(name)
 	if !ok {
-		return fmt.Errorf("there is no key %q\nhint: the keys are %s", name, strings.Join(t.Keys().Names(), ", "))
+		names := t.Keys().Names()
+		return fmt.Errorf("there is no key %q\nhint: %s", name, nearest.Hint(name, names, "the keys are "+strings.Join(names, ", ")))
 	}
 	if k.Files != nil {
 		values := k.Files(c)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"mintkeep/internal/nearest"
 	"mintkeep/internal/oauth"
 )
 
@@ -103,7 +104,8 @@ func (t Table) Find(name string) (s Setting, ok bool) {
 func (t Table) FindRow(name string) (Setting, error) {
 	s, ok := t.Rows().Find(name)
 	if !ok {
-		return s, fmt.Errorf("there is no setting %q\nhint: the settings are %s", name, strings.Join(t.Rows().Names(), ", "))
+		names := t.Rows().Names()
+		return s, fmt.Errorf("there is no setting %q\nhint: %s", name, nearest.Hint(name, names, "the settings are "+strings.Join(names, ", ")))
 	}
 	return s, nil
 }

@@ -139,10 +139,15 @@ func Failed(findings []Finding) bool {
 	return slices.ContainsFunc(findings, func(f Finding) bool { return f.Level == Fail })
 }
 
-// Print writes a line for each finding.
-func Print(w io.Writer, findings []Finding) error {
+// Print writes a line for each finding, in colours if w is a terminal.
+func Print(w io.Writer, findings []Finding, colours bool) error {
+	sign := map[Level]string{OK: "\x1b[32m", Warn: "\x1b[33m", Fail: "\x1b[1;31m"}
 	for _, f := range findings {
-		line := fmt.Sprintf("%-4s  %s", f.Level, oneLine(f.What))
+		level := fmt.Sprintf("%-4s", f.Level)
+		if colours {
+			level = sign[f.Level] + level + "\x1b[0m"
+		}
+		line := level + "  " + oneLine(f.What)
 		if f.Do != "" {
 			line += "  → " + oneLine(f.Do)
 		}

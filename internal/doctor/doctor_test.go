@@ -58,7 +58,7 @@ func healthy(t *testing.T) *Site {
 
 func print(findings []Finding) string {
 	var b strings.Builder
-	Print(&b, findings)
+	Print(&b, findings, false)
 	return b.String()
 }
 

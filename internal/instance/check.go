@@ -75,7 +75,7 @@ func (s *Instance) check(w http.ResponseWriter, r *http.Request, c *config.Confi
 	if fault == nil {
 		findings = s.findings(r, c)
 	}
-	if err := doctor.Print(w, findings); err != nil {
+	if err := doctor.Print(w, findings, false); err != nil {
 		s.log.Warn("writing the check page", "error", err)
 	}
 }

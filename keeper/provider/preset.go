@@ -7,6 +7,7 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/endpoints"
 
+	"mintkeep/internal/nearest"
 	"mintkeep/keeper/internal/fault"
 )
 
@@ -85,13 +86,15 @@ func Presets() []Preset {
 
 // FindPreset returns the preset of that name, else ErrUnknown.
 func FindPreset(name string) (Preset, error) {
+	var names []string
 	for _, p := range Presets() {
 		if p.Name == name {
 			return p, nil
 		}
+		names = append(names, p.Name)
 	}
 	return Preset{}, &fault.Fault{Kind: fault.ErrUnknown, What: fmt.Sprintf("no preset %q", name),
-		Hint: "`mintkeep provider presets` lists them"}
+		Hint: nearest.Hint(name, names, "`mintkeep provider presets` lists them")}
 }
 
 // NeedsClient reports whether the provider must know this program as a client,
