@@ -32,6 +32,8 @@ func settings() config.Table {
 			Meaning: "`rollback`; `wal` only for `serve` and `fcgi` on a local disk"},
 		{Name: "database_in_docroot", File: func(c *config.Config) *string { return &c.DatabaseInDocRoot }, Check: config.OneOf("no", "yes"),
 			Meaning: "`yes` if your whole space is public. Then the server must refuse to hand out the file."},
+		{Name: "shared_host", File: func(c *config.Config) *string { return &c.SharedHost }, Check: config.OneOf("no", "yes"),
+			Meaning: "`yes` lets you use the owner's pages at an address such as `https://example.com/~you/`. Your cookies go to everybody who has pages on that host."},
 		{Name: "admin", Files: func(c *config.Config) *[]string { return &c.Admins }, Row: true, Many: true, DefaultNote: "the only `me`", Check: config.CheckProfile, Canonical: oauth.CanonicalURL,
 			Meaning: "who sees everything on the owner's pages"},
 		{Name: "idle_lifetime", Row: true, Default: "90d", Check: config.CheckDuration,

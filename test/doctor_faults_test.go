@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -99,10 +100,10 @@ func faultsOutside() []planted {
 		{"profile page missing", func(b *doctorSite) { b.profile = b.server.URL + "/nobody" }, doctor.Fail, "status 404", "correct the profile URL"},
 		{"profile page in circles", func(b *doctorSite) {
 			b.at("/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/", http.StatusFound) })
-		}, doctor.Fail, "redirects more than", "end the chain"},
+		}, doctor.Fail, "redirects too often", "works in a browser"},
 		{"nothing at BASE", func(b *doctorSite) { b.at("/auth/token.cgi", http.NotFound) }, doctor.Fail, "there is nothing at", "`url:`"},
 		{"script shown as text", func(b *doctorSite) { b.at("/auth/token.cgi", says(200, "text/plain", "#!../mintkeep cgi\n")) }, doctor.Fail, "shows the file", "ExecCGI"},
-		{"program does not start", func(b *doctorSite) { b.at("/auth/token.cgi", says(500, "text/html", "<h1>Error")) }, doctor.Fail, "does not start", "chmod 755"},
+		{"program does not start", func(b *doctorSite) { b.at("/auth/token.cgi", says(500, "text/html", "<h1>Error")) }, doctor.Fail, "does not start", "permissions other than 755"},
 		{"addresses below BASE lost", func(b *doctorSite) { b.at("/auth/token.cgi/revoke", http.NotFound) }, doctor.Fail, "/revoke does not lead", "hand everything below"},
 		{"body lost", func(b *doctorSite) {
 			b.fault = func(_ http.ResponseWriter, r *http.Request) bool {
@@ -112,7 +113,51 @@ func faultsOutside() []planted {
 				return false
 			}
 		}, doctor.Fail, "without its body", "rewrite"},
+		{"F3: no page", func(b *doctorSite) { b.arguments = []string{}; b.at("/", http.NotFound) }, doctor.Fail, "cannot be read: it answered with status 404", "works in a browser"},
+		{"F3: the page of each me, without being named", func(b *doctorSite) {
+			b.arguments, b.page, b.link = []string{}, "<h1>You</h1>", nil
+		}, doctor.Fail, "no rel=token_endpoint", `<link rel="token_endpoint" href="https://`},
+		{"F3: lines of another site", func(b *doctorSite) {
+			b.arguments, b.link = []string{}, nil
+			b.page = `<link rel="token_endpoint" href="/auth/token.cgi"><link rel="authorization_endpoint" href="https://indieauth.com/auth">`
+		}, doctor.Fail, "the page's authorization_endpoint is https://indieauth.com/auth", "/authorize\">"},
+		{"F8: no .htaccess, text shown", func(b *doctorSite) {
+			b.noHtaccess()
+			b.at("/auth/token.cgi", says(200, "text/plain", "#!../mintkeep cgi\n"))
+		}, doctor.Fail, "there is no .htaccess in", "FTP programs hide names"},
+		{"F8: no .htaccess, error 500", func(b *doctorSite) {
+			b.noHtaccess()
+			b.at("/auth/token.cgi", says(500, "text/html", "<h1>Error"))
+		}, doctor.Fail, "there is no .htaccess in", "ls -la"},
+		{"F8: nginx reads no .htaccess", func(b *doctorSite) {
+			b.noHtaccess()
+			b.at("/auth/token.cgi", func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Server", "nginx/1.26")
+				says(200, "text/plain", "#!../mintkeep cgi\n")(w, r)
+			})
+		}, doctor.Fail, "shows the file", "ExecCGI"},
+		{"L6: no metadata at the well-known address", func(b *doctorSite) { b.at(wellKnown+"/auth/token.cgi", http.NotFound) }, doctor.Warn,
+			"find no metadata at " + wellKnown, `RewriteRule ^\.well-known/oauth-authorization-server/auth/token\.cgi$ /auth/token.cgi/metadata [L]`},
+		{"L6: the lines of nginx", wellKnownLost("nginx/1.26"), doctor.Warn, wellKnown, `location ~ ^(/\.well-known/oauth-authorization-server)?/auth/token\.cgi(/|$) {`},
+		{"L6: the lines of lighttpd", wellKnownLost("lighttpd/1.4"), doctor.Warn, wellKnown, `url.rewrite-once = ( "^/\.well-known/`},
+		{"L6: the lines of Caddy", wellKnownLost("Caddy"), doctor.Warn, wellKnown, "among the paths"},
 	}
+}
+
+func wellKnownLost(server string) func(*doctorSite) {
+	return func(b *doctorSite) {
+		b.fault = func(w http.ResponseWriter, r *http.Request) bool {
+			w.Header().Set("Server", server)
+			if strings.HasPrefix(r.URL.Path, wellKnown) {
+				http.NotFound(w, r)
+			}
+			return strings.HasPrefix(r.URL.Path, wellKnown)
+		}
+	}
+}
+
+func (b *doctorSite) noHtaccess() {
+	b.must(os.Remove(filepath.Join(filepath.Dir(b.script), ".htaccess")))
 }
 
 func faultsOfEndpoints() []planted {
@@ -135,6 +180,13 @@ func faultsOfEndpoints() []planted {
 		{"endpoint behind a filter", func(b *doctorSite) { b.at("/auth/", says(403, "text/html", "Forbidden")) }, doctor.Fail, "refuses code checks", "mod_security"},
 		{"endpoint confirms anything", func(b *doctorSite) { b.at("/auth/", says(200, "application/json", `{"me":"https://evil.example/"}`)) }, doctor.Fail, "made up", "endpoint remove"},
 		{"endpoint's certificate unknown", func(b *doctorSite) { delete(b.config, "ca_file") }, doctor.Fail, "unknown authority", "certificate"},
+		{"C3: endpoint refuses with 406", func(b *doctorSite) { b.at("/auth/", says(406, "text/html", "Not Acceptable")) }, doctor.Fail, "refuses code checks", "mod_security"},
+		{"C2: PHP warns in front of the answer", func(b *doctorSite) {
+			b.at("/auth/", says(200, "text/html", "<br /><b>Warning</b>:  Undefined array key in <b>/home/you/auth/index.php</b><h1>Error: Verification Failed</h1>"))
+		}, doctor.Fail, "Warning:  Undefined array key in /home/you/auth/index.php", "display_errors"},
+		{"F10: two me and no admin", func(b *doctorSite) {
+			b.sql("INSERT INTO settings VALUES ('me', 'https://two.example/')")
+		}, doctor.Warn, "none of them is the administrator", "admin: https://"},
 		{"no endpoint", func(b *doctorSite) { delete(b.config, "endpoint") }, doctor.Fail, "no authorization endpoint is trusted", "endpoint add"},
 		{"clock minutes off", dated(2 * time.Minute), doctor.Warn, "the clock is", "NTP"},
 		{"clock far off", dated(-10 * time.Minute), doctor.Fail, "the clock is 10m", "NTP"},
@@ -266,7 +318,7 @@ func TestDoctorFindsPlantedFaults(t *testing.T) {
 				t.Errorf("exit %d", status)
 			}
 			for _, got := range findings {
-				if got.Level == f.level && strings.Contains(got.What, f.what) && strings.Contains(got.Do, f.do) {
+				if got.Level == f.level && strings.Contains(got.What, f.what) && strings.Contains(got.Do+" "+got.Shell, f.do) {
 					return
 				}
 			}
@@ -303,5 +355,90 @@ func TestDoctorUsage(t *testing.T) {
 		if err := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != status {
 			t.Errorf("%s: %v, want status %d", args, err, status)
 		}
+	}
+}
+
+// Case F11: what the system and the web server have against the file itself, one
+// mistake at a time.
+func TestDoctorOnAScriptF11(t *testing.T) {
+	bin := released(t)
+	utf16 := func(text string) string {
+		out := "\xff\xfe"
+		for _, c := range []byte(text) {
+			out += string([]byte{c, 0})
+		}
+		return out
+	}
+	first := "#!" + bin + " cgi"
+	for name, test := range map[string]struct {
+		change   func(text string) string
+		file     os.FileMode
+		folder   os.FileMode
+		what, do string
+	}{
+		"byte order mark":      {func(s string) string { return "\xef\xbb\xbf" + s }, 0o755, 0o755, "byte order mark", "sed -i"},
+		"UTF-16":               {utf16, 0o755, 0o755, "two bytes for a character", "UTF-8"},
+		"blank line first":     {func(s string) string { return "\n" + s }, 0o755, 0o755, "stands before #!", "no empty line"},
+		"no first line":        {func(s string) string { return strings.Replace(s, first+"\n", "", 1) }, 0o755, 0o755, "does not begin with #!", "bin/mintkeep cgi"},
+		"leads nowhere":        {func(s string) string { return strings.Replace(s, first, "#!../../bin/mintkeep cgi", 1) }, 0o755, 0o755, "leads nowhere: there is no program at /", "each ../ goes"},
+		"leads to a folder":    {func(s string) string { return strings.Replace(s, first, "#!.. cgi", 1) }, 0o755, 0o755, "leads to the folder", "/mintkeep cgi"},
+		"CR LF, no word":       {func(s string) string { return strings.Replace(s, first, "#!"+bin+"\r", 1) }, 0o755, 0o755, "ends in CR LF", "the word cgi"},
+		"file 644":             {nil, 0o644, 0o755, "is not executable (mode 0644)", "chmod 755"},
+		"file 775":             {nil, 0o775, 0o755, "can be changed by others (mode 0775)", "set the permissions of"},
+		"file 777":             {nil, 0o777, 0o755, "can be changed by others (mode 0777)", "chmod 755"},
+		"folder 775":           {nil, 0o755, 0o775, "auth can be changed by others (mode 0775)", "chmod 755"},
+		"folder 777":           {nil, 0o755, 0o777, "auth can be changed by others (mode 0777)", "chmod 755"},
+		"mark, and no program": {func(s string) string { return "\xef\xbb\xbf" + strings.Replace(s, first, "#!/nowhere/mintkeep cgi", 1) }, 0o755, 0o755, "leads nowhere", "correct the first line"},
+		"empty":                {func(string) string { return "" }, 0o755, 0o755, "is empty", "upload it again"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newDoctorSite(t, bin)
+			b.arguments = []string{}
+			b.build()
+			text, err := os.ReadFile(b.script)
+			b.must(err)
+			if test.change != nil {
+				text = []byte(test.change(string(text)))
+			}
+			b.write(b.script, string(text), test.file)
+			b.must(os.Chmod(filepath.Dir(b.script), test.folder))
+			findings, status := b.doctor()
+			if status != 1 || !slices.ContainsFunc(findings, func(f doctor.Finding) bool {
+				return f.Level == doctor.Fail && strings.Contains(f.What, test.what) && strings.Contains(f.Do+" "+f.Shell, test.do)
+			}) {
+				t.Errorf("exit %d, no %q → %q in\n%s", status, test.what, test.do, shown(findings))
+			}
+		})
+	}
+	b := newDoctorSite(t, bin) // line ends of Windows behind the word cgi do no harm
+	b.build()
+	text, err := os.ReadFile(b.script)
+	b.must(err)
+	b.write(b.script, strings.ReplaceAll(string(text), "\n", "\r\n"), 0o755)
+	if findings, status := b.doctor(); status != 0 {
+		t.Errorf("CR LF: exit %d\n%s", status, shown(findings))
+	}
+}
+
+// Case F12: only the outbound half is set up. Case L4: php-mintoken is still there.
+func TestDoctorOfHalvesF12L4(t *testing.T) {
+	b := newDoctorSite(t, released(t))
+	delete(b.config, "url")
+	delete(b.config, "endpoint")
+	delete(b.config, "me")
+	b.arguments = []string{}
+	b.build()
+	findings, status := b.doctor()
+	if text := shown(findings); status != 0 || strings.Contains(text, "warn  ") || !strings.Contains(text, "only tokens of other sites") {
+		t.Errorf("exit %d\n%s", status, text)
+	}
+	old := filepath.Join(filepath.Dir(b.script), "endpoint.php")
+	b.write(old, "<?php define('MINTOKEN_SQLITE_PATH', '…');", 0o644)
+	if findings, _ := b.doctor(); !strings.Contains(shown(findings), "warn  php-mintoken's "+old+" is still there") {
+		t.Errorf("nothing about mintoken in\n%s", shown(findings))
+	}
+	b.write(old, "#!"+b.bin+" cgi\n", 0o755) // the address was kept
+	if findings, _ := b.doctor(); strings.Contains(shown(findings), "php-mintoken") {
+		t.Errorf("mintkeep is taken for mintoken in\n%s", shown(findings))
 	}
 }

@@ -40,6 +40,8 @@ type doctorSite struct {
 	database, base, authorizer string
 }
 
+const wellKnown = "/.well-known/oauth-authorization-server"
+
 func newDoctorSite(t *testing.T, bin string) *doctorSite {
 	t.Helper()
 	dir := t.TempDir()
@@ -55,9 +57,8 @@ func newDoctorSite(t *testing.T, bin string) *doctorSite {
 		"me": b.profile, "ca_file": certificate, "errorlog": filepath.Join(b.data, "error.log")}
 	b.page = `<link rel="authorization_endpoint" href="/auth/"><link rel="Token_Endpoint" href="/auth/token.cgi"><h1>You</h1>`
 	b.link = []string{`</auth/>; rel="authorization_endpoint", </auth/token.cgi>; rel="token_endpoint"`}
-	if err := os.MkdirAll(filepath.Dir(b.script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	b.must(os.MkdirAll(filepath.Dir(b.script), 0o755))
+	b.write(filepath.Join(filepath.Dir(b.script), ".htaccess"), "Options +ExecCGI\nAddHandler cgi-script .cgi\n", 0o644)
 	if out, err := exec.Command(bin, "init", "-db", b.database).CombinedOutput(); err != nil {
 		t.Fatalf("init: %v\n%s", err, out)
 	}
@@ -81,6 +82,9 @@ func (b *doctorSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case strings.HasPrefix(r.URL.Path, "/auth/token.cgi"):
 		(&cgi.Handler{Path: b.script, Root: "/auth/token.cgi", Dir: filepath.Dir(b.script), Stderr: io.Discard,
 			Env: []string{"DOCUMENT_ROOT=" + b.root, "SERVER_SOFTWARE=Apache"}}).ServeHTTP(w, r)
+	case strings.HasPrefix(r.URL.Path, wellKnown):
+		r.URL.Path = strings.TrimPrefix(r.URL.Path, wellKnown) + "/metadata"
+		b.ServeHTTP(w, r)
 	case r.URL.Path == "/auth/":
 		b.self.ServeHTTP(w, r)
 	case r.URL.Path == "/":

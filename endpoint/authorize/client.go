@@ -1,8 +1,10 @@
 package authorize
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"sync"
 	"time"
 
@@ -154,4 +156,37 @@ func (h *Handler) Profile(ctx context.Context, st *grant.Settings, me string) *d
 		return nil
 	}
 	return p
+}
+
+// Home is where a person's page leads apps, or why it could not be read, as it was
+// within the last life. A page of a host that is no `me` is asked for as a stranger's.
+func (h *Handler) Home(ctx context.Context, st *grant.Settings, me string, life time.Duration) (*discover.Links, error) {
+	var seen struct {
+		Links *discover.Links
+		Fault string
+	}
+	var fault error
+	read := func() (string, error) {
+		release, err := h.Discover.Wait(ctx, me)
+		if err != nil {
+			return "", err
+		}
+		defer release()
+		if seen.Links, fault = h.Discover.ReadLinks(ctx, me, st.Me); fault != nil {
+			seen.Fault = fault.Error()
+		}
+		text, err := json.Marshal(seen)
+		return string(text), err
+	}
+	text, err := h.Grants.CachedPage(context.WithoutCancel(ctx), h.Grants.Now().UTC(), "home", me, life, read)
+	if text == "" && err != nil && !errors.Is(err, discover.ErrBusy) { // a database that is not yet upgraded has no place for it
+		text, err = read()
+	}
+	if text == "" || json.Unmarshal([]byte(text), &seen) != nil {
+		return nil, cmp.Or(err, errors.New("it was not answered a moment ago"))
+	}
+	if seen.Links == nil {
+		return nil, cmp.Or(fault, errors.New(seen.Fault))
+	}
+	return seen.Links, nil
 }

@@ -15,7 +15,7 @@ const retryAfter = 5 * time.Minute
 // CachedPage is what read returned for a page within the last life: of an app its
 // name (about client), of a person the profile (about profile). After that read
 // is called again. If it fails, the older text is returned with the error, and
-// the page is not asked again for five minutes, unless it was not asked this time
+// the page is not asked again for five minutes (or life, if that is less), unless it was not asked this time
 // (discover.ErrBusy).
 func (s *Store) CachedPage(ctx context.Context, now time.Time, about, page string, life time.Duration,
 	read func() (string, error)) (string, error) {
@@ -23,7 +23,7 @@ func (s *Store) CachedPage(ctx context.Context, now time.Time, about, page strin
 	var fetched, tried time.Time
 	_, err := store.Row(ctx, s.DB, "reading what pages said", `SELECT said, fetched, tried FROM pages WHERE about = ? AND url = ?`,
 		[]any{about, page}, &text, store.Into(&fetched), store.Into(&tried))
-	if err != nil || now.Sub(fetched) < life || now.Sub(tried) < retryAfter {
+	if err != nil || now.Sub(fetched) < life || now.Sub(tried) < min(life, retryAfter) {
 		return text, err
 	}
 	fresh, fault := read()

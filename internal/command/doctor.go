@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"strings"
 
 	"mintkeep/internal/config"
 	"mintkeep/internal/doctor"
@@ -41,19 +42,13 @@ func (c *Command) examine(ctx context.Context) ([]doctor.Finding, error) {
 	}
 	conf, err := c.config()
 	if err != nil {
-		return doctor.Faults(err), nil
+		return append(doctor.NewScript(c.file).Findings(), doctor.Faults(err)...), nil
 	}
 	s, done, err := c.Doctor(conf)
 	if err != nil {
 		return doctor.Faults(err), nil
 	}
 	defer done()
-	if conf.File != "" && config.StartsWithHashBang(conf.File) {
-		s.Script = conf.File
-	}
-	findings := s.Inside(ctx)
-	for _, profile := range c.args {
-		findings = append(findings, s.Outside(ctx, profile)...)
-	}
-	return findings, nil
+	s.Script = doctor.NewScript(conf.File)
+	return append(s.Inside(ctx), s.Outside(ctx, strings.Join(c.args, ""))...), nil
 }

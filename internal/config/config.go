@@ -28,6 +28,7 @@ type Config struct {
 	CAFile            string
 	Journal           string // "rollback" or "wal"
 	DatabaseInDocRoot string // "yes" or "no"
+	SharedHost        string // "yes" or "no"
 }
 
 // parse reads `name: value` lines. Blank lines and comments, from a # at

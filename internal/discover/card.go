@@ -32,6 +32,32 @@ func (c *Client) ReadProfile(ctx context.Context, me string, trusted []string) (
 	return cardProfile(card, me), nil
 }
 
+// Links are where a page leads apps, as its Link header and its elements say.
+type Links struct {
+	URL          string // of the page, after redirects
+	Header, HTML map[string][]string
+}
+
+// ReadLinks reads the links of a person's page to endpoints. Fetch says what trusted is.
+func (c *Client) ReadLinks(ctx context.Context, page string, trusted []string) (*Links, error) {
+	p, err := c.Fetch(ctx, page, "text/html", trusted)
+	if err != nil {
+		return nil, err
+	}
+	few := func(rels map[string][]string) map[string][]string {
+		some := make(map[string][]string)
+		for _, name := range []string{"authorization_endpoint", "token_endpoint", "indieauth-metadata"} {
+			for _, target := range rels[name] {
+				if len(target) <= oauth.MaxURL && len(some[name]) < 3 {
+					some[name] = append(some[name], target)
+				}
+			}
+		}
+		return some
+	}
+	return &Links{URL: p.URL.String(), Header: few(p.HeaderRels()), HTML: few(p.HTMLRels())}, nil
+}
+
 // maxURLs is how many URLs of one card are compared.
 const maxURLs = 50
 

@@ -6,9 +6,13 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // What SQLite and the file system below it say.
+
+// A sqlFile is the database as a file that SQLite has open.
+type sqlFile struct{ *Site }
 
 const (
 	littleSpace = 8 << 20
@@ -37,7 +41,7 @@ func (v Volume) network() string {
 	return ""
 }
 
-func (s *Site) volume(context.Context) Finding {
+func (s sqlFile) volume(context.Context) Finding {
 	v, err := s.Statfs(filepath.Dir(s.Database))
 	if err != nil {
 		return warn("look whether the folder exists", "the file system of the database cannot be looked at: %v", err)
@@ -54,7 +58,7 @@ func (s *Site) volume(context.Context) Finding {
 	return ok("the database is on a local file system")
 }
 
-func (s *Site) free(context.Context) Finding {
+func (s sqlFile) free(context.Context) Finding {
 	v, err := s.Statfs(filepath.Dir(s.Database))
 	do := "delete something else; until then tokens verify, but none can be issued or revoked"
 	switch {
@@ -68,31 +72,31 @@ func (s *Site) free(context.Context) Finding {
 	return ok("%d MB of disk are free", v.Free>>20)
 }
 
-// folderWritable writes for real: neither quotas nor mandatory access control
+// writable writes for real: neither quotas nor mandatory access control
 // show up anywhere else.
-func (s *Site) folderWritable(context.Context) Finding {
+func (s sqlFile) writable(context.Context) Finding {
 	err := tryFile(filepath.Dir(s.Database), make([]byte, 64<<10))
 	switch {
 	case err == nil:
 		return ok("files can be written beside the database")
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fail("delete something else, or ask for more space", "nothing more can be written beside the database: %v", err)
+		return fail("delete something else, or ask the host for more space", "nothing more can be written beside the database: %v", err)
 	}
 	return fail("let this user write the folder: SQLite keeps its journal beside the database", "no file can be written beside the database: %v", err)
 }
 
-func (s *Site) integrity(ctx context.Context) Finding {
+func (s sqlFile) integrity(ctx context.Context) Finding {
 	var said string
 	if err := s.DB.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&said); err != nil {
-		return fail("restore a copy made by `mintkeep backup`, or let this user read the file", "the database cannot be read: %v", err)
+		return fail("put back a copy, such as one made by `mintkeep backup` (docs/hosts.md says how), or let this user read the file", "the database cannot be read: %v", err)
 	}
 	if said != "ok" {
-		return fail("restore a copy made by `mintkeep backup`", "the database is damaged: %s", said)
+		return fail("put back a copy, such as one made by `mintkeep backup` (docs/hosts.md says how)", "the database is damaged: %s", said)
 	}
 	return ok("the database is undamaged")
 }
 
-func (s *Site) schema(ctx context.Context) Finding {
+func (s sqlFile) schema(ctx context.Context) Finding {
 	var version int
 	err := s.DB.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version)
 	switch {
@@ -106,30 +110,44 @@ func (s *Site) schema(ctx context.Context) Finding {
 	return ok("the database has schema %d, as this program writes it", version)
 }
 
-func (s *Site) journal(ctx context.Context) Finding {
+func (s sqlFile) journal(ctx context.Context) Finding {
 	var mode string
 	if err := s.DB.QueryRowContext(ctx, `PRAGMA journal_mode`).Scan(&mode); err != nil {
 		return Finding{}
 	}
-	wal := strings.EqualFold(mode, "wal")
 	v, _ := s.Statfs(filepath.Dir(s.Database))
-	do := "sqlite3 " + s.Database + " 'PRAGMA journal_mode=DELETE'"
+	do := "end the program, then open the database with an SQLite program and let it run: PRAGMA journal_mode=DELETE"
 	if s.Journal == "wal" {
-		do = "remove the line `journal: wal`, then: " + do
+		do = "remove the line `journal: wal`; " + do
 	}
-	switch {
+	f := ok("the journal mode is %s", mode)
+	switch wal := strings.EqualFold(mode, "wal"); {
 	case wal && v.network() != "":
-		return fail(do, "the database keeps a WAL, which %s destroys", v.network())
+		f = fail(do, "the database keeps a WAL, which %s destroys", v.network())
 	case wal && s.OneShot:
-		return warn(do, "the database keeps a WAL: slower for CGI, and with a full disk not even readable")
+		f = warn(do, "the database keeps a WAL: slower for CGI, and with a full disk not even readable")
 	case wal && s.Journal != "wal":
-		return warn(do, "the database keeps a WAL, which the configuration does not ask for")
+		f = warn(do, "the database keeps a WAL, which the configuration does not ask for")
 	}
-	return ok("the journal mode is %s", mode)
+	if f.Level == OK {
+		return f
+	}
+	return f.shell("sqlite3", s.Database, "PRAGMA journal_mode=DELETE")
+}
+
+// future finds what was written while the clock was ahead (case E9).
+func (s sqlFile) future(ctx context.Context) Finding {
+	var at string
+	limit := s.Now().UTC().Add(time.Hour).Format(time.DateTime)
+	if err := s.DB.QueryRowContext(ctx, `SELECT max(at) FROM events WHERE at > ?`, limit).Scan(&at); err != nil {
+		return Finding{}
+	}
+	return warn("ask the host to set the clock of this machine; if it is right now, nothing is to be done",
+		"the log has an entry of %s UTC, which is to come: the clock was ahead then, or is behind now", at).shell("timedatectl")
 }
 
 // lock takes the lock that every change needs, and lets it go.
-func (s *Site) lock(ctx context.Context) Finding {
+func (s sqlFile) lock(ctx context.Context) Finding {
 	do := "look for a program that holds the database open; on a network file system, move it to a local disk"
 	conn, err := s.DB.Conn(ctx)
 	if err != nil {

@@ -2,9 +2,9 @@
 // what to do about it.
 //
 // Inside looks at what this process sees: files, limits, settings, the trusted
-// endpoints. Outside looks at the live site as a client does: the profile page,
-// the token endpoint's answers, what can be downloaded. Each check is a small
-// function that returns one Finding; everything it needs is a field of Site.
+// endpoints. Outside looks at the live site as a client does: the token endpoint's
+// answers, people's pages, what can be downloaded. Each check is a small function
+// that returns one Finding; everything it needs is a field of Site.
 package doctor
 
 import (
@@ -15,9 +15,14 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"mintkeep/internal/discover"
 )
 
 // Level says how bad a finding is.
@@ -30,29 +35,40 @@ const (
 	Fail Level = "fail"
 )
 
-// Finding is the outcome of one check.
+// What a finding is about.
+const (
+	Program  = "program"
+	Database = "database"
+	Endpoint = "authorization endpoint"
+	Web      = "your site"
+)
+
+// Finding is the outcome of one check: how bad, what, and what to do by FTP, in a
+// browser or in the host's panel. Shell is for who has a shell, where that is another way.
 type Finding struct {
+	Group string `json:"group"`
 	Level Level  `json:"level"`
 	What  string `json:"what"`
 	Do    string `json:"do,omitempty"`
+	Shell string `json:"shell,omitempty"`
 }
 
 // Site is an installation: where its files are, and the functions and clients
 // by which the checks learn about the machine and the network.
 type Site struct {
-	About    string   // a line on program and process, shown first
-	Config   string   // the configuration file, "" if there is none
-	Script   string   // the file that the web server runs, "" if unknown
-	Database string   // the SQLite file
-	KeyFile  string   // the sealing keys; need not exist
-	ErrorLog string   // "" if none is kept
-	URL      string   // BASE, "" if the owner set none
-	Journal  string   // as configured: rollback or wal
-	OneShot  bool     // a process answers one request (CGI)
-	Within   bool     // this is a request itself; the web server may have no second process for ours
-	InRoot   bool     // the owner allows the database below the document root
-	Roots    []string // folders that the web server shows, as far as known
-	UID      int      // this process's user
+	About      string   // a line on program and process, shown first
+	Script     Script   // what the web server runs
+	Database   string   // the SQLite file
+	KeyFile    string   // the sealing keys; need not exist
+	ErrorLog   string   // "" if none is kept
+	URL        string   // BASE, "" if the owner set none
+	Journal    string   // as configured: rollback or wal
+	OneShot    bool     // a process answers one request (CGI)
+	Within     bool     // this is a request itself; the web server may have no second process for ours
+	InRoot     bool     // the owner allows the database below the document root
+	SharedHost bool     // the owner allows the owner's pages on a host name that neighbours share
+	Roots      []string // folders that the web server shows, as far as known
+	UID        int      // this process's user
 
 	DB     *sql.DB // opened without changing or creating anything
 	Schema int     // the schema version that this program writes
@@ -65,14 +81,18 @@ type Site struct {
 	Shown     func(root string) error                 // a file of ours that lies below root
 	Key       func(context.Context) error             // why what is kept cannot be opened
 	Public    func(host string) bool                  // an authorization endpoint that signs anybody in
+	Neighbour func(base string) bool                  // whether others have pages on the host of an address
 	TLSRoots  func() (source string, err error)       // ca_file, system or built-in
-	Client    *http.Client                            // follows no redirects
+	Client    *http.Client                            // follows no redirects; for the installation's own addresses
+	Home      func(ctx context.Context, me string) (*discover.Links, error)
+	Fetch     func(ctx context.Context, address, accept string) (*discover.Page, error) // what a page names, which may be anywhere
 }
 
 // Settings are those that the checks need.
 type Settings struct {
 	Endpoints []string // trusted authorization endpoints
 	Me        []string // canonical profile URLs that get tokens; any if empty
+	Admins    []string // who sees everything on the owner's pages
 	Direct    bool     // codes of trusted endpoints redeem directly
 }
 
@@ -88,43 +108,49 @@ type check func(context.Context) Finding
 
 // Inside makes the checks of the installation that this process can see.
 func (s *Site) Inside(ctx context.Context) []Finding {
-	checks := []check{s.about, s.url, s.scriptMode, s.folderMode, s.shown, s.shownByName, s.publicDatabase,
-		s.volume, s.free, s.folderWritable, s.databaseFile, s.databaseMode, s.databaseOwner, s.scriptOwner}
-	if s.databaseFile(ctx).Level == OK {
-		checks = append(checks, s.integrity, s.schema, s.journal, s.lock)
+	program := append([]Finding{ok("%s", s.About)}, s.Script.Findings()...)
+	program = append(append(program, s.limits()...), run(ctx, s.scriptOwner, s.tlsRoots, s.keyFile, s.errorLog)...)
+	f, checks := sqlFile{s}, []check{s.databaseFile, s.shown, s.shownByName, s.publicDatabase}
+	if _, err := os.Stat(filepath.Dir(s.Database)); err == nil {
+		checks = append(checks, s.folderMode, f.volume, f.free, f.writable)
 	}
-	checks = append(checks, s.keyFile, s.errorLog, s.tlsRoots)
-	return slices.Concat(run(ctx, checks), s.limits(), s.trust(ctx))
+	if s.databaseFile(ctx).Level == OK {
+		checks = append(checks, s.databaseMode, s.databaseOwner, f.integrity, f.schema, f.journal, f.lock, f.future)
+	}
+	database := in(Database, run(ctx, checks...))
+	return slices.Concat(in(Program, program), database, in(Endpoint, s.trust(ctx)), in(Program, s.connections(ctx)))
 }
 
-// Outside makes the checks of the live site that a profile URL belongs to.
+// Outside makes the checks of the live site: of a profile URL and of what can be
+// downloaded there; without one, of the pages of those who get tokens here.
 func (s *Site) Outside(ctx context.Context, profile string) []Finding {
 	st, _ := s.Settings(ctx) // its faults are Inside's
-	p := s.profile(ctx, profile)
-	base, works := s.Base(ctx)
-	p.settings, p.baseWorks = st, works
-	checks := []check{p.answers, p.secure, p.known}
-	if p.found {
-		checks = append(checks, p.tokenEndpoint, p.authorizationEndpoint, p.metadata)
+	if s.URL == "" && len(st.Endpoints) == 0 && profile == "" {
+		return in(Web, []Finding{ok("there is no `url` and no `endpoint`: only tokens of other sites are kept here")})
 	}
-	return append(append(run(ctx, checks), base...), s.downloads(ctx, profile))
+	out, works := s.base(ctx)
+	pages := st.Me[:min(len(st.Me), 3)]
+	if profile != "" {
+		pages = []string{profile}
+	}
+	for _, me := range pages {
+		out = append(out, s.page(ctx, st, me, works)...)
+	}
+	if profile != "" {
+		out = append(out, s.downloads(ctx, profile))
+	}
+	return in(Web, out)
 }
 
-// Base asks the token endpoint at its public address, and says whether it works
-// there. What depends on its answers is only looked at if it gives any.
-func (s *Site) Base(ctx context.Context) (findings []Finding, works bool) {
-	if s.URL == "" {
-		return nil, false
+// in says what findings are about.
+func in(group string, findings []Finding) []Finding {
+	for i := range findings {
+		findings[i].Group = group
 	}
-	post := s.basePost(ctx)
-	findings = []Finding{s.baseSecure(ctx), post}
-	if post.Level != OK {
-		return findings, false
-	}
-	return append(findings, s.baseBelow(ctx), s.authorization(ctx)), true
+	return findings
 }
 
-func run(ctx context.Context, checks []check) []Finding {
+func run(ctx context.Context, checks ...check) []Finding {
 	var out []Finding
 	for _, look := range checks {
 		if f := look(ctx); f.Level != "" {
@@ -150,6 +176,9 @@ func Print(w io.Writer, findings []Finding, colours bool) error {
 		line := level + "  " + oneLine(f.What)
 		if f.Do != "" {
 			line += "  → " + oneLine(f.Do)
+		}
+		if f.Shell != "" {
+			line += "  (shell: " + oneLine(f.Shell) + ")"
 		}
 		if _, err := fmt.Fprintln(w, line); err != nil {
 			return err
@@ -180,6 +209,25 @@ func fail(do, format string, args ...any) Finding {
 	return Finding{Level: Fail, What: fmt.Sprintf(format, args...), Do: do}
 }
 
+// shell adds a command, whose arguments are quoted as a shell reads them.
+func (f Finding) shell(command string, args ...string) Finding {
+	plain := regexp.MustCompile(`^[\w./:+-]+$`)
+	for _, a := range args {
+		if !plain.MatchString(a) {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		command += " " + a
+	}
+	f.Shell = command
+	return f
+}
+
+// chmod is what to do where the permissions of a file or folder are wrong.
+func (f Finding) chmod(mode, path string) Finding {
+	f.Do = "set the permissions of " + path + " to " + mode
+	return f.shell("chmod "+mode, path)
+}
+
 // Faults makes a failure of each error of a joined one; its hint is what to do.
 func Faults(err error) []Finding {
 	if err == nil {
@@ -193,14 +241,5 @@ func Faults(err error) []Finding {
 		return out
 	}
 	what, hint, _ := strings.Cut(err.Error(), "\nhint: ")
-	return []Finding{{Level: Fail, What: what, Do: hint}}
-}
-
-func (s *Site) about(context.Context) Finding { return ok("%s", s.About) }
-
-func (s *Site) url(context.Context) Finding {
-	if s.URL == "" {
-		return fail("add a line `url: https://…` with the public address of the token endpoint to the configuration", "no url is set, so pages and metadata cannot name the endpoint")
-	}
-	return ok("url is %s", s.URL)
+	return []Finding{{Group: Program, Level: Fail, What: what, Do: hint}}
 }

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -45,7 +44,9 @@ func healthy(t *testing.T) *Site {
 	t.Cleanup(endpoint.Close)
 	s := &Site{About: "a test", Database: file, KeyFile: filepath.Join(dir, "mintkeep.key"), URL: "http://127.0.0.1:1/token",
 		Journal: "rollback", DB: db, Schema: 1, Now: time.Now, Client: http.DefaultClient,
-		Settings: func(context.Context) (Settings, error) { return Settings{Endpoints: []string{endpoint.URL}}, nil },
+		Settings: func(context.Context) (Settings, error) {
+			return Settings{Endpoints: []string{endpoint.URL}, Admins: []string{"https://you.example/"}}, nil
+		},
 		Shown:    func(string) error { return nil },
 		Key:      func(context.Context) error { return nil },
 		Public:   func(host string) bool { return host == "public.example" },
@@ -125,7 +126,7 @@ func TestInsidePlanted(t *testing.T) {
 			s.DB.Exec(`PRAGMA journal_mode = WAL`)
 			on(Volume{Type: 0x6969, Free: 1 << 30})(s)
 		}, Fail, "keeps a WAL, which NFS destroys"},
-		"folder shut":           {func(s *Site) { s.Database = "/proc/self/nothing/tokens.db" }, Fail, "no file can be written beside"},
+		"folder shut":           {func(s *Site) { s.Database = "/proc/self/tokens.db" }, Fail, "no file can be written beside"},
 		"in docroot, no url":    {func(s *Site) { s.InRoot, s.URL = true, "" }, Fail, "not known at which address"},
 		"in docroot, not asked": {func(s *Site) { s.InRoot, s.Roots = true, []string{filepath.Dir(s.Database)} }, Fail, "does not refuse http://127.0.0.1:1/tokens.db"},
 	} {
@@ -191,13 +192,11 @@ func TestPrintKeepsLines(t *testing.T) {
 
 func TestProfileScheme(t *testing.T) {
 	for asked, want := range map[string]Level{"https://you.example/": "", "http://you.example/": Fail, "http://127.0.0.1/": ""} {
-		p := &profile{asked: asked}
-		if got := p.secure(t.Context()); got.Level != want {
+		if got := secure(asked, asked); got.Level != want {
 			t.Errorf("%s: %v", asked, got)
 		}
 	}
-	p := &profile{asked: "http://you.example/", found: true, last: &answer{url: &url.URL{Scheme: "https", Host: "you.example", Path: "/"}}}
-	if got := p.secure(t.Context()); got.Level != Warn {
+	if got := secure("http://you.example/", "https://you.example/"); got.Level != Warn {
 		t.Errorf("redirected: %v", got)
 	}
 }

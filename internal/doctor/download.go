@@ -3,7 +3,6 @@ package doctor
 import (
 	"bytes"
 	"context"
-	"net/http"
 	"net/url"
 	"path"
 	"path/filepath"
@@ -68,7 +67,7 @@ func (s *Site) computed(file string) []string {
 	if s.Script == "" {
 		return all
 	}
-	if rel, err := filepath.Rel(filepath.Dir(s.Script), file); err == nil {
+	if rel, err := filepath.Rel(s.Script.folder(), file); err == nil {
 		all = append(all, at(u, path.Join(path.Dir(path.Clean("/"+u.Path)), filepath.ToSlash(rel))))
 	}
 	return all
@@ -79,19 +78,26 @@ func at(u *url.URL, file string) string {
 }
 
 // publicDatabase is for accounts whose whole space is shown: there the web
-// server's refusal is all that protects the database.
+// server's refusal is all that protects the database (case F13).
 func (s *Site) publicDatabase(ctx context.Context) Finding {
 	if !s.InRoot {
 		return Finding{}
 	}
-	addresses := slices.Concat(s.computed(s.Database), s.computed(s.KeyFile))
+	addresses := s.computed(s.Database)
 	if len(addresses) == 0 {
 		return fail("set `url:` and run this as the web server does: an empty file named check beside the database, then BASE/check",
 			"database_in_docroot is yes, and it is not known at which address to try a download")
 	}
+	if s.KeyFile != "" {
+		addresses = append(addresses, s.computed(s.KeyFile)...)
+	}
+	if s.ErrorLog != "" {
+		addresses = append(addresses, s.computed(s.ErrorLog)...)
+	}
 	for _, address := range addresses {
-		if a := s.beginning(ctx, address); a.err != nil || a.status < 400 || a.status >= 500 || a.status == http.StatusMethodNotAllowed {
-			return fail(`deny it: in .htaccess beside the database "Require all denied"; nginx: location ~ \.(db|key)$ { deny all; }`,
+		a := s.beginning(ctx, address)
+		if a.err != nil || !slices.Contains([]int{401, 403, 404, 410, 500}, a.status) { // 500: .htaccess is not allowed to forbid
+			return fail("upload deploy/private.htaccess as .htaccess beside the database (\"Require all denied\"); nginx: location ~ \\.(db|key|log)$ { deny all; }",
 				"database_in_docroot is yes, and the web server does not refuse %s (status %d)", address, a.status)
 		}
 	}

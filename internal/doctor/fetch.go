@@ -15,14 +15,10 @@ import (
 	"time"
 )
 
-const (
-	maxBody      = 1 << 20 // bytes read of an answer
-	maxRedirects = 5       // as many as a client follows at least (IndieAuth section 4.1)
-)
+const maxBody = 1 << 20 // bytes read of an answer
 
 // An answer is what came back, or why nothing did.
 type answer struct {
-	url    *url.URL // whose answer it is: the last of a chain of redirects
 	status int
 	header http.Header
 	body   []byte
@@ -32,28 +28,16 @@ type answer struct {
 
 // get fetches an address and follows no redirect.
 func (s *Site) get(ctx context.Context, address string, header map[string]string) *answer {
-	return s.exchange(ctx, s.Client, http.MethodGet, address, "", header)
+	return s.exchange(ctx, http.MethodGet, address, "", header)
 }
 
 // post sends a form and follows no redirect.
 func (s *Site) post(ctx context.Context, address string, form url.Values) *answer {
-	return s.exchange(ctx, s.Client, http.MethodPost, address, form.Encode(), map[string]string{
+	return s.exchange(ctx, http.MethodPost, address, form.Encode(), map[string]string{
 		"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"})
 }
 
-// page fetches a page as a client does, with up to 5 redirects.
-func (s *Site) page(ctx context.Context, address string) *answer {
-	following := *s.Client
-	following.CheckRedirect = func(_ *http.Request, via []*http.Request) error {
-		if len(via) > maxRedirects {
-			return http.ErrUseLastResponse
-		}
-		return nil
-	}
-	return s.exchange(ctx, &following, http.MethodGet, address, "", map[string]string{"Accept": "text/html"})
-}
-
-func (s *Site) exchange(ctx context.Context, client *http.Client, method, address, body string, header map[string]string) *answer {
+func (s *Site) exchange(ctx context.Context, method, address, body string, header map[string]string) *answer {
 	req, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
 	if err != nil {
 		return &answer{err: err}
@@ -63,12 +47,12 @@ func (s *Site) exchange(ctx context.Context, client *http.Client, method, addres
 		req.Header.Set(name, value)
 	}
 	start := s.Now()
-	resp, err := client.Do(req)
+	resp, err := s.Client.Do(req)
 	if err != nil {
 		return &answer{err: err}
 	}
 	defer resp.Body.Close()
-	a := &answer{url: resp.Request.URL, status: resp.StatusCode, header: resp.Header, at: start.Add(s.Now().Sub(start) / 2)}
+	a := &answer{status: resp.StatusCode, header: resp.Header, at: start.Add(s.Now().Sub(start) / 2)}
 	a.body, a.err = io.ReadAll(io.LimitReader(resp.Body, maxBody))
 	return a
 }
@@ -78,10 +62,6 @@ func (a *answer) members() (map[string]any, bool) {
 	var m map[string]any
 	err := json.Unmarshal(a.body, &m)
 	return m, err == nil && m != nil
-}
-
-func (a *answer) redirects() bool {
-	return a.err == nil && a.status >= 300 && a.status < 400 && a.header.Get("Location") != ""
 }
 
 // explain returns what kept an answer from coming and what to do about it.

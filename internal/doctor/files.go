@@ -18,9 +18,15 @@ const beside = "move the database to a folder that the web server does not show 
 
 func (s *Site) databaseFile(context.Context) Finding {
 	info, err := os.Stat(s.Database)
+	dir := filepath.Dir(s.Database)
+	folder, err2 := os.Stat(dir)
 	switch {
+	case errors.Is(err2, fs.ErrNotExist) || err2 == nil && !folder.IsDir():
+		return fail("create the folder with the permissions 700, or correct the line `database:`", "there is no database at %s, nor the folder %s", s.Database, dir).
+			shell("mkdir -m 700", dir)
 	case errors.Is(err, fs.ErrNotExist):
-		return fail("correct the line `database:`; or create it: mintkeep init ENDPOINT, or by a start in an empty folder with the line `endpoint:`", "there is no database at %s", s.Database)
+		return fail("correct the line `database:`; or have it created: by a start in an empty folder with the line `endpoint:`", "there is no database at %s", s.Database).
+			shell("mintkeep init -db", s.Database)
 	case err != nil:
 		return fail("let this user read the file and enter its folders", "the database cannot be looked at: %v", err)
 	case !info.Mode().IsRegular():
@@ -29,7 +35,8 @@ func (s *Site) databaseFile(context.Context) Finding {
 	return ok("the database is %s, %d KB", s.Database, info.Size()/1024)
 }
 
-// databaseMode is lenient where the folder lets nobody else in.
+// databaseMode is lenient where the folder lets nobody else in, but for what the
+// program refuses: a file that everybody may write.
 func (s *Site) databaseMode(context.Context) Finding {
 	info, err := os.Stat(s.Database)
 	if err != nil {
@@ -38,14 +45,14 @@ func (s *Site) databaseMode(context.Context) Finding {
 	mode := info.Mode().Perm()
 	folder, err := os.Stat(filepath.Dir(s.Database))
 	closed := err == nil && folder.Mode().Perm()&0o077 == 0
-	do := s.closeTo(info, "600", s.Database)
+	f := ok("only its owner can open the database (mode %04o)", mode)
 	switch {
-	case mode&0o007 != 0 && !closed:
-		return fail(do, "everybody on this machine can open the database (mode %04o)", mode)
+	case mode&0o002 != 0 || mode&0o007 != 0 && !closed:
+		f = fail("", "everybody on this machine can open the database (mode %04o)", mode)
 	case mode&0o077 != 0:
-		return warn(do, "the database has mode %04o", mode)
+		f = warn("", "the database has mode %04o", mode)
 	}
-	return ok("only its owner can open the database (mode %04o)", mode)
+	return s.closeTo(f, info, "600", s.Database)
 }
 
 // folderMode does not mind those who may only pass through to files that they
@@ -56,31 +63,36 @@ func (s *Site) folderMode(context.Context) Finding {
 	if err != nil {
 		return Finding{}
 	}
-	mode := info.Mode().Perm()
-	do := s.closeTo(info, "700", dir)
-	if s.holdsMore(dir) {
-		do = "move the database into a folder of its own, which only its owner may enter (700), and change the line `database:`"
-	}
-	switch {
+	f := ok("only its owner can look into the folder of the database (mode %04o)", info.Mode().Perm())
+	switch mode := info.Mode().Perm(); {
 	case mode&0o022 != 0:
-		return fail(do, "others on this machine can replace files in %s (mode %04o)", dir, mode)
+		f = fail("", "others on this machine can replace files in %s (mode %04o)", dir, mode)
 	case mode&0o044 != 0:
-		return warn(do, "others can look into %s (mode %04o)", dir, mode)
+		f = warn("", "others can look into %s (mode %04o)", dir, mode)
 	}
-	return ok("only its owner can look into the folder of the database (mode %04o)", mode)
+	if f.Level != OK && s.holdsMore(dir) {
+		f.Do = "move the database into a folder of its own, which only its owner may enter (700), and change the line `database:`"
+		return f
+	}
+	return s.closeTo(f, info, "700", dir)
 }
 
-// closeTo is how a file or folder is closed to others without closing out this process.
-func (s *Site) closeTo(info fs.FileInfo, mode, path string) string {
-	if uid, known := s.Owner(info); known && uid != s.UID && s.UID != 0 {
-		return fmt.Sprintf("give %s to user %d, who runs this, and then chmod %s; if you cannot, ask the host for suexec", path, s.UID, mode)
+// closeTo adds how a file or folder is closed to others without closing out this process.
+func (s *Site) closeTo(f Finding, info fs.FileInfo, mode, path string) Finding {
+	uid, known := s.Owner(info)
+	switch {
+	case f.Level == OK:
+		return f
+	case known && uid != s.UID && s.UID != 0:
+		f.Do = fmt.Sprintf("give %s to user %d, who runs this, and then the permissions %s; if you cannot, ask the host for suexec", path, s.UID, mode)
+		return f.shell(fmt.Sprintf("chown %d", s.UID), path)
 	}
-	return "chmod " + mode + " " + path
+	return f.chmod(mode, path)
 }
 
 // holdsMore reports whether the web server must reach something below a folder.
 func (s *Site) holdsMore(dir string) bool {
-	for _, shown := range append([]string{s.Script}, s.Roots...) {
+	for _, shown := range append([]string{string(s.Script)}, s.Roots...) {
 		if shown != "" && under(dir, shown) {
 			return true
 		}
@@ -88,28 +100,12 @@ func (s *Site) holdsMore(dir string) bool {
 	return false
 }
 
-// scriptMode is suexec's rule: a script that others may change is not run.
-func (s *Site) scriptMode(context.Context) Finding {
-	info, err := os.Stat(s.Script)
-	if s.Script == "" || err != nil {
-		return Finding{}
-	}
-	mode := info.Mode().Perm()
-	switch {
-	case mode&0o022 != 0:
-		return fail("chmod 755 "+s.Script, "%s can be changed by others (mode %04o); many web servers do not run such a script", s.Script, mode)
-	case s.Script == s.Config && mode&0o111 == 0:
-		return fail("chmod 755 "+s.Script, "%s is not executable (mode %04o)", s.Script, mode)
-	}
-	return ok("only its owner can change %s", s.Script)
-}
-
 func (s *Site) databaseOwner(context.Context) Finding {
 	return s.owned(s.Database, "give the file to the user that the web server runs the program as, and run this command as that user")
 }
 
 func (s *Site) scriptOwner(context.Context) Finding {
-	return s.owned(s.Script, "if this is the web server: other accounts on this machine may reach the database too, so ask the host for suexec; if it is a command line, run it as that user")
+	return s.owned(string(s.Script), "if this is the web server: other accounts on this machine may reach the database too, so ask the host for suexec; if it is a command line, run it as that user")
 }
 
 // owned warns if a file belongs to another user than the process runs as.
@@ -138,7 +134,7 @@ func (s *Site) shown(context.Context) Finding {
 			return Faults(err)[0]
 		}
 	}
-	if s.Script != "" && under(filepath.Dir(s.Script), s.Database) {
+	if s.Script != "" && under(s.Script.folder(), s.Database) {
 		return fail(beside, "the database lies below the folder of %s, from where the web server may hand it to anybody", s.Script)
 	}
 	return ok("the database is not known to lie below the document root")
@@ -179,7 +175,7 @@ func (s *Site) keyFile(ctx context.Context) Finding {
 	case exists && err != nil:
 		return fail("let this user read it", "the key file cannot be looked at: %v", err)
 	case exists && info.Mode().Perm()&0o077 != 0:
-		return fail("chmod 600 "+s.KeyFile, "the key file may be opened by others (mode %04o), so it is refused", info.Mode().Perm())
+		return fail("", "the key file may be opened by others (mode %04o), so it is refused", info.Mode().Perm()).chmod("600", s.KeyFile)
 	}
 	if lost := s.Key(ctx); lost != nil {
 		what, hint, _ := strings.Cut(lost.Error(), "\nhint: ")

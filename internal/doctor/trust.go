@@ -1,9 +1,13 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -15,13 +19,23 @@ import (
 func (s *Site) trust(ctx context.Context) []Finding {
 	st, err := s.Settings(ctx)
 	out := Faults(err)
+	for i, f := range out {
+		if row, isRow := strings.CutPrefix(f.What, "the setting "); isRow {
+			name := row[:max(0, strings.IndexAny(row, ": "))]
+			out[i].Do, out[i].Shell = "keep one row that is right, on the page Settings; while that does not open, in a downloaded copy with an SQLite program", cmp.Or(strings.TrimPrefix(f.Do, "keep one: "), "mintkeep setting -unset "+name)
+		}
+	}
 	if err == nil {
 		out = append(out, ok("the settings can be read"))
 	}
 	if len(st.Endpoints) == 0 {
-		return append(out, fail("mintkeep endpoint add URL, or a line `endpoint: URL` in the configuration", "no authorization endpoint is trusted, so no code can be redeemed"))
+		if err == nil && s.URL == "" {
+			return out // the inbound half is not set up (case F12)
+		}
+		return append(out, fail("add a line `endpoint: URL` to the configuration, with the address of your Selfauth", "no authorization endpoint is trusted, so no code can be redeemed").
+			shell("mintkeep endpoint add URL"))
 	}
-	out = append(out, s.publicEndpoint(st))
+	out = append(out, run(ctx, func(context.Context) Finding { return s.people(st) }, s.lastRefusal)...)
 	var clocks []Finding
 	for _, endpoint := range st.Endpoints {
 		a := s.madeUpCode(ctx, endpoint)
@@ -33,18 +47,43 @@ func (s *Site) trust(ctx context.Context) []Finding {
 	return append(out, clocks[:min(1, len(clocks))]...)
 }
 
-// publicEndpoint fails if an endpoint that anybody can sign in with may name any `me`.
-func (s *Site) publicEndpoint(st Settings) Finding {
+// people fails if an endpoint that anybody can sign in with may name any `me`, and
+// warns if nobody sees everything on the owner's pages (case F10).
+func (s *Site) people(st Settings) Finding {
 	for _, endpoint := range st.Endpoints {
 		u, err := url.Parse(endpoint)
 		if err == nil && len(st.Me) == 0 && s.Public(u.Hostname()) {
-			return fail("mintkeep setting me https://your.site/", "%s signs anybody in, and no `me` says who may get tokens", endpoint)
+			return fail("add a line `me: https://your.site/` to the configuration", "%s signs anybody in, and no `me` says who may get tokens", endpoint).
+				shell("mintkeep setting me https://your.site/")
 		}
 	}
-	if len(st.Me) == 0 {
+	switch {
+	case len(st.Admins) == 0:
+		me := append(slices.Clone(st.Me), "https://your.site/")[0]
+		said := "no `me` says who you are"
+		if len(st.Me) > 1 {
+			said = "there are several `me`, and none of them is the administrator"
+		}
+		return warn("add the line `admin: "+me+"` to the configuration", "%s, so nobody sees connections, log and settings on the owner's pages", said).
+			shell("mintkeep setting admin", me)
+	case len(st.Me) == 0:
 		return ok("tokens are for whomever the trusted endpoints confirm")
 	}
 	return ok("tokens are for %s only", strings.Join(st.Me, ", "))
+}
+
+// lastRefusal tells why the last sign-ins ended without a token, if that is the owner's to
+// mend: another person than this site is for (case F4), or a fault of the endpoint's.
+func (s *Site) lastRefusal(ctx context.Context) Finding {
+	var at, why string
+	err := s.DB.QueryRowContext(ctx, `SELECT at, detail FROM events WHERE event = 'refused'
+		AND (detail LIKE '%this site is for%' OR detail LIKE '%has to mend%')
+		AND event_id > (SELECT coalesce(max(event_id), 0) FROM events WHERE event IN ('issued', 'signed in'))
+		ORDER BY event_id DESC LIMIT 1`).Scan(&at, &why)
+	if err != nil {
+		return Finding{}
+	}
+	return warn("mend that, and sign in again", "the last sign-in (%s UTC) failed: %s", at, why)
 }
 
 // madeUpCode has an endpoint verify a code in Selfauth's form that it never issued.
@@ -63,6 +102,12 @@ func (a *answer) selfauth() bool {
 	return a.err == nil && strings.Contains(string(a.body), "Error: Verification Failed")
 }
 
+// php is what PHP says in front of an answer, "" if nothing (case C2).
+func (a *answer) php() string {
+	text := regexp.MustCompile(`<[^>]*>`).ReplaceAll(a.body[:min(len(a.body), 4096)], nil)
+	return string(regexp.MustCompile(`\b(Warning|Notice|Deprecated|Fatal error|Parse error): .{1,120}`).Find(text))
+}
+
 // verdict is the finding on an endpoint, from its answer to a made-up code.
 func (a *answer) verdict(endpoint string) Finding {
 	said, isJSON := a.members()
@@ -70,21 +115,24 @@ func (a *answer) verdict(endpoint string) Finding {
 	case a.err != nil:
 		what, do := explain(a.err)
 		return fail(do, "%s cannot be reached: %s", endpoint, what)
+	case a.php() != "":
+		return fail("mend what it says, or write into the first lines of its PHP file: ini_set('display_errors', '0');",
+			"PHP at %s writes something in front of its answers, which then cannot be read: %s", endpoint, a.php())
 	case a.status >= 300 && a.status < 400:
 		return fail("trust the final address instead: a redirect loses what is sent", "%s redirects to %s", endpoint, a.header.Get("Location"))
 	case said["me"] != nil:
-		return fail("remove it at once: mintkeep endpoint remove "+endpoint, "%s confirms a code that was made up", endpoint)
+		return fail("remove the line or row `endpoint` at once", "%s confirms a code that was made up", endpoint).shell("mintkeep endpoint remove", endpoint)
 	case a.selfauth() && (a.status == http.StatusOK || a.status == http.StatusBadRequest):
 		return ok("%s checks codes, and is a Selfauth", endpoint)
-	case a.status == http.StatusOK:
+	case a.status == http.StatusOK && said["error"] == nil:
 		return fail("name the address to which the login form is sent; with Selfauth, the folder or index.php it lies in", "%s answers with a page to a code check, so it is not where codes are checked", endpoint)
 	case a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed:
-		return fail("correct the address: mintkeep endpoint list", "%s answers %d to a code check", endpoint, a.status)
-	case a.status >= 500:
-		return fail("look into the error log of that program", "%s fails (status %d)", endpoint, a.status)
+		return fail("correct the address in the line or row `endpoint`", "%s answers %d to a code check", endpoint, a.status).shell("mintkeep endpoint list")
 	case said["error"] != nil && isJSON:
 		return ok("%s checks codes and speaks JSON", endpoint)
-	case a.status == http.StatusUnauthorized || a.status == http.StatusForbidden:
+	case a.status >= 500:
+		return fail("look into the error log of that program", "%s fails (status %d)", endpoint, a.status)
+	case slices.Contains([]int{401, 403, 406, 415, 429}, a.status):
 		return fail("let POST requests of this machine through; hosts' filters (mod_security) or a password are the usual cause", "something in front of %s refuses code checks (status %d)", endpoint, a.status)
 	}
 	return warn("look whether signing in works", "%s refuses a made-up code in an unusual way (status %d, %s)", endpoint, a.status, a.header.Get("Content-Type"))
@@ -100,16 +148,37 @@ func (a *answer) clock(endpoint string) Finding {
 	if err != nil {
 		return Finding{}
 	}
-	off := a.at.Sub(theirs).Round(time.Second)
-	do, way := "set the clock of this machine, or let it be set (NTP)", "fast"
+	off, way := a.at.Sub(theirs).Round(time.Second), "fast"
 	if off < 0 {
 		way = "slow"
 	}
+	do := "ask the host to set the clock of this machine"
 	switch {
 	case off.Abs() > 5*time.Minute:
-		return fail(do, "the clock is %v %s, compared with that of %s", off.Abs(), way, endpoint)
+		return fail(do, "the clock is %v %s, compared with that of %s", off.Abs(), way, endpoint).shell("timedatectl set-ntp true  # NTP")
 	case off.Abs() > time.Minute:
-		return warn(do, "the clock is %v %s, compared with that of %s", off.Abs(), way, endpoint)
+		return warn(do, "the clock is %v %s, compared with that of %s", off.Abs(), way, endpoint).shell("timedatectl set-ntp true  # NTP")
 	}
 	return ok("the clock is right")
+}
+
+// connections tells which kept tokens are no longer to be had, and why.
+func (s *Site) connections(ctx context.Context) (out []Finding) {
+	var said []byte
+	err := s.DB.QueryRowContext(ctx, `SELECT json_group_array(json_array(user_id, connection_name, provider_name, state, last_error)) FROM
+		(SELECT * FROM connections WHERE state IN ('dead', 'failing') ORDER BY state LIMIT 5)`).Scan(&said)
+	var rows [][5]string
+	if err != nil || json.Unmarshal(said, &rows) != nil {
+		return nil
+	}
+	for _, c := range rows {
+		if c[3] == "dead" {
+			out = append(out, warn("connect again on the page Connections", "the connection %s of %s is dead: %s", c[1], c[0], c[4]).
+				shell("mintkeep connect", c[2], "-as", c[1], "-user", c[0]))
+		} else {
+			out = append(out, warn("it is tried again by itself, or at once on the page Connections", "the connection %s of %s fails: %s", c[1], c[0], c[4]).
+				shell("mintkeep refresh", c[1], "-user", c[0]))
+		}
+	}
+	return out
 }

@@ -10,12 +10,18 @@ import (
 	"strings"
 	"time"
 
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/config"
+	"mintkeep/internal/discover"
 	"mintkeep/internal/doctor"
 )
 
 // BASE/check: what the doctor finds in the web server's own process, for those
 // who have no command line.
+
+// homeLife is how long what a person's page said will do: the page may be asked for
+// by anybody while it is open, and be looked at again by its owner after a change.
+const homeLife = 10 * time.Second
 
 // isCheck reports whether a request is for BASE/check.
 func isCheck(r *http.Request, c *config.Config) bool {
@@ -88,8 +94,11 @@ func (s *Instance) findings(r *http.Request, c *config.Config) []doctor.Finding 
 		return doctor.Faults(err)
 	}
 	defer done()
-	d.Script, d.Roots, d.OneShot = server(r)["SCRIPT_FILENAME"], strings.Split(documentRoots(r), "\n"), !s.longRunning
+	d.Script, d.Roots, d.OneShot = doctor.Script(server(r)["SCRIPT_FILENAME"]), strings.Split(documentRoots(r), "\n"), !s.longRunning
 	d.Within = true
-	base, _ := d.Base(ctx)
-	return append(d.Inside(ctx), base...)
+	in := s.env.Endpoint(c, d.DB, s.log)
+	d.Home = func(ctx context.Context, me string) (*discover.Links, error) {
+		return in.Authorize.Home(ctx, &grant.Settings{Me: []string{me}}, me, homeLife)
+	}
+	return append(d.Inside(ctx), d.Outside(ctx, "")...)
 }

@@ -13,6 +13,7 @@ import (
 	"mintkeep/internal/config"
 	"mintkeep/internal/discover"
 	"mintkeep/internal/doctor"
+	"mintkeep/internal/page"
 	"mintkeep/internal/store"
 	"mintkeep/keeper"
 )
@@ -27,20 +28,23 @@ func (e *Environment) Doctor(c *config.Config) (*doctor.Site, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	trusted := discover.TrustedClient(c.CAFile)
+	pages := &discover.Client{Public: discover.PublicOnlyClient(c.CAFile, nil), Trusted: trusted}
 	s := &doctor.Site{
-		About:    fmt.Sprintf("mintkeep %s for %s-%s, process %d of user %d", e.Version, runtime.GOOS, runtime.GOARCH, os.Getpid(), os.Geteuid()),
-		Config:   c.File,
-		Database: c.Database,
-		KeyFile:  c.KeyFile,
-		ErrorLog: c.ErrorLog,
-		URL:      c.URL,
-		Journal:  c.Journal,
-		InRoot:   c.DatabaseInDocRoot == "yes",
-		DB:       db,
-		Schema:   store.SchemaVersion,
-		Now:      e.Now,
-		Settings: func(ctx context.Context) (doctor.Settings, error) { return e.settingsToCheck(ctx, db, c) },
-		Shown:    func(root string) error { return c.CheckDocRoot(root) },
+		About:      fmt.Sprintf("mintkeep %s for %s-%s, process %d of user %d", e.Version, runtime.GOOS, runtime.GOARCH, os.Getpid(), os.Geteuid()),
+		Database:   c.Database,
+		KeyFile:    c.KeyFile,
+		ErrorLog:   c.ErrorLog,
+		URL:        c.URL,
+		Journal:    c.Journal,
+		InRoot:     c.DatabaseInDocRoot == "yes",
+		SharedHost: c.SharedHost == "yes",
+		Neighbour:  page.SharedHost,
+		DB:         db,
+		Schema:     store.SchemaVersion,
+		Now:        e.Now,
+		Settings:   func(ctx context.Context) (doctor.Settings, error) { return e.settingsToCheck(ctx, db, c) },
+		Shown:      func(root string) error { return c.CheckDocRoot(root) },
 		Key: func(ctx context.Context) error {
 			err := e.Keeper(c, db, nil).CheckKey(ctx)
 			if !errors.Is(err, keeper.ErrKey) {
@@ -53,7 +57,13 @@ func (e *Environment) Doctor(c *config.Config) (*doctor.Site, func(), error) {
 			_, source, err := discover.Roots(c.CAFile)
 			return source, err
 		},
-		Client: discover.TrustedClient(c.CAFile),
+		Client: trusted,
+		Home: func(ctx context.Context, me string) (*discover.Links, error) {
+			return pages.ReadLinks(ctx, me, []string{me})
+		},
+		Fetch: func(ctx context.Context, address, accept string) (*discover.Page, error) {
+			return pages.Fetch(ctx, address, accept, []string{c.URL})
+		},
 	}
 	s.System()
 	return s, func() { db.Close() }, nil
@@ -67,6 +77,7 @@ func (e *Environment) settingsToCheck(ctx context.Context, db *sql.DB, c *config
 		rows, unread = config.ReadRows(ctx, db)
 	}
 	v, refused, err := e.Settings.Parse(rows, c)
-	return doctor.Settings{Endpoints: v["endpoint"], Me: config.CanonicalURLs(v["me"]), Direct: err == nil && v.Is("direct", "on")},
+	st := e.EndpointSettings(v)
+	return doctor.Settings{Endpoints: st.Endpoints, Me: st.Me, Admins: st.Admins, Direct: err == nil && st.Direct},
 		cmp.Or(unread, errors.Join(err, refused))
 }

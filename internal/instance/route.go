@@ -90,7 +90,7 @@ func (s *Instance) pages(in *endpoint.Handler, out *keeper.Keeper) *owner.Pages 
 		Check: func(r *http.Request) []owner.Finding {
 			var all []owner.Finding
 			for _, f := range s.findings(r, s.config) {
-				all = append(all, owner.Finding{Level: string(f.Level), What: f.What, Do: f.Do})
+				all = append(all, owner.Finding{Group: f.Group, Level: string(f.Level), What: f.What, Do: f.Do, Shell: f.Shell})
 			}
 			return all
 		},

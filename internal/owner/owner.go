@@ -39,8 +39,9 @@ type Pages struct {
 	Check func(*http.Request) []Finding
 }
 
-// Finding is the outcome of one of the doctor's checks: its level is ok, warn or fail.
-type Finding struct{ Level, What, Do string }
+// Finding is the outcome of one of the doctor's checks: what it is about, its level (ok,
+// warn or fail), what is so, what to do by FTP, and in a shell where that is another way.
+type Finding struct{ Group, Level, What, Do, Shell string }
 
 // Serves reports whether a route (the path below BASE) is one of these pages.
 func Serves(route string) bool {

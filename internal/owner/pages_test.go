@@ -176,7 +176,7 @@ func TestLogAndCheck(t *testing.T) {
 		t.Error("a replay does not stand out")
 	}
 	v.get("/log?before=12").shows(t, 200, "signed in")
-	h.findings = []owner.Finding{{"ok", "url is fine", ""}}
+	h.findings = []owner.Finding{{Level: "ok", What: "url is fine"}}
 	v.get("/check").shows(t, 200, "url is fine", "as it should be")
 	h.findings = append(h.findings, owner.Finding{Level: "fail", What: "no space", Do: "delete something"})
 	v.get("/check").shows(t, 200, "For your attention: one thing.", "delete something")

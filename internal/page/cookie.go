@@ -60,3 +60,11 @@ func origin(address string) string {
 	host := strings.TrimSuffix(u.Host, map[string]string{"http": ":80", "https": ":443"}[u.Scheme])
 	return strings.ToLower(u.Scheme + "://" + host)
 }
+
+// SharedHost reports whether others have pages on the host of an address, going by
+// its path: https://example.com/~you/token. A browser sends them the cookies of the
+// host too, whatever path a cookie names (case E14).
+func SharedHost(base string) bool {
+	u, err := url.Parse(base)
+	return err == nil && strings.HasPrefix(u.Path, "/~")
+}

@@ -1,0 +1,152 @@
+package doctor
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+)
+
+// The file that the web server is asked to run, as the kernel and the server look at
+// it. deploy/why.php says the same where nothing starts.
+
+// A Script is the path of that file; "" if it is not known.
+type Script string
+
+// NewScript is a configuration file, if a web server may be asked to run it.
+func NewScript(file string) Script {
+	if bytes.Contains(start(file, 16), []byte("#!")) || strings.HasSuffix(file, "cgi") {
+		return Script(file)
+	}
+	return ""
+}
+
+// Findings looks at the script alone, so that it is also told what is wrong with one
+// whose lines cannot be read.
+func (s Script) Findings() []Finding {
+	if info, err := os.Stat(string(s)); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	return in(Program, run(context.Background(), s.begins, s.firstLine, s.mode, s.folderMode, s.mintoken))
+}
+
+func (s Script) folder() string { return filepath.Dir(string(s)) }
+
+// start is the beginning of a file, "" if it cannot be read.
+func start(file string, most int64) []byte {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	b, _ := io.ReadAll(io.LimitReader(f, most))
+	return b
+}
+
+const utf8Mark = "\xef\xbb\xbf"
+
+// begins finds what an editor put in front of #!.
+func (s Script) begins(context.Context) Finding {
+	text, do := start(string(s), 512), `save it again with the encoding "UTF-8", not "UTF-8 with BOM" or "Unicode", and upload it again`
+	switch {
+	case bytes.HasPrefix(text, []byte(utf8Mark)):
+		return fail(do, "%s begins with a byte order mark, so the system does not find #! there and starts nothing", s).
+			shell(`sed -i '1s/^\xEF\xBB\xBF//'`, string(s))
+	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")):
+		return fail(do, `%s was saved with two bytes for a character (UTF-16, "Unicode"), so the system starts nothing`, s).
+			shell("file", string(s))
+	case bytes.Index(text, []byte("#!")) > 0 && len(bytes.TrimSpace(text[:bytes.Index(text, []byte("#!"))])) == 0:
+		return fail("let the file begin with #!: no blank and no empty line before it", "something stands before #! in the first line of %s", s)
+	case strings.HasSuffix(string(s), "cgi") && len(bytes.TrimSpace(text)) == 0:
+		return fail("upload it again", "%s is empty", s)
+	case strings.HasSuffix(string(s), "cgi") && !bytes.HasPrefix(text, []byte("#!")) && !bytes.HasPrefix(text, []byte("\x7fELF")):
+		return fail("let the first line be: #!../../bin/mintkeep cgi", "the first line of %s does not begin with #!", s)
+	}
+	return Finding{}
+}
+
+// firstLine follows the path after #!: the kernel knows no \r, no quotes and one argument.
+func (s Script) firstLine(context.Context) Finding {
+	text := string(bytes.TrimSpace(bytes.TrimPrefix(start(string(s), 512), []byte(utf8Mark))))
+	line, isScript := strings.CutPrefix(text, "#!")
+	line, _, _ = strings.Cut(line, "\n")
+	program, argument, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
+	if !isScript {
+		return Finding{}
+	}
+	do := "correct the first line, such as #!../../bin/mintkeep cgi: the path starts in the folder of the file, and each ../ goes one folder up"
+	if strings.HasSuffix(program, "\r") && argument == "" {
+		return fail("write the word cgi behind the path, or save the file with the line ends of Unix (LF)",
+			"the first line of %s ends in CR LF, and the system takes the CR for a part of the path", s).shell(`sed -i 's/\r$//'`, string(s))
+	}
+	path := program
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(s.folder(), path)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return fail(do, "the first line of %s leads nowhere: there is no program at %s", s, path).shell("ls -l", path)
+	case info.IsDir():
+		return fail("add the name of the program: #!"+program+"/mintkeep cgi", "the first line of %s leads to the folder %s", s, path).shell("ls -l", path)
+	case info.Mode().Perm()&0o111 == 0:
+		return fail("", "the program %s is not executable (mode %04o)", path, info.Mode().Perm()).chmod("755", path)
+	case info.Mode().Perm()&0o022 != 0:
+		return warn("", "others on this machine can change the program %s (mode %04o)", path, info.Mode().Perm()).chmod("755", path)
+	}
+	return ok("the first line of %s leads to %s", filepath.Base(string(s)), path)
+}
+
+// mode is suexec's rule: a script that others may change is not run.
+func (s Script) mode(context.Context) Finding {
+	info, err := os.Stat(string(s))
+	if err != nil {
+		return Finding{}
+	}
+	mode, isText := info.Mode(), bytes.Contains(start(string(s), 16), []byte("#!"))
+	switch {
+	case mode.Perm()&0o022 != 0 || mode&(fs.ModeSetuid|fs.ModeSetgid) != 0:
+		return fail("", "%s can be changed by others (mode %04o); many web servers do not run such a script", s, mode.Perm()).chmod("755", string(s))
+	case isText && mode.Perm()&0o111 == 0:
+		return fail("", "%s is not executable (mode %04o)", s, mode.Perm()).chmod("755", string(s))
+	}
+	return ok("only its owner can change %s", s)
+}
+
+func (s Script) folderMode(context.Context) Finding {
+	dir := s.folder()
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm()&0o022 == 0 {
+		return Finding{}
+	}
+	return fail("", "the folder %s can be changed by others (mode %04o); many web servers run no script there", dir, info.Mode().Perm()).chmod("755", dir)
+}
+
+// mintoken finds php-mintoken's own endpoint, left running on the same database.
+func (s Script) mintoken(context.Context) Finding {
+	dir := s.folder()
+	for _, folder := range []string{dir, filepath.Join(dir, "mintoken"), filepath.Join(dir, "../mintoken"), filepath.Dir(dir)} {
+		file := filepath.Join(folder, "endpoint.php")
+		if bytes.Contains(start(file, 64<<10), []byte("MINTOKEN_")) {
+			return warn("make a copy of the database, then delete endpoint.php; there is no way back to php-mintoken",
+				"php-mintoken's %s is still there: it accepts tokens that were revoked here, and answers 200 to revocations that it does not make", file).
+				shell("rm", file)
+		}
+	}
+	return Finding{}
+}
+
+// needsHtaccess reports whether the server reads .htaccess, and there is none beside the
+// script: then it shows the text of the script, or refuses it. FTP programs hide such files.
+func (s *Site) needsHtaccess(a *answer) bool {
+	if s.Script == "" || regexp.MustCompile(`(?i)nginx|lighttpd|caddy`).MatchString(a.header.Get("Server")) {
+		return false
+	}
+	_, err := os.Lstat(filepath.Join(s.Script.folder(), ".htaccess"))
+	return errors.Is(err, fs.ErrNotExist)
+}
