@@ -42,7 +42,7 @@ const shortLife = 10 * time.Minute
 // the last refresh gave that: else each call would refresh.
 func (c connectionRow) reachableTTL(minTTL time.Duration) time.Duration {
 	switch life := time.Duration(c.lifetime) * time.Second; {
-	case life <= 0:
+	case life <= 0, life > shortLife && c.Refreshed.IsZero(): // the first may be shorter than those that follow
 		return minTTL
 	case life <= shortLife:
 		return min(minTTL, life/5)
