@@ -25,12 +25,19 @@ import (
 //
 //	go test -run - -bench . -benchtime 200x ./test
 
-// builds compiles mintkeep and the programs it is held against, with the same flags.
+// builds compiles mintkeep and the programs it is held against, with the same flags: those
+// of deploy/build.sh where its compiler is installed, which the figures are for.
 func builds(tb testing.TB) (dir string) {
 	tb.Helper()
 	dir = tb.TempDir()
+	linker := "-s -w"
+	if cc, err := exec.LookPath("musl-gcc"); err == nil {
+		tb.Setenv("CC", cc)
+		tb.Setenv("CGO_CFLAGS", "-O2 -DSQLITE_DQS=0 -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_LIKE_DOESNT_MATCH_BLOBS")
+		linker += " -linkmode external -extldflags '-static'"
+	}
 	for name, pkg := range map[string]string{"mintkeep": "..", "least": "./testdata/leastcgi", "empty": "./testdata/emptycgi", "peak": "./testdata/peak"} {
-		err := goBuild(filepath.Join(dir, name), pkg, "-trimpath", "-tags", "sqlite_omit_load_extension netgo osusergo nethttpomithttp2", "-ldflags", "-s -w")
+		err := goBuild(filepath.Join(dir, name), pkg, "-trimpath", "-tags", "sqlite_omit_load_extension netgo osusergo nethttpomithttp2", "-ldflags", linker)
 		if err != nil {
 			tb.Fatal(err)
 		}

@@ -2,8 +2,8 @@ package serve
 
 import (
 	"net"
+	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"time"
 
 	"golang.org/x/net/netutil"
@@ -33,10 +33,11 @@ func boundMemory() {
 }
 
 // allocated is how many bytes the process has allocated on the heap since its start.
+// (Package runtime/metrics says so, too, but costs every CGI process 0.09 ms.)
 func allocated() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
 }
 
 // bound returns a listener that has no more than maxConns connections open. Others

@@ -5,9 +5,8 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"fmt"
-	"io"
 	"net/url"
-	"os"
+	"syscall"
 	"time"
 )
 
@@ -125,12 +124,12 @@ func fileURI(path string) string { return "file:" + (&url.URL{Path: path}).Escap
 // false in WAL mode, where the header may be stale. It may be called only before
 // SQLite opens the file: closing it later would drop SQLite's locks.
 func isCurrent(path string) bool {
-	f, err := os.Open(path)
+	f, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0) // os.Open would start a poller
 	if err != nil {
 		return false
 	}
-	defer f.Close()
+	defer syscall.Close(f)
 	var h [64]byte
-	_, err = io.ReadFull(f, h[:])
-	return err == nil && h[18] == 1 && h[19] == 1 && binary.BigEndian.Uint32(h[60:]) == SchemaVersion
+	n, _ := syscall.Read(f, h[:])
+	return n == len(h) && h[18] == 1 && h[19] == 1 && binary.BigEndian.Uint32(h[60:]) == SchemaVersion
 }
