@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"mintkeep/endpoint/authorize"
@@ -33,6 +34,9 @@ func (h *Handler) token(q *request) (*oauth.Reply, error) {
 		return nil, unsupportedGrantType("the grant types are authorization_code and refresh_token")
 	case q.param("token") != "":
 		return h.introspect(q)
+	}
+	if slices.ContainsFunc(q.form.Bare, func(name string) bool { return strings.Contains(name, "=") }) {
+		return nil, oauth.InvalidRequest("the parameter grant_type is missing; the whole body was encoded twice")
 	}
 	return nil, oauth.InvalidRequest("the parameter grant_type is missing")
 }

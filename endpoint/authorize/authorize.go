@@ -122,6 +122,8 @@ func (p *Params) validate(st *grant.Settings) *oauth.Error {
 		return oauth.InvalidRequest("this site wants PKCE (code_challenge, S256), which this app does not send")
 	case oauth.ParseScope(p.Scope) == "" && strings.TrimSpace(p.Scope) != "":
 		return oauth.InvalidScope("no word of the scope can be one")
+	case strings.Contains(p.Scope, "%20"):
+		return oauth.InvalidScope("the scope was encoded twice")
 	}
 	return nil
 }

@@ -31,11 +31,11 @@ func (h *Handler) checkRedirect(ctx context.Context, r Request, a *grant.Pending
 	}
 	id, err := oauth.ParseClientID(a.ClientID)
 	if err != nil {
-		return oauth.InvalidRequest("the client_id " + a.ClientID + " cannot be an app's address: " + err.Error())
+		return oauth.InvalidRequest("the client_id " + a.ClientID + " cannot be an app's address: " + err.Error() + oauth.Mangled("client_id", a.ClientID))
 	}
 	to, err := oauth.ParseRedirect(a.RedirectURI)
 	if err != nil {
-		return oauth.InvalidRequest("the redirect_uri " + a.RedirectURI + " cannot be used: " + err.Error())
+		return oauth.InvalidRequest("the redirect_uri " + a.RedirectURI + " cannot be used: " + err.Error() + oauth.Mangled("redirect_uri", a.RedirectURI))
 	}
 	a.ClientID = oauth.ASCII(a.ClientID)
 	if err := h.checkOwnAddress(a); err != nil {

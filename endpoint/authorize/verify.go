@@ -144,8 +144,22 @@ func (h *Handler) askUpstreams(ctx context.Context, upstreams []string, ask gran
 	if said := strings.TrimPrefix(rejection.Error(), errCodeRejected.Error()); said != "" {
 		reason = "the authorization endpoint rejects this code" + said
 	}
-	return nil, true, oauth.InvalidGrant(oauth.PlainASCII(reason))
+	return nil, true, oauth.InvalidGrant(oauth.PlainASCII(reason + mangled(ask)))
 }
+
+// mangled says what of a request seems to have been changed on its way.
+func mangled(ask grant.TokenRequest) string {
+	said := oauth.Mangled("code", ask.Code)
+	if signed, after, two := strings.Cut(ask.Code, ":"); said == "" && len(signed) == 8 && isHex(signed) {
+		if signature, _, three := strings.Cut(after, ":"); isHex(signature) && (!two || !three || len(signature) < 64) {
+			said = "; the code was cut" // of Selfauth's form hex:64hex:…
+		}
+	}
+	return said + oauth.Mangled("client_id", ask.ClientID) + oauth.Mangled("redirect_uri", ask.RedirectURI) +
+		oauth.Mangled("code_verifier", ask.Verifier)
+}
+
+func isHex(s string) bool { return strings.Trim(s, "0123456789abcdef") == "" }
 
 // An upstreamFault is what stood in place of a verification, such as a page of a filter
 // or a warning of PHP's.

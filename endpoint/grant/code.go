@@ -70,15 +70,15 @@ func (c *codeRow) validate(now time.Time, ask TokenRequest) *oauth.Error {
 func (c *codeRow) matches(ask TokenRequest) *oauth.Error {
 	switch {
 	case !oauth.SameURL(c.grant.ClientID, ask.ClientID):
-		return oauth.InvalidGrant("the code was issued to another client_id")
+		return oauth.InvalidGrant("the code was issued to another client_id" + oauth.Changed("client_id", ask.ClientID, c.grant.ClientID))
 	case c.redirectURI != ask.RedirectURI:
-		return oauth.InvalidGrant("the code was issued for another redirect_uri")
+		return oauth.InvalidGrant("the code was issued for another redirect_uri" + oauth.Changed("redirect_uri", ask.RedirectURI, c.redirectURI))
 	case c.challenge != "" && ask.Verifier == "":
 		return oauth.InvalidGrant("the code_verifier is missing")
 	case c.challenge == "" && ask.Verifier != "":
 		return oauth.InvalidGrant("there is a code_verifier, but the request began without code_challenge")
 	case c.challenge != "" && !secret.Secret(oauth.Challenge(ask.Verifier)).Equal(secret.Secret(c.challenge)):
-		return oauth.InvalidGrant("the code_verifier does not fit the code_challenge")
+		return oauth.InvalidGrant("the code_verifier does not fit the code_challenge" + oauth.Mangled("code_verifier", ask.Verifier))
 	}
 	return nil
 }
@@ -111,7 +111,7 @@ func (s *Store) ExchangeOwnCode(ctx context.Context, r Request, ask TokenRequest
 // send it again in another way (C7). A code that was used before ends its grant.
 func (s *Store) redeemCode(ctx context.Context, r Request, ask TokenRequest, use func(*tx, *Grant)) (g *Grant, err error) {
 	if !secret.Secret(ask.Code).WellFormed(prefixCode) {
-		return nil, oauth.InvalidGrant("the code is malformed: it was cut or changed on its way")
+		return nil, oauth.InvalidGrant(malformed("code", secret.Secret(ask.Code), prefixCode))
 	}
 	err = s.write(ctx, r, func(t *tx) {
 		c := t.findCode(secret.Secret(ask.Code).Hash())

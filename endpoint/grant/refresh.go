@@ -59,7 +59,7 @@ func (s *Store) Refresh(ctx context.Context, r Request, token secret.Secret, cli
 		return nil, oauth.InvalidGrant("this is an access token; the refresh token was given with it")
 	}
 	if !token.WellFormed(prefixRefresh) {
-		return nil, oauth.InvalidGrant("the refresh token is malformed: it was cut or changed on its way")
+		return nil, oauth.InvalidGrant(malformed("refresh token", token, prefixRefresh))
 	}
 	err = s.write(ctx, r, func(t *tx) {
 		row := t.findRefresh(token.Hash())

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"mintkeep/internal/oauth"
 	"mintkeep/internal/secret"
 	"mintkeep/internal/store"
 )
@@ -39,13 +40,24 @@ type TokenError string
 func (e TokenError) Error() string { return string(e) }
 
 const (
-	errMalformed TokenError = "the token is malformed: it was cut or changed on its way"
 	errOtherKind TokenError = "this is no access token, but a secret for another purpose"
 	errUnknown   TokenError = "the token is unknown"
 	errRevoked   TokenError = "the token was revoked"
 	errExpired   TokenError = "the token has expired"
 	errNotIssued TokenError = "the token is of somebody who gets no tokens here any more"
 )
+
+// malformed is what is said of a token or code of ours that is not whole.
+func malformed(name string, s secret.Secret, prefix string) string {
+	said := "the " + name + " is malformed: it was cut or changed on its way"
+	if how := oauth.Mangled(name, string(s)); how != "" {
+		return said + how
+	}
+	if n := len(secret.New(prefix)); len(s) != n && strings.HasPrefix(string(s), prefix) {
+		said += fmt.Sprintf("; it has %d characters of %d", len(s), n)
+	}
+	return said
+}
 
 // IsTokenError tells a fault of the token from a fault of this program.
 func IsTokenError(err error) bool {
@@ -141,7 +153,7 @@ func (s *Store) find(ctx context.Context, token secret.Secret) (*Token, error) {
 		if token.WellFormed(prefixRefresh) || token.WellFormed(prefixServer) || token.WellFormed(prefixCode) {
 			return nil, errOtherKind
 		}
-		return nil, errMalformed
+		return nil, TokenError(malformed("token", token, prefixAccess))
 	}
 	t, err := s.findBy(ctx, `token_hash = ?`, token.Hash())
 	if err == nil && t == nil && old {

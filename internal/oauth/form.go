@@ -57,6 +57,9 @@ func ParseForm(raw string, fields Fields) (Form, error) {
 		if !hasValue && name != "" {
 			f.Bare = append(f.Bare, name)
 		}
+		if rest, html := strings.CutPrefix(name, "amp;"); html && slices.Contains(fields.Names, rest) {
+			return f, InvalidRequest("the parameter " + rest + " arrived as " + name + ": the body was written for HTML")
+		}
 		if !slices.Contains(fields.Names, name) || value == "" {
 			continue
 		}
@@ -69,7 +72,7 @@ func ParseForm(raw string, fields Fields) (Form, error) {
 			return f, InvalidRequest("the parameter " + name + " is longer than " + strconv.Itoa(most) + " bytes")
 		}
 		if name != fields.Opaque && !IsPrintable(value) {
-			return f, InvalidRequest("the parameter " + name + " contains characters that cannot be part of it")
+			return f, InvalidRequest("the parameter " + name + " contains characters that cannot be part of it" + Mangled(name, value))
 		}
 		f.Values[name] = value
 	}
