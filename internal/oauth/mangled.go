@@ -18,7 +18,8 @@ func Mangled(name, value string) string {
 		what = "has quotes around it"
 	case strings.Contains(value, "&amp;"), strings.Contains(value, "&#"):
 		what = "was written for HTML"
-	case strings.Contains(upper, "%25"), strings.Contains(upper, "%3A%2F%2F"), !strings.Contains(value, "://") && Unescape(value) != value && !strings.ContainsAny(value, "+ "):
+	case strings.Contains(upper, "%25"), strings.Contains(upper, "%3A%2F%2F"),
+		!strings.Contains(value, "://") && Unescape(value) != value && !strings.ContainsAny(value, "+ "):
 		what = "was encoded twice"
 	case strings.TrimSpace(value) != value:
 		what = "has a space at its end"
