@@ -21,8 +21,12 @@ func (h *host) apache(loaded []string, further string) *os.Process {
 	h.t.Helper()
 	tools.Need(h.t, "apache2", "/usr/sbin/apache2", modules+"/mod_cgid.so")
 	tools.Need(h.t, "media-types", "/etc/mime.types")
+	mpm := "mpm_event"
+	if slices.Contains(loaded, "cgi") {
+		mpm = "mpm_prefork" // the one that mod_cgi is made for
+	}
 	var b strings.Builder
-	for _, m := range append([]string{"mpm_event", "authn_core", "authz_core", "authz_user", "mime", "dir", "setenvif"}, loaded...) {
+	for _, m := range append([]string{mpm, "authn_core", "authz_core", "authz_user", "mime", "dir", "setenvif"}, loaded...) {
 		fmt.Fprintf(&b, "LoadModule %s_module %s/mod_%s.so\n", m, modules, m)
 	}
 	fmt.Fprintf(&b, `ServerRoot %[1]s
