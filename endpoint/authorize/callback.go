@@ -77,7 +77,7 @@ func (h *Handler) verifyUpstream(ctx context.Context, r Request, a *grant.Pendin
 		if st.Issues(me) || a.ClientID == h.OwnerClient() && slices.Contains(st.Admins, me) {
 			return nil
 		}
-		return oauth.AccessDenied("this site issues no tokens for " + me)
+		return oauth.AccessDenied(wrongPerson(st.Me, ask.Code, me))
 	})
 }
 

@@ -48,7 +48,7 @@ func (h *Handler) VerifyCode(ctx context.Context, r grant.Request, ask grant.Tok
 		if r.Settings.Issues(me) {
 			return nil
 		}
-		return oauth.InvalidGrant("this endpoint issues no tokens for " + me)
+		return oauth.InvalidGrant(wrongPerson(r.Settings.Me, ask.Code, me))
 	})
 	if err != nil || found.Scope != "" {
 		return found, err
@@ -56,6 +56,17 @@ func (h *Handler) VerifyCode(ctx context.Context, r grant.Request, ask grant.Tok
 	r.Reservation = found.Reservation
 	_ = h.Grants.Settle(ctx, r, ask.ClientID, nil)
 	return nil, oauth.InvalidScope(found.Endpoint + " granted no scope, so there is nothing a token could be used for")
+}
+
+// wrongPerson tells that somebody else signed in than this site is for, and what to
+// correct (case F4).
+func wrongPerson(people []string, code, me string) string {
+	who, where := "the authorization endpoint", "who you are there"
+	if _, ok := grant.SelfauthSignature(code); ok {
+		who, where = "Selfauth", "USER_URL in Selfauth's config.php"
+	}
+	return who + " says that you are " + me + "; this site is for " + strings.Join(people, " and ") +
+		" (they must be the same: correct " + where + ", or `me` here)"
 }
 
 // verify is VerifyCode for a code of the upstream of a, or of any trusted endpoint if
@@ -198,6 +209,9 @@ func readVerification(status int, header http.Header, body []byte) (*VerifiedCod
 		err = errors.New("no me")
 	}
 	canonical, err2 := oauth.CanonicalURL(me)
+	if _, err := oauth.CanonicalURL("https://" + me); err2 != nil && err == nil && !strings.Contains(me, "://") {
+		return nil, &upstreamFault{"says that you are " + me + ", without https:// in front of it; correct USER_URL in Selfauth's config.php", true}
+	}
 	if err = cmp.Or(err, err2); err != nil {
 		return nil, &upstreamFault{said + " (" + err.Error() + ")", true}
 	}

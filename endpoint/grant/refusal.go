@@ -69,8 +69,8 @@ func errTooMany(wait time.Duration) *oauth.Error {
 
 // Settle ends the reservation of a request. An *oauth.Error with status 400 is a refusal:
 // it stays counted, and its event is written. So does a caller who left before the
-// reply. Anything else, nil included, gives the reservation back. Settle returns
-// cause, also if it could not write.
+// reply. Anything else, nil included, gives the reservation back; server_error, which
+// the owner has to mend, has an event too. Settle returns cause, also if it could not write.
 func (s *Store) Settle(ctx context.Context, r Request, clientID string, cause error) error {
 	e := oauth.AsError(cause)
 	refused := e != nil && e.Status == http.StatusBadRequest
@@ -81,6 +81,9 @@ func (s *Store) Settle(ctx context.Context, r Request, clientID string, cause er
 		if refused {
 			t.deleteExpired()
 			t.record("refused", &Grant{ClientID: clientID}, "", e.Description)
+		} else if e != nil && e.Code == "server_error" { // anybody can cause it: the last of an hour will do
+			t.Exec("noting a fault", `DELETE FROM events WHERE event = 'failed' AND at > ?`, store.Time(r.Now.Add(-time.Hour)))
+			t.record("failed", &Grant{ClientID: clientID}, "", e.Description)
 		}
 	})
 	if err != nil {

@@ -76,8 +76,7 @@ func (s *Site) people(st Settings) Finding {
 // mend: another person than this site is for (case F4), or a fault of the endpoint's.
 func (s *Site) lastRefusal(ctx context.Context) Finding {
 	var at, why string
-	err := s.DB.QueryRowContext(ctx, `SELECT at, detail FROM events WHERE event = 'refused'
-		AND (detail LIKE '%this site is for%' OR detail LIKE '%has to mend%')
+	err := s.DB.QueryRowContext(ctx, `SELECT at, detail FROM events WHERE (event = 'failed' OR event = 'refused' AND detail LIKE '%this site is for%')
 		AND event_id > (SELECT coalesce(max(event_id), 0) FROM events WHERE event IN ('issued', 'signed in'))
 		ORDER BY event_id DESC LIMIT 1`).Scan(&at, &why)
 	if err != nil {

@@ -86,7 +86,7 @@ func (e *Environment) Grants(c *config.Config, db *sql.DB, log *slog.Logger) *gr
 // pages makes the owner's pages of an opened installation.
 func (s *Instance) pages(in *endpoint.Handler, out *keeper.Keeper) *owner.Pages {
 	return &owner.Pages{
-		In: in, Out: out,
+		In: in, Out: out, SharedHost: s.config.SharedHost == "yes",
 		Check: func(r *http.Request) []owner.Finding {
 			var all []owner.Finding
 			for _, f := range s.findings(r, s.config) {

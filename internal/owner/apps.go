@@ -54,6 +54,12 @@ func scopesOf(list string) []scope {
 	return all
 }
 
+// nobodyIsAdmin says why there are fewer pages than there could be (case F10).
+func nobodyIsAdmin(me string) string {
+	return "Nobody is the administrator here, so connections, sites and keys, log and settings are hidden. To have them, add the line “admin: " + me +
+		"” to the configuration file; in a shell: mintkeep setting admin " + me
+}
+
 // apps is the first page: which apps have a key, and what they may do with it.
 func (p *Pages) apps(q *request) (*reply, error) {
 	all, err := p.In.Grants.Authorizations(q.ctx(), q.st, q.filterMe())
@@ -64,6 +70,9 @@ func (p *Pages) apps(q *request) (*reply, error) {
 	v.Notice = map[string]string{
 		"one": "The key is revoked.", "app": "All keys of the app are revoked.", "all": "Every key is revoked.",
 	}[q.form["done"]]
+	if v.Notice == "" && len(q.st.Admins) == 0 {
+		v.Notice = nobodyIsAdmin(q.session.Me)
+	}
 	ended := 0
 	for _, a := range all {
 		if a.Active() {

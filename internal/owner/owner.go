@@ -35,6 +35,8 @@ type Pages struct {
 	In *endpoint.Handler
 	// Out is the keeper; its pages are shown when there is a sealing key.
 	Out *keeper.Keeper
+	// SharedHost allows these pages where neighbours have pages on the same host name.
+	SharedHost bool
 	// Check looks for what is wrong with the installation.
 	Check func(*http.Request) []Finding
 }
@@ -127,6 +129,10 @@ func (p *Pages) handle(q *request) (*reply, error) {
 		return nil, &oauth.Error{Status: http.StatusServiceUnavailable, Code: "server_error",
 			Description: "the configuration does not say at which address this is reached; add a line url: https://…"}
 	}
+	if exposed(p) {
+		return nil, forbidden("other people have pages on the host of this address, and their programs would receive the cookie with which you sign in; " +
+			"use a host name of your own, or, if you trust them all, add the line shared_host: yes to the configuration")
+	}
 	var err error
 	if q.st, err = p.In.Grants.Settings(q.ctx()); err != nil {
 		return nil, err
@@ -156,6 +162,10 @@ func (p *Pages) handle(q *request) (*reply, error) {
 	}
 	return handle(p, q)
 }
+
+// exposed reports whether neighbours would receive the cookies of these pages, which
+// the owner has not allowed (case E14).
+func exposed(p *Pages) bool { return !p.SharedHost && page.SharedHost(p.In.URL) }
 
 // word is the part of the path below BASE/owner.
 func (p *Pages) word(r *http.Request) string {

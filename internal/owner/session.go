@@ -95,7 +95,7 @@ func (p *Pages) findSession(q *request) (*session, error) {
 func (p *Pages) Admin(r *http.Request) bool {
 	q := &request{http: r, now: p.In.Grants.Now().UTC()}
 	var err error
-	if q.st, err = p.In.Grants.Settings(q.ctx()); err == nil && p.In.URL != "" {
+	if q.st, err = p.In.Grants.Settings(q.ctx()); err == nil && p.In.URL != "" && !exposed(p) {
 		q.session, err = p.findSession(q)
 	}
 	if err != nil {

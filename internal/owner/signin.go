@@ -28,8 +28,11 @@ func (p *Pages) home(q *request) (*reply, error) {
 	if q.session != nil {
 		return p.apps(q)
 	}
-	v := signInPage{Owner: p.url(""), NoEndpoint: len(q.st.Endpoints) == 0, AskAddress: len(q.st.Me) == 0}
-	v.Notice = map[string]string{"out": "You are signed out.", "declined": "You were not signed in."}[q.form["said"]]
+	return &reply{page: newSignInPage(p, q, map[string]string{"out": "You are signed out."}[q.form["said"]])}, nil
+}
+
+func newSignInPage(p *Pages, q *request, notice string) *page.Page {
+	v := signInPage{Owner: p.url(""), Notice: notice, NoEndpoint: len(q.st.Endpoints) == 0, AskAddress: len(q.st.Me) == 0}
 	// Links, because browsers check every redirect after a form against form-action.
 	add := func(text string, params url.Values) {
 		if to := returnTo(q.form["to"]); to != "" {
@@ -43,7 +46,7 @@ func (p *Pages) home(q *request) (*reply, error) {
 	if v.AskAddress {
 		add("Sign in", url.Values{})
 	}
-	return &reply{page: p.newPage(q, "", "Sign in", "signin.html", v)}, nil
+	return p.newPage(q, "", "Sign in", "signin.html", v)
 }
 
 // returnTo is the page that somebody wanted to see before signing in: one of
@@ -83,7 +86,8 @@ func (p *Pages) callback(q *request) (*reply, error) {
 	done := p.cookie(signInCookie, "", 0)
 	if q.form["error"] != "" {
 		p.In.Log.Warn("not signed in", "error", q.form["error"], "description", q.form["error_description"])
-		return &reply{to: p.url("") + "?said=declined", cookies: []*http.Cookie{done}}, nil
+		d := newSignInPage(p, q, "You were not signed in: "+q.form["error_description"]+".") // from here: state has been compared
+		return &reply{status: http.StatusForbidden, page: d, cookies: []*http.Cookie{done}}, nil
 	}
 	me, err := p.In.Authorize.SignedIn(q.ctx(), q.form["code"], p.url("callback"), kept[1])
 	if fault := new(oauth.Error); errors.As(err, &fault) && fault.Status < 500 {
