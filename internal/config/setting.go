@@ -148,8 +148,7 @@ func (c *Config) trusted(endpoints []string, named bool) (good []string, refused
 	for _, e := range endpoints {
 		if err := c.CheckEndpoint(e, named); err != nil {
 			refused = errors.Join(refused, fmt.Errorf("the setting endpoint: %w", err))
-		}
-		if e, err := oauth.CanonicalURL(e); err == nil && !slices.Contains(good, e) {
+		} else if e, err := oauth.CanonicalURL(e); err == nil && !slices.Contains(good, e) {
 			good = append(good, e)
 		}
 	}
