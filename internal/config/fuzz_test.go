@@ -13,7 +13,7 @@ var keys = Table{
 	{Name: "database", Path: true, File: func(c *Config) *string { return &c.Database }},
 	{Name: "url", File: func(c *Config) *string { return &c.URL }, Check: CheckBase},
 	{Name: "endpoint", Files: func(c *Config) *[]string { return &c.Endpoints }, CheckKey: CheckEndpoint, Row: true, Many: true, Check: CheckURL},
-	{Name: "me", Files: func(c *Config) *[]string { return &c.Me }, Row: true, Many: true, Check: CheckProfile},
+	{Name: "me", Files: func(c *Config) *[]string { return &c.Me }, Row: true, Many: true, Check: CheckURL},
 	{Name: "key_file", Path: true, File: func(c *Config) *string { return &c.KeyFile }},
 	{Name: "errorlog", Path: true, File: func(c *Config) *string { return &c.ErrorLog }},
 	{Name: "ca_file", Path: true, File: func(c *Config) *string { return &c.CAFile }},

@@ -47,13 +47,10 @@ func CheckSecure(u *url.URL) error {
 	return fmt.Errorf("%q must begin with https:// (http:// only on loopback)", u)
 }
 
-// CheckURL accepts a full http or https URL.
+// CheckURL accepts a full http or https URL, such as a profile (IndieAuth section 3.2).
 func CheckURL(v string) error {
-	u, err := url.Parse(v)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return fmt.Errorf("%q is not a full http or https URL", v)
-	}
-	return nil
+	_, err := oauth.CanonicalURL(v)
+	return err
 }
 
 // CheckEndpoint accepts the URL of an authorization endpoint: https, or http on
@@ -119,12 +116,6 @@ func ParseDuration(v string) (time.Duration, error) {
 // CheckDuration returns what ParseDuration has against a value.
 func CheckDuration(v string) error {
 	_, err := ParseDuration(v)
-	return err
-}
-
-// CheckProfile accepts a profile URL (IndieAuth section 3.2).
-func CheckProfile(v string) error {
-	_, err := oauth.CanonicalURL(v)
 	return err
 }
 

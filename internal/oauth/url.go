@@ -57,7 +57,7 @@ func CanonicalURL(s string) (string, error) {
 		return "", err
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil || u.Fragment != "" {
-		return "", fmt.Errorf("%q is not a full http or https URL", s)
+		return "", fmt.Errorf("%q is not a full http or https URL", u.Redacted())
 	}
 	u.RawPath = encodeOnce(u.EscapedPath())
 	if u.Path, err = url.PathUnescape(u.RawPath); err != nil {
