@@ -121,6 +121,11 @@ func faultsOutside() []planted {
 			b.arguments, b.link = []string{}, nil
 			b.page = `<link rel="token_endpoint" href="/auth/token.cgi"><link rel="authorization_endpoint" href="https://indieauth.com/auth">`
 		}, doctor.Fail, "the page's authorization_endpoint is https://indieauth.com/auth", "/authorize\">"},
+		{"E14: neighbours on the host", func(b *doctorSite) { b.config["url"] = b.server.URL + "/~you/token.cgi" }, doctor.Warn,
+			"others have pages on the host of", "shared_host: yes"},
+		{"E14: allowed", func(b *doctorSite) {
+			b.config["url"], b.config["shared_host"] = b.server.URL+"/~you/token.cgi", "yes"
+		}, doctor.Warn, "their programs receive the cookies", "a host name of your own"},
 		{"F8: no .htaccess, text shown", func(b *doctorSite) {
 			b.noHtaccess()
 			b.at("/auth/token.cgi", says(200, "text/plain", "#!../mintkeep cgi\n"))
@@ -201,6 +206,30 @@ func faultsOfFiles() []planted {
 			b.move(filepath.Join(b.root, "data", "tokens.db"))
 			b.config["database_in_docroot"] = "yes"
 		}, doctor.Fail, "does not refuse", "Require all denied"},
+		{"F13: only the database is refused", func(b *doctorSite) {
+			b.move(filepath.Join(b.root, "data", "tokens.db"))
+			b.config["database_in_docroot"], b.config["errorlog"] = "yes", filepath.Join(b.root, "data", "error.log")
+			b.write(b.config["errorlog"], "level=ERROR\n", 0o644)
+			b.fault = func(w http.ResponseWriter, r *http.Request) bool {
+				shut := strings.HasSuffix(r.URL.Path, ".db")
+				if shut {
+					http.Error(w, "no", http.StatusForbidden)
+				}
+				return shut
+			}
+		}, doctor.Fail, "does not refuse", "private.htaccess"},
+		{"F7: no folder", func(b *doctorSite) { b.must(os.RemoveAll(b.data)) }, doctor.Fail, "nor the folder", "mkdir -m 700"},
+		{"E5: everybody may write, in a closed folder", func(b *doctorSite) { b.must(os.Chmod(b.database, 0o602)) }, doctor.Fail, "everybody on this machine", "chmod 600"},
+		{"F1: a row names this token endpoint", func(b *doctorSite) {
+			b.sql("INSERT INTO settings VALUES ('endpoint', '" + b.base + "/authorize')")
+		}, doctor.Fail, "is this token endpoint; name your Selfauth", "mintkeep setting -unset endpoint"},
+		{"E9: written while the clock was ahead", func(b *doctorSite) {
+			b.sql("INSERT INTO events (at, event) VALUES (datetime('now', '+5 hours'), 'issued')")
+		}, doctor.Warn, "which is to come", "set the clock"},
+		{"D3: a connection is dead", func(b *doctorSite) {
+			b.sql(`INSERT INTO connections (user_id, connection_name, provider_name, grant_type, token_kind, state, last_error, created, updated)
+				VALUES ('owner', 'club', 'the club', 'code', 'oauth2', 'dead', 'invalid_grant: gone', '2026-01-01 00:00:00', '2026-01-01 00:00:00')`)
+		}, doctor.Warn, "the connection club of owner is dead: invalid_grant: gone", "mintkeep connect 'the club' -as club -user owner"},
 		{"database 0644", func(b *doctorSite) {
 			b.must(errors.Join(os.Chmod(b.database, 0o644), os.Chmod(b.data, 0o755)))
 		}, doctor.Fail, "everybody on this machine can open the database (mode 0644)", "chmod 600"},

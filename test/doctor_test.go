@@ -326,3 +326,46 @@ func TestBackup(t *testing.T) {
 		t.Error("a failed backup left a file")
 	}
 }
+
+// Case F3: BASE/check reads the page of each `me`. It is asked for once in ten seconds,
+// whoever asks; where it leads elsewhere, strangers' addresses are not reached.
+func TestCheckPageReadsTheHomePageF3(t *testing.T) {
+	b := newDoctorSite(t, released(t))
+	asked, inside := 0, 0
+	private := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		inside++
+		io.WriteString(w, b.page)
+	}))
+	t.Cleanup(private.Close)
+	b.fault = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/" {
+			asked++
+		}
+		return false
+	}
+	b.page, b.link = `<link rel="token_endpoint" href="https://tokens.indieauth.com/token">`, nil
+	b.build()
+	b.write(filepath.Join(b.data, "check"), "", 0o600)
+	for range 3 {
+		_, text := b.check()
+		for _, want := range []string{"fail  " + b.profile + ": the page's token_endpoint is https://tokens.indieauth.com/token",
+			`<link rel="token_endpoint" href="` + b.base + `">`, "has no rel=authorization_endpoint", `href="` + b.base + `/authorize">`} {
+			if !strings.Contains(text, want) {
+				t.Errorf("no %q in\n%s", want, text)
+			}
+		}
+	}
+	if asked < 1 || asked > 2 { // a slow machine may take more than ten seconds
+		t.Errorf("the page was asked for %d times", asked)
+	}
+	b.sql("DELETE FROM pages")
+	b.at("/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, private.URL, http.StatusFound) })
+	if _, text := b.check(); !strings.Contains(text, "fail  the page "+b.profile+" cannot be read") || inside != 0 {
+		t.Errorf("a private address was asked %d times:\n%s", inside, text)
+	}
+	b.sql("DROP TABLE pages; DROP TABLE grants; PRAGMA user_version = 0") // as php-mintoken's, before the first request
+	b.fault, b.page = nil, `<link rel="authorization_endpoint" href="/auth/"><link rel="token_endpoint" href="/auth/token.cgi">`
+	if _, text := b.check(); strings.Contains(text, "cannot be read") || !strings.Contains(text, "ok    token_endpoint is "+b.base) {
+		t.Errorf("of a database that is not upgraded yet:\n%s", text)
+	}
+}
