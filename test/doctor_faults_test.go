@@ -471,3 +471,15 @@ func TestDoctorOfHalvesF12L4(t *testing.T) {
 		t.Errorf("mintkeep is taken for mintoken in\n%s", shown(findings))
 	}
 }
+
+// What keeps a host from answering is said once, whatever was to be asked there.
+func TestDoctorSaysOnceWhatKeepsAHostFromAnswering(t *testing.T) {
+	b := newDoctorSite(t, released(t))
+	b.arguments = []string{}
+	b.build()
+	b.server.Close()
+	findings, status := b.doctor()
+	if text := shown(findings); status != 1 || strings.Count(text, "connection refused") != 1 || strings.Count(text, "fail  ") != 1 {
+		t.Errorf("exit %d after\n%s", status, text)
+	}
+}

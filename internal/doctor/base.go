@@ -21,15 +21,14 @@ func (s *Site) base(ctx context.Context) (findings []Finding, works bool) {
 			"no url is set, so pages and metadata cannot name the endpoint")}, false
 	}
 	a, post := s.basePost(ctx)
-	findings = append(run(ctx, s.secure, s.neighbours), post)
+	findings = given(s.secure(), s.neighbours(), post)
 	if post.Level != OK {
 		return findings, false
 	}
-	wellKnown := func(ctx context.Context) Finding { return s.wellKnown(ctx, a.header.Get("Server")) }
-	return append(findings, run(ctx, s.below, s.authorization, wellKnown)...), true
+	return append(findings, given(s.below(ctx), s.authorization(ctx), s.wellKnown(ctx, a.header.Get("Server")))...), true
 }
 
-func (s *Site) secure(context.Context) Finding {
+func (s *Site) secure() Finding {
 	u, err := url.Parse(s.URL)
 	switch {
 	case err == nil && u.Scheme == "https":
@@ -41,7 +40,7 @@ func (s *Site) secure(context.Context) Finding {
 }
 
 // neighbours is case E14: a browser sends the cookies of a host to all who have pages there.
-func (s *Site) neighbours(context.Context) Finding {
+func (s *Site) neighbours() Finding {
 	const do = "use an address on a host name of your own"
 	switch {
 	case !s.Neighbour(s.URL):
@@ -61,11 +60,11 @@ func (s *Site) basePost(ctx context.Context) (*answer, Finding) {
 	said, _ := a.members()
 	switch {
 	case a.err != nil:
-		what, do := explain(a.err)
-		if s.Within {
-			return a, warn("look whether the address works in a browser: some hosts cannot reach their own, or answer one request at a time", "the token endpoint %s cannot be reached from here: %s", s.URL, what)
+		f := unreachable(a.err, "the token endpoint %s cannot be reached from here", s.URL)
+		if f.Level == Fail && s.Within {
+			f.Level, f.Do = Warn, "look whether the address works in a browser: some hosts cannot reach their own, or answer one request at a time"
 		}
-		return a, fail(do, "the token endpoint cannot be reached: %s", what)
+		return a, f
 	case a.status >= 300 && a.status < 400:
 		return a, fail("set `url:` and the rel token_endpoint to the final address, or end the redirect: it loses what clients send", "POST to %s is redirected to %s", s.URL, a.header.Get("Location"))
 	case said["error"] == "unsupported_grant_type":

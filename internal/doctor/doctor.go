@@ -8,6 +8,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -69,6 +70,8 @@ type Site struct {
 	SharedHost bool     // the owner allows the owner's pages on a host name that neighbours share
 	Roots      []string // folders that the web server shows, as far as known
 	UID        int      // this process's user
+
+	down map[string]bool // hosts to which there is no connection
 
 	DB     *sql.DB // opened without changing or creating anything
 	Schema int     // the schema version that this program writes
@@ -150,14 +153,16 @@ func in(group string, findings []Finding) []Finding {
 	return findings
 }
 
-func run(ctx context.Context, checks ...check) []Finding {
-	var out []Finding
+func run(ctx context.Context, checks ...check) (out []Finding) {
 	for _, look := range checks {
-		if f := look(ctx); f.Level != "" {
-			out = append(out, f)
-		}
+		out = append(out, look(ctx))
 	}
-	return out
+	return given(out...)
+}
+
+// given leaves out what does not apply.
+func given(findings ...Finding) []Finding {
+	return slices.DeleteFunc(findings, func(f Finding) bool { return f.Level == "" })
 }
 
 // Failed reports whether a check failed.
@@ -241,5 +246,5 @@ func Faults(err error) []Finding {
 		return out
 	}
 	what, hint, _ := strings.Cut(err.Error(), "\nhint: ")
-	return []Finding{{Group: Program, Level: Fail, What: what, Do: hint}}
+	return []Finding{{Group: Program, Level: Fail, What: what, Do: cmp.Or(hint, "correct that")}}
 }

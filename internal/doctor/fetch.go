@@ -46,9 +46,13 @@ func (s *Site) exchange(ctx context.Context, method, address, body string, heade
 	for name, value := range header {
 		req.Header.Set(name, value)
 	}
+	if s.down[req.URL.Host] {
+		return &answer{err: errSaid}
+	}
 	start := s.Now()
 	resp, err := s.Client.Do(req)
 	if err != nil {
+		s.note(req.URL.Host, err)
 		return &answer{err: err}
 	}
 	defer resp.Body.Close()
@@ -62,6 +66,31 @@ func (a *answer) members() (map[string]any, bool) {
 	var m map[string]any
 	err := json.Unmarshal(a.body, &m)
 	return m, err == nil && m != nil
+}
+
+// errSaid stands for what was said of the host before: it is not asked again.
+var errSaid = errors.New("the host cannot be reached")
+
+// note remembers a host to which there is no connection.
+func (s *Site) note(host string, err error) {
+	var dial *net.OpError
+	var certificate *tls.CertificateVerificationError
+	if errors.As(err, &dial) && dial.Op == "dial" || errors.As(err, &certificate) {
+		if s.down == nil {
+			s.down = make(map[string]bool)
+		}
+		s.down[host] = true
+	}
+}
+
+// unreachable is the finding on an address from which nothing came; none if it was
+// made before for the same host.
+func unreachable(err error, format string, args ...any) Finding {
+	if err == errSaid {
+		return Finding{}
+	}
+	what, do := explain(err)
+	return fail(do, format+": %s", append(args, what)...)
 }
 
 // explain returns what kept an answer from coming and what to do about it.

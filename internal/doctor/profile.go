@@ -24,17 +24,18 @@ type home struct {
 
 // page looks at the page of a person.
 func (s *Site) page(ctx context.Context, st Settings, me string, works bool) []Finding {
-	out := run(ctx, func(context.Context) Finding { return known(st, me) })
 	links, err := s.Home(ctx, me)
+	if u, bad := url.Parse(me); err != nil && bad == nil && s.down[u.Host] {
+		err = errSaid
+	}
 	if err != nil {
-		what, do := explain(err)
-		return append(out, secure(me, ""), fail(do+"; or correct the profile URL", "the page %s cannot be read: %s", me, what))
+		f := unreachable(err, "the page %s cannot be read", me)
+		f.Do += "; or correct the profile URL"
+		return given(known(st, me), secure(me, ""), f)
 	}
 	p := &home{Links: links, site: s, settings: st, works: works}
-	if f := secure(me, links.URL); f.Level != "" {
-		out = append(out, f)
-	}
-	return append(append(out, ok("the page %s answers", me)), run(ctx, p.tokenEndpoint, p.authorizationEndpoint, p.metadata)...)
+	return given(known(st, me), secure(me, links.URL), ok("the page %s answers", me),
+		p.rel("token_endpoint", s.URL), p.rel("authorization_endpoint", append(slices.Clone(st.Endpoints), s.URL+"/authorize")...), p.metadata(ctx))
 }
 
 // secure looks at the scheme of a page, and of where it redirected to.
@@ -58,23 +59,11 @@ func known(st Settings, asked string) Finding {
 	return Finding{}
 }
 
-func (p *home) tokenEndpoint(context.Context) Finding {
-	return p.rel("token_endpoint", []string{p.site.URL})
-}
-
-// authorizationEndpoint must be a trusted endpoint or BASE/authorize.
-func (p *home) authorizationEndpoint(context.Context) Finding {
-	wanted := slices.Clone(p.settings.Endpoints)
-	if p.site.URL != "" {
-		wanted = append(wanted, p.site.URL+"/authorize")
-	}
-	return p.rel("authorization_endpoint", wanted)
-}
-
 // rel checks what a client finds for a relation: the first Link header, or
-// else the first element. Both must lead where they should.
-func (p *home) rel(name string, wanted []string) Finding {
-	wanted = slices.DeleteFunc(slices.Clone(wanted), func(w string) bool { return w == "" })
+// else the first element. Both must lead to one of the wanted addresses: a trusted
+// authorization endpoint or BASE/authorize.
+func (p *home) rel(name string, wanted ...string) Finding {
+	wanted = slices.DeleteFunc(wanted, func(w string) bool { return !strings.Contains(w, "://") }) // there may be no url
 	header, page := p.Header[name], p.HTML[name]
 	tag := `put <link rel="` + name + `" href="` + html.EscapeString(strings.Join(wanted[max(0, len(wanted)-1):], "")) + `"> into the <head> of the page`
 	right := func(u string) bool {

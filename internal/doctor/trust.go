@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -22,7 +21,12 @@ func (s *Site) trust(ctx context.Context) []Finding {
 	for i, f := range out {
 		if row, isRow := strings.CutPrefix(f.What, "the setting "); isRow {
 			name := row[:max(0, strings.IndexAny(row, ": "))]
-			out[i].Do, out[i].Shell = "keep one row that is right, on the page Settings; while that does not open, in a downloaded copy with an SQLite program", cmp.Or(strings.TrimPrefix(f.Do, "keep one: "), "mintkeep setting -unset "+name)
+			if command, many := strings.CutPrefix(f.Do, "keep one: "); many {
+				out[i].Shell = command
+			} else {
+				out[i].Shell = "mintkeep setting -unset " + name
+			}
+			out[i].Do = "keep one row that is right, on the page Settings; while that does not open, in a downloaded copy with an SQLite program"
 		}
 	}
 	if err == nil {
@@ -35,14 +39,12 @@ func (s *Site) trust(ctx context.Context) []Finding {
 		return append(out, fail("add a line `endpoint: URL` to the configuration, with the address of your Selfauth", "no authorization endpoint is trusted, so no code can be redeemed").
 			shell("mintkeep endpoint add URL"))
 	}
-	out = append(out, run(ctx, func(context.Context) Finding { return s.people(st) }, s.lastRefusal)...)
+	out = append(out, given(s.people(st), s.lastRefusal(ctx))...)
 	var clocks []Finding
 	for _, endpoint := range st.Endpoints {
 		a := s.madeUpCode(ctx, endpoint)
-		out = append(out, a.verdict(endpoint))
-		if f := a.clock(endpoint); f.Level != "" {
-			clocks = append(clocks, f)
-		}
+		out = append(out, given(a.verdict(endpoint))...)
+		clocks = append(clocks, given(a.clock(endpoint))...)
 	}
 	return append(out, clocks[:min(1, len(clocks))]...)
 }
@@ -112,8 +114,7 @@ func (a *answer) verdict(endpoint string) Finding {
 	said, isJSON := a.members()
 	switch {
 	case a.err != nil:
-		what, do := explain(a.err)
-		return fail(do, "%s cannot be reached: %s", endpoint, what)
+		return unreachable(a.err, "%s cannot be reached", endpoint)
 	case a.php() != "":
 		return fail("mend what it says, or write into the first lines of its PHP file: ini_set('display_errors', '0');",
 			"PHP at %s writes something in front of its answers, which then cannot be read: %s", endpoint, a.php())
