@@ -37,17 +37,13 @@ func (c *Command) ask(what, missing string) (string, error) {
 		}
 		answer := strings.TrimSpace(string(line))
 		if answer == "" {
-			return "", errors.Join(fmt.Errorf("%s: no answer", c.verb.name), ignoreEOF(err))
+			if err == io.EOF {
+				err = nil
+			}
+			return "", errors.Join(fmt.Errorf("%s: no answer", c.verb.name), err)
 		}
 		return answer, nil
 	}
-}
-
-func ignoreEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
 }
 
 // secret reads a secret from a file, a terminal without echo, or standard input,

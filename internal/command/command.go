@@ -185,11 +185,8 @@ func (c *Command) usageErrorf(format string, args ...any) error {
 // config reads the configuration; without any, the database is ./tokens.db.
 func (c *Command) config() (*config.Config, error) {
 	conf, err := c.Settings.Read(c.file, c.Getenv, c.keys)
-	if fault := new(config.FlagError); errors.As(err, &fault) {
-		return nil, usageError(fault.Error())
-	}
 	if err != nil {
-		return nil, err
+		return nil, asUsage(err)
 	}
 	return conf.WithDefaults("tokens.db")
 }

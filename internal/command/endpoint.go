@@ -89,13 +89,10 @@ func (c *Command) listEndpoints(conf *config.Config, db *sql.DB) error {
 		return err
 	}
 	var out [][]string
-	for _, r := range rows {
-		if r.Name == "endpoint" {
-			out = append(out, []string{r.Value, "database"})
+	for _, v := range c.setting("endpoint").Values(rows, conf) {
+		if v.Text != "" {
+			out = append(out, []string{v.Text, v.From})
 		}
-	}
-	for _, u := range conf.Endpoints {
-		out = append(out, []string{u, "configuration file"})
 	}
 	return c.list("endpoint from", out)
 }
@@ -105,7 +102,7 @@ func (c *Command) listEndpoints(conf *config.Config, db *sql.DB) error {
 func (c *Command) addEndpoints(db *sql.DB, conf *config.Config, endpoints, me []string) error {
 	return store.Write(c.ctx, db, func(tx *sql.Tx) error {
 		for _, profile := range me {
-			if err := c.add(tx, c.setting("me"), profile); err != nil {
+			if err := asUsage(c.setting("me").Add(c.ctx, tx, profile)); err != nil {
 				return err
 			}
 		}
@@ -121,7 +118,7 @@ func (c *Command) addEndpoints(db *sql.DB, conf *config.Config, endpoints, me []
 			}
 		}
 		for _, address := range endpoints {
-			if err := c.add(tx, c.setting("endpoint"), address); err != nil {
+			if err := asUsage(c.setting("endpoint").Add(c.ctx, tx, address)); err != nil {
 				return err
 			}
 		}

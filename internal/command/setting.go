@@ -5,11 +5,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"slices"
 	"strings"
 
 	"mintkeep/internal/config"
-	"mintkeep/internal/store"
 )
 
 // setting is one that the program is known to have.
@@ -18,11 +16,7 @@ func (c *Command) setting(name string) config.Setting {
 	return s
 }
 
-// add adds a row; a value that cannot be set is the caller's fault.
-func (c *Command) add(db store.Querier, s config.Setting, value string) error {
-	return asUsage(s.Add(c.ctx, db, value))
-}
-
+// asUsage makes a value that cannot be set the caller's fault.
 func asUsage(err error) error {
 	if fault := new(config.ValueError); errors.As(err, &fault) {
 		return usageError(fault.Error())
@@ -59,7 +53,7 @@ func settingVerb(f *flag.FlagSet) action {
 			case s.Name == "endpoint":
 				return c.addEndpoints(db, conf, c.args[1:], me)
 			case s.Many:
-				return c.add(db, s, c.args[1])
+				return asUsage(s.Add(c.ctx, db, c.args[1]))
 			}
 			return asUsage(s.Replace(c.ctx, db, c.args[1]))
 		})
@@ -71,19 +65,13 @@ func (c *Command) showSetting(conf *config.Config, db *sql.DB, s config.Setting)
 	if err != nil {
 		return err
 	}
-	values := slices.Clone(s.InFile(conf))
-	for _, r := range rows {
-		if r.Name == s.Name {
-			values = append(values, r.Value)
-		}
-	}
-	if len(values) == 0 && s.Default != "" {
-		values = []string{s.Default}
-	}
 	var out [][]string
-	for _, v := range values {
-		if out = append(out, []string{s.Name, v}); !c.json {
-			fmt.Fprintln(c.Stdout, v)
+	for _, v := range s.Values(rows, conf) {
+		if v.Text == "" { // no default
+			continue
+		}
+		if out = append(out, []string{s.Name, v.Text}); !c.json {
+			fmt.Fprintln(c.Stdout, v.Text)
 		}
 	}
 	if !c.json {
@@ -100,20 +88,8 @@ func (c *Command) listSettings(conf *config.Config, db *sql.DB) error {
 	}
 	var out [][]string
 	for _, s := range c.Settings.Rows() {
-		n := len(out)
-		show := func(value, from string) {
-			out = append(out, []string{s.Name, value, from, strings.ReplaceAll(s.Meaning, "`", "")})
-		}
-		for _, r := range rows {
-			if r.Name == s.Name {
-				show(r.Value, "database")
-			}
-		}
-		for _, v := range s.InFile(conf) {
-			show(v, "configuration file")
-		}
-		if len(out) == n {
-			show(s.Default, "default")
+		for _, v := range s.Values(rows, conf) {
+			out = append(out, []string{s.Name, v.Text, v.From, strings.ReplaceAll(s.Meaning, "`", "")})
 		}
 	}
 	if err := c.list("setting value from meaning", out); err != nil {

@@ -112,7 +112,7 @@ func (s Setting) set(c *Config, value, dir string) error {
 
 // Read reads the file, if one is named, lets the environment and then the flags
 // override it, and fills in the defaults. With an error, it returns what of the
-// configuration is known; the fault of a flag is a *FlagError.
+// configuration is known; the fault of a flag is a *ValueError.
 func (t Table) Read(file string, getenv func(string) string, flags map[string]string) (*Config, error) {
 	c := &Config{}
 	if file != "" {
@@ -140,7 +140,7 @@ func (t Table) Read(file string, getenv func(string) string, flags map[string]st
 		}
 		if v, ok := flags[k.Name]; ok {
 			if err := k.set(c, v, ""); err != nil {
-				return c, &FlagError{k.Name, err}
+				return c, &ValueError{"-" + k.Name, err}
 			}
 		}
 	}
@@ -154,14 +154,6 @@ func (t Table) Read(file string, getenv func(string) string, flags map[string]st
 	}
 	return c, nil
 }
-
-// A FlagError is what is wrong with the value of a flag.
-type FlagError struct {
-	Name string
-	Err  error
-}
-
-func (e *FlagError) Error() string { return fmt.Sprintf("-%s: %v", e.Name, e.Err) }
 
 // ErrNoDatabase says that a configuration is whole but for its most needed line.
 var ErrNoDatabase = errors.New("the configuration names no database\nhint: add a line `database: PATH`, outside what the web server shows")

@@ -43,9 +43,6 @@ type Setting struct {
 // A Table is every setting that the program knows.
 type Table []Setting
 
-// IsKey reports whether the setting is a key of the configuration file.
-func (s Setting) IsKey() bool { return s.File != nil || s.Files != nil }
-
 // check returns what is wrong with the value of a row.
 func (s Setting) check(value string) error {
 	if s.Check == nil {
@@ -74,7 +71,7 @@ func (s Setting) Stored(value string) (string, error) {
 
 // Keys are the settings that are keys of the configuration file.
 func (t Table) Keys() Table {
-	return slices.DeleteFunc(slices.Clone(t), func(s Setting) bool { return !s.IsKey() })
+	return slices.DeleteFunc(slices.Clone(t), func(s Setting) bool { return s.File == nil && s.Files == nil })
 }
 
 // Rows are the settings that are names in the table `settings`.
@@ -110,6 +107,28 @@ func (t Table) FindRow(name string) (Setting, error) {
 	return s, nil
 }
 
+// A Value is one of a setting, and where it stands.
+type Value struct{ Text, From string }
+
+// Values are the values that the rows of the database and the configuration file
+// give a setting; its default, if there is none.
+func (s Setting) Values(rows []Row, c *Config) (all []Value) {
+	for _, r := range rows {
+		if r.Name == s.Name {
+			all = append(all, Value{r.Value, "database"})
+		}
+	}
+	if s.Files != nil {
+		for _, v := range *s.Files(c) {
+			all = append(all, Value{v, "configuration file"})
+		}
+	}
+	if len(all) == 0 {
+		all = append(all, Value{s.Default, "default"})
+	}
+	return all
+}
+
 // Values are the values of each setting by its name, defaults filled in and
 // everything checked.
 type Values map[string][]string
@@ -119,23 +138,20 @@ type Values map[string][]string
 // cannot be trusted stands in refused alone: it is left out, and the rest works.
 func (t Table) Parse(rows []Row, c *Config) (_ Values, refused, fault error) {
 	values := make(Values)
-	for _, r := range rows {
-		values[r.Name] = append(values[r.Name], r.Value)
-	}
 	var faults []error
 	for _, s := range t.Rows() {
-		values[s.Name] = append(values[s.Name], s.InFile(c)...)
-		if !s.Many && len(values[s.Name]) > 1 {
-			faults = append(faults, fmt.Errorf("the setting %s has %d rows (%s)\nhint: keep one: mintkeep setting %s VALUE",
-				s.Name, len(values[s.Name]), strings.Join(values[s.Name], ", "), s.Name))
-		}
-		if !s.Many && len(values[s.Name]) == 0 {
-			values[s.Name] = []string{s.Default}
-		}
-		for _, v := range values[s.Name] {
-			if err := s.check(v); err != nil && s.Name != "endpoint" {
+		for _, v := range s.Values(rows, c) {
+			if s.Many && v.From == "default" {
+				continue
+			}
+			values[s.Name] = append(values[s.Name], v.Text)
+			if err := s.check(v.Text); err != nil && s.Name != "endpoint" {
 				faults = append(faults, fmt.Errorf("the setting %s: %w", s.Name, err))
 			}
+		}
+		if all := values[s.Name]; !s.Many && len(all) > 1 {
+			faults = append(faults, fmt.Errorf("the setting %s has %d rows (%s)\nhint: keep one: mintkeep setting %s VALUE",
+				s.Name, len(all), strings.Join(all, ", "), s.Name))
 		}
 	}
 	values["endpoint"], refused = c.trusted(values["endpoint"], len(values["me"]) > 0)
@@ -153,12 +169,4 @@ func (c *Config) trusted(endpoints []string, named bool) (good []string, refused
 		}
 	}
 	return good, refused
-}
-
-// InFile are the values that the configuration file gives.
-func (s Setting) InFile(c *Config) []string {
-	if s.Files == nil {
-		return nil
-	}
-	return *s.Files(c)
 }

@@ -36,11 +36,11 @@ func CheckBase(v string) error {
 	case oauth.ASCII(v) != v: // programs compare it byte for byte
 		return fmt.Errorf("%q has to be written as programs read it: %s", v, oauth.ASCII(v))
 	}
-	return CheckSecure(u)
+	return checkSecure(u)
 }
 
-// CheckSecure accepts https everywhere and http on loopback.
-func CheckSecure(u *url.URL) error {
+// checkSecure accepts https everywhere and http on loopback.
+func checkSecure(u *url.URL) error {
 	if u.Scheme == "https" && u.Hostname() != "" || u.Scheme == "http" && oauth.IsLoopback(u.Hostname()) {
 		return nil
 	}
@@ -62,11 +62,8 @@ func CheckEndpoint(v string) error {
 	if err := CheckURL(v); err != nil {
 		return err
 	}
-	u, err := url.Parse(v)
-	if err != nil {
-		return err
-	}
-	return CheckSecure(u)
+	u, _ := url.Parse(v) // as CheckURL did
+	return checkSecure(u)
 }
 
 // CheckEndpoint is what an authorization endpoint of this installation is held to,
