@@ -277,6 +277,19 @@ func TestMe(t *testing.T) {
 	h.redeem(h.code()).want(t, http.StatusOK, "")
 }
 
+// TestC1Older: what was stored when URLs were spelt less strictly is of the same person.
+func TestC1Older(t *testing.T) {
+	h := newHouse(t)
+	h.selfauth.Me = "https://jane.example/~jane"
+	access, refresh := h.login()
+	if _, err := h.Grants.DB.Exec(`UPDATE grants SET me = 'https://jane.example:443/%7Ejane'; UPDATE tokens SET auth_me = 'https://jane.example:443/%7Ejane'`); err != nil {
+		t.Fatal(err)
+	}
+	h.set(func(st *grant.Settings) { st.Me = []string{"https://jane.example/~jane"} })
+	h.live(access)
+	h.refresh(refresh).want(t, http.StatusOK, "")
+}
+
 // TestC4Reason: the endpoint's own reason reaches the app, and what stood in a
 // verification's place is said (cases C3, C4).
 func TestC4Reason(t *testing.T) {

@@ -2,7 +2,6 @@ package grant
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"mintkeep/internal/oauth"
@@ -81,7 +80,7 @@ func (row *refreshRow) validate(r Request, clientID string) *oauth.Error {
 		return oauth.InvalidGrant("the refresh token has expired; sign in again")
 	case clientID != "" && !oauth.SameURL(clientID, row.grant.ClientID):
 		return oauth.InvalidGrant("the refresh token was issued to another client_id")
-	case len(r.Settings.Me) > 0 && !slices.Contains(r.Settings.Me, row.grant.Me):
+	case !r.Settings.Issues(row.grant.Me):
 		return errIssuesNone(row.grant.Me)
 	}
 	return nil
