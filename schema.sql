@@ -134,7 +134,7 @@ CREATE TABLE IF NOT EXISTS endpoint_kinds (
 ) WITHOUT ROWID;
 
 -- What pages said: of apps their name (about client), of people their profile in
--- JSON (about profile); empty if they say nothing. tried is when the page was last
+-- JSON (about profile) and where it leads apps (about home); empty if they say nothing. tried is when the page was last
 -- asked for, fetched when it last answered.
 CREATE TABLE IF NOT EXISTS pages (
     about   TEXT NOT NULL,

@@ -189,6 +189,12 @@ func faultsOfEndpoints() []planted {
 		{"C2: PHP warns in front of the answer", func(b *doctorSite) {
 			b.at("/auth/", says(200, "text/html", "<br /><b>Warning</b>:  Undefined array key in <b>/home/you/auth/index.php</b><h1>Error: Verification Failed</h1>"))
 		}, doctor.Fail, "Warning:  Undefined array key in /home/you/auth/index.php", "display_errors"},
+		{"L3: a Selfauth where an Indiekit was", func(b *doctorSite) {
+			b.sql("INSERT INTO endpoint_kinds VALUES ('" + b.authorizer + "', 'identity', datetime('now'))")
+		}, doctor.Warn, "is a Selfauth now", "DELETE FROM endpoint_kinds"},
+		{"F1: the endpoint is another mintkeep", func(b *doctorSite) {
+			b.at("/auth/", says(400, "application/json", `{"error":"invalid_grant","error_description":"this is a token endpoint: another mintkeep names it"}`))
+		}, doctor.Fail, "is a token endpoint, and not where one signs in", "name your Selfauth"},
 		{"F10: two me and no admin", func(b *doctorSite) {
 			b.sql("INSERT INTO settings VALUES ('me', 'https://two.example/')")
 		}, doctor.Warn, "none of them is the administrator", "admin: https://"},
@@ -410,6 +416,7 @@ func TestDoctorOnAScriptF11(t *testing.T) {
 		"blank line first":     {func(s string) string { return "\n" + s }, 0o755, 0o755, "stands before #!", "no empty line"},
 		"no first line":        {func(s string) string { return strings.Replace(s, first+"\n", "", 1) }, 0o755, 0o755, "does not begin with #!", "bin/mintkeep cgi"},
 		"leads nowhere":        {func(s string) string { return strings.Replace(s, first, "#!../../bin/mintkeep cgi", 1) }, 0o755, 0o755, "leads nowhere: there is no program at /", "each ../ goes"},
+		"no program":           {func(s string) string { return strings.Replace(s, first, "#!../../data/tokens.db cgi", 1) }, 0o755, 0o755, "is no program", "binary mode"},
 		"leads to a folder":    {func(s string) string { return strings.Replace(s, first, "#!.. cgi", 1) }, 0o755, 0o755, "leads to the folder", "/mintkeep cgi"},
 		"CR LF, no word":       {func(s string) string { return strings.Replace(s, first, "#!"+bin+"\r", 1) }, 0o755, 0o755, "ends in CR LF", "the word cgi"},
 		"file 644":             {nil, 0o644, 0o755, "is not executable (mode 0644)", "chmod 755"},
@@ -431,6 +438,9 @@ func TestDoctorOnAScriptF11(t *testing.T) {
 			}
 			b.write(b.script, string(text), test.file)
 			b.must(os.Chmod(filepath.Dir(b.script), test.folder))
+			if name == "no program" {
+				b.must(os.Chmod(b.database, 0o700))
+			}
 			findings, status := b.doctor()
 			if status != 1 || !slices.ContainsFunc(findings, func(f doctor.Finding) bool {
 				return f.Level == doctor.Fail && strings.Contains(f.What, test.what) && strings.Contains(f.Do+" "+f.Shell, test.do)
@@ -477,6 +487,11 @@ func TestDoctorSaysOnceWhatKeepsAHostFromAnswering(t *testing.T) {
 	b := newDoctorSite(t, released(t))
 	b.arguments = []string{}
 	b.build()
+	b.sql("INSERT INTO settings VALUES ('endpoint', '" + strings.Replace(b.authorizer, "https", "HTTPS", 1) + "')") // case L8
+	findings, _ := b.doctor()
+	if text := shown(findings); strings.Count(text, "checks codes") != 1 {
+		t.Errorf("an endpoint of file and row is not told once:\n%s", text)
+	}
 	b.server.Close()
 	findings, status := b.doctor()
 	if text := shown(findings); status != 1 || strings.Count(text, "connection refused") != 1 || strings.Count(text, "fail  ") != 1 {

@@ -42,7 +42,7 @@ func (s *Site) exchange(ctx context.Context, method, address, body string, heade
 	if err != nil {
 		return &answer{err: err}
 	}
-	req.Header.Set("User-Agent", "mintkeep doctor")
+	req.Header.Set("User-Agent", "mintkeep/doctor (code check)") // another mintkeep does not pass it on
 	for name, value := range header {
 		req.Header.Set(name, value)
 	}

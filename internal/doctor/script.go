@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 )
 
@@ -96,6 +97,8 @@ func (s Script) firstLine(context.Context) Finding {
 		return fail("add the name of the program: #!"+program+"/mintkeep cgi", "the first line of %s leads to the folder %s", s, path).shell("ls -l", path)
 	case info.Mode().Perm()&0o111 == 0:
 		return fail("", "the program %s is not executable (mode %04o)", path, info.Mode().Perm()).chmod("755", path)
+	case runtime.GOOS == "linux" && !bytes.HasPrefix(start(path, 4), []byte("\x7fELF")) && !bytes.HasPrefix(start(path, 4), []byte("#!")):
+		return fail("upload the program again, in binary mode", "%s is no program: it was uploaded in text mode, or is another file", path).shell("ls -l", path)
 	case info.Mode().Perm()&0o022 != 0:
 		return warn("", "others on this machine can change the program %s (mode %04o)", path, info.Mode().Perm()).chmod("755", path)
 	}

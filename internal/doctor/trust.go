@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -43,7 +44,7 @@ func (s *Site) trust(ctx context.Context) []Finding {
 	var clocks []Finding
 	for _, endpoint := range st.Endpoints {
 		a := s.madeUpCode(ctx, endpoint)
-		out = append(out, given(a.verdict(endpoint))...)
+		out = append(out, given(s.learned(ctx, a, endpoint))...)
 		clocks = append(clocks, given(a.clock(endpoint))...)
 	}
 	return append(out, clocks[:min(1, len(clocks))]...)
@@ -128,6 +129,8 @@ func (a *answer) verdict(endpoint string) Finding {
 		return fail("name the address to which the login form is sent; with Selfauth, the folder or index.php it lies in", "%s answers with a page to a code check, so it is not where codes are checked", endpoint)
 	case a.status == http.StatusNotFound || a.status == http.StatusMethodNotAllowed:
 		return fail("correct the address in the line or row `endpoint`", "%s answers %d to a code check", endpoint, a.status).shell("mintkeep endpoint list")
+	case strings.HasPrefix(fmt.Sprint(said["error_description"]), "this is a token endpoint"):
+		return fail("name your Selfauth in the line or row `endpoint`", "%s is a token endpoint, and not where one signs in", endpoint).shell("mintkeep endpoint remove", endpoint)
 	case said["error"] != nil && isJSON:
 		return ok("%s checks codes and speaks JSON", endpoint)
 	case a.status >= 500:
@@ -136,6 +139,25 @@ func (a *answer) verdict(endpoint string) Finding {
 		return fail("let POST requests of this machine through; hosts' filters (mod_security) or a password are the usual cause", "something in front of %s refuses code checks (status %d)", endpoint, a.status)
 	}
 	return warn("look whether signing in works", "%s refuses a made-up code in an unusual way (status %d, %s)", endpoint, a.status, a.header.Get("Content-Type"))
+}
+
+// learned adds to the verdict what is known of an endpoint that works, from the last
+// sign-in or probe: people put other programs at old addresses.
+func (s *Site) learned(ctx context.Context, a *answer, endpoint string) Finding {
+	f, kind := a.verdict(endpoint), ""
+	if f.Level != OK || s.DB.QueryRowContext(ctx, `SELECT kind FROM endpoint_kinds WHERE endpoint = ?`, endpoint).Scan(&kind) != nil {
+		return f
+	}
+	switch {
+	case kind == "scoped":
+		f.What += ", and asks you what an app may do"
+	case kind == "identity" && a.selfauth():
+		return warn("nothing, it is learned anew each day; or sign in again after the command", "%s is a Selfauth now, and is taken for a program that says only who you are", endpoint).
+			shell("sqlite3", s.Database, "DELETE FROM endpoint_kinds")
+	case kind == "identity":
+		f.What += ", and says only who you are; what an app may do is asked here"
+	}
+	return f
 }
 
 // clock compares our clock with that of a trusted endpoint's machine. Codes are valid
