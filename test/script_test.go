@@ -19,7 +19,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"mintkeep/internal/demo"
-	"mintkeep/keeper/keepertest"
 	"mintkeep/test/wire"
 )
 
@@ -136,7 +135,7 @@ type conversation struct {
 	secrets []string
 	codes   map[int64]bool         // the seconds that codes were made in
 	down    atomic.Pointer[string] // how the authorization endpoint fails
-	box     *keepertest.Provider   // of the outbound half
+	box     *scriptBox             // of the outbound half
 }
 
 type conversationKey struct{}

@@ -46,10 +46,12 @@ type Provider struct {
 	AllowRetry  bool // the refresh token just ended still works until its successor is used
 	NoRefresh   bool // answers have no refresh token at first
 	Public      bool // the client needs no secret
+	NoPKCE      bool // requests with PKCE are refused
 
 	Lifetime  time.Duration    // of access tokens; New sets an hour
 	ExpiresIn any              // what expires_in says: nil says the Lifetime in seconds, "" leaves it out, else as it is
 	Scope     string           // the scope granted; "" grants what was asked for and does not say so
+	Redirect  string           // the scope granted, as it is told in the redirect alone; "" tells nothing
 	Now       func() time.Time // New sets time.Now
 	Delay     time.Duration    // before a token request is answered
 	Interval  int              // of the device flow, in seconds; New sets 1

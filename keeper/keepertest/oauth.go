@@ -26,7 +26,8 @@ func (p *Provider) metadata(w http.ResponseWriter, r *http.Request) {
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	to, err := neturl.Parse(q.Get("redirect_uri"))
-	if err != nil || q.Get("client_id") != ClientID || q.Get("response_type") != "code" || q.Get("code_challenge_method") != "S256" {
+	method := map[bool]string{false: "S256"}[p.NoPKCE]
+	if err != nil || q.Get("client_id") != ClientID || q.Get("response_type") != "code" || q.Get("code_challenge_method") != method {
 		refuse(w, http.StatusBadRequest, "invalid_request")
 		return
 	}
@@ -41,6 +42,9 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 		p.codes[name] = code{q.Get("redirect_uri"), q.Get("code_challenge"), q.Get("scope")}
 		p.mu.Unlock()
 		back.Set("code", name)
+		if p.Redirect != "" {
+			back.Set("scope", p.Redirect)
+		}
 	}
 	to.RawQuery = back.Encode()
 	w.Header().Set("Location", to.String())
@@ -73,8 +77,12 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	case "authorization_code":
 		c, ok := p.codes[r.FormValue("code")]
 		delete(p.codes, r.FormValue("code"))
-		sum := sha256.Sum256([]byte(r.FormValue("code_verifier")))
-		if !ok || c.redirect != r.FormValue("redirect_uri") || c.challenge != base64.RawURLEncoding.EncodeToString(sum[:]) {
+		challenge := ""
+		if verifier := r.FormValue("code_verifier"); verifier != "" {
+			sum := sha256.Sum256([]byte(verifier))
+			challenge = base64.RawURLEncoding.EncodeToString(sum[:])
+		}
+		if !ok || c.redirect != r.FormValue("redirect_uri") || c.challenge != challenge {
 			refuse(w, http.StatusBadRequest, "invalid_grant")
 			return
 		}
