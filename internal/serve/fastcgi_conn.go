@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // The program's side of FastCGI 1.0, in the role of a responder. Why it is not
@@ -36,6 +37,8 @@ const (
 	maxRest   = 100 << 20 // bytes of a body that nobody reads; as much as net/http/fcgi
 	maxRecord = 65535     // bytes in a record
 	maxKept   = 32 << 10  // bytes of a buffer that is used again
+
+	sendTimeout = 30 * time.Second // for a request to arrive, and for its answer to be taken
 )
 
 var (
@@ -46,8 +49,8 @@ var (
 // A fastCGIConn is a connection from a web server, which sends one request after the
 // other. Its Read and Write are standard input and output of the request under way.
 type fastCGIConn struct {
+	conn stream
 	r    *bufio.Reader
-	w    io.Writer
 	id   uint16
 	open bool // a request is under way
 	keep bool // the connection stays open after it
@@ -61,10 +64,16 @@ type fastCGIConn struct {
 // newFastCGIConn returns a connection that is ready for use.
 func newFastCGIConn() *fastCGIConn { return &fastCGIConn{r: bufio.NewReaderSize(nil, 4<<10)} }
 
+// A stream is what is used of a net.Conn.
+type stream interface {
+	io.ReadWriter
+	SetDeadline(time.Time) error
+}
+
 // use makes it the connection with a web server, and keeps its buffers.
-func (c *fastCGIConn) use(conn io.ReadWriter) {
+func (c *fastCGIConn) use(conn stream) {
 	c.r.Reset(conn)
-	*c = fastCGIConn{r: c.r, w: conn, params: c.params, out: c.out[:0]}
+	*c = fastCGIConn{r: c.r, conn: conn, params: c.params, out: c.out[:0]}
 }
 
 // serve answers the requests of the connection until it ends. answer gets the web
@@ -82,6 +91,7 @@ func (c *fastCGIConn) serve(answer func(w http.ResponseWriter, env map[string]st
 			return err
 		}
 		c.end(c.id, fcgiComplete)
+		c.hurry() // however long the answer took
 		if err := c.flush(); err != nil {
 			return err
 		}
@@ -91,8 +101,12 @@ func (c *fastCGIConn) serve(answer func(w http.ResponseWriter, env map[string]st
 			return err
 		}
 		c.open = false
+		_ = c.conn.SetDeadline(time.Time{})
 	}
 }
+
+// hurry bounds how long the web server, and who is behind it, may take from now on.
+func (c *fastCGIConn) hurry() { _ = c.conn.SetDeadline(time.Now().Add(sendTimeout)) }
 
 // request reads the variables of the next request.
 func (c *fastCGIConn) request() (map[string]string, error) {
@@ -193,6 +207,7 @@ func (c *fastCGIConn) begin(id uint16, again bool) error {
 		c.end(id, fcgiUnknownRole)
 	default:
 		c.id, c.open, c.keep = id, true, b[2]&1 != 0
+		c.hurry()
 	}
 	return nil
 }
@@ -238,7 +253,7 @@ func (c *fastCGIConn) record(kind byte, id uint16, content []byte) {
 // flush sends what is to be sent, in one piece.
 func (c *fastCGIConn) flush() (err error) {
 	if len(c.out) > 0 {
-		_, err = c.w.Write(c.out)
+		_, err = c.conn.Write(c.out)
 	}
 	if c.out = c.out[:0]; cap(c.out) > maxKept {
 		c.out = nil

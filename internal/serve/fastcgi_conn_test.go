@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"mintkeep/test/wire"
 )
@@ -150,6 +151,8 @@ type conversation struct {
 }
 
 func (c *conversation) Read(p []byte) (int, error) { return c.Reader.Read(p) }
+
+func (c *conversation) SetDeadline(time.Time) error { return nil }
 
 // converse sends text to a handler that answers with the body that it got, and returns
 // what comes back, a line a record: kind, id and content.

@@ -17,7 +17,7 @@ import (
 func HTTP(listeners []net.Listener, in *instance.Instance) error {
 	defer in.Close()
 	boundMemory()
-	s := &http.Server{Handler: in, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 30 * time.Second,
+	s := &http.Server{Handler: in, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: sendTimeout,
 		WriteTimeout: 60 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 64 << 10}
 	stop := make(chan os.Signal, 8)
 	signal.Notify(stop, append(endSignals(), syscall.SIGHUP)...)
