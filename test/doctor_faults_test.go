@@ -206,7 +206,7 @@ func faultsOfEndpoints() []planted {
 
 func faultsOfFiles() []planted {
 	return []planted{
-		{"database in the document root", func(b *doctorSite) { b.move(filepath.Join(b.root, "auth", "data", "tokens.db")) }, doctor.Fail, "lies below the folder of", "does not show"},
+		{"database in the document root", func(b *doctorSite) { b.move(filepath.Join(b.root, "auth", "data", "tokens.db")) }, doctor.Fail, "from where the web server may hand it", "move it"},
 		{"database in public_html", func(b *doctorSite) { b.move(filepath.Join(b.root, "data", "tokens.db")) }, doctor.Warn, "folder named public_html", "does not show"},
 		{"database in the document root, allowed, shown", func(b *doctorSite) {
 			b.move(filepath.Join(b.root, "data", "tokens.db"))

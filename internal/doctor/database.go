@@ -22,54 +22,34 @@ const (
 // network names a file system on which locks depend on another machine, or on
 // another program. "" for all others.
 func (v Volume) network() string {
-	switch v.Type {
-	case 0x6969:
-		return "NFS"
-	case 0x517b, 0xfe534d42, 0xff534d42:
-		return "SMB"
-	case 0x65735546:
-		return "FUSE"
-	case 0x0bd00bd0:
-		return "Lustre"
-	case 0x01021997:
-		return "9p"
-	case 0x00c36400:
-		return "Ceph"
-	case 0x5346414f, 0x6b414653:
-		return "AFS"
-	}
-	return ""
+	const smb, afs = "SMB", "AFS"
+	return map[uint32]string{0x6969: "NFS", 0x517b: smb, 0xfe534d42: smb, 0xff534d42: smb, 0x65735546: "FUSE", 0x0bd00bd0: "Lustre",
+		0x01021997: "9p", 0x00c36400: "Ceph", 0x5346414f: afs, 0x6b414653: afs}[v.Type]
 }
 
-func (s sqlFile) volume(context.Context) Finding {
+// volume looks at the file system, and at how much of it is free.
+func (s sqlFile) volume() []Finding {
 	v, err := s.Statfs(filepath.Dir(s.Database))
 	if err != nil {
-		return warn("look whether the folder exists", "the file system of the database cannot be looked at: %v", err)
+		return []Finding{warn("look whether the folder exists", "the file system of the database cannot be looked at: %v", err)}
 	}
-	name := v.network()
+	f, name := ok("the database is on a local file system"), v.network()
 	switch {
 	case v.ReadOnly:
-		return fail("put the database on a file system that can be written", "the file system of the database is read-only: tokens can be verified, but not issued or revoked")
+		f = fail("put the database on a file system that can be written", "the file system of the database is read-only: tokens can be verified, but not issued or revoked")
 	case name != "" && s.Journal == "wal":
-		return fail("remove the line `journal: wal`", "the database is on %s, where journal: wal destroys it", name)
+		f = fail("remove the line `journal: wal`", "the database is on %s, where journal: wal destroys it", name)
 	case name != "":
-		return warn("move the database to a local disk if there is one; keep journal: rollback", "the database is on %s, and is as safe as that system's locks", name)
+		f = warn("move the database to a local disk if there is one; keep journal: rollback", "the database is on %s, and is as safe as that system's locks", name)
 	}
-	return ok("the database is on a local file system")
-}
-
-func (s sqlFile) free(context.Context) Finding {
-	v, err := s.Statfs(filepath.Dir(s.Database))
-	do := "delete something else; until then tokens verify, but none can be issued or revoked"
+	const do = "delete something else; until then tokens verify, but none can be issued or revoked"
 	switch {
-	case err != nil:
-		return Finding{}
 	case v.Free < noSpace:
-		return fail(do, "the disk is full (%d KB left)", v.Free/1024)
+		return []Finding{f, fail(do, "the disk is full (%d KB left)", v.Free/1024)}
 	case v.Free < littleSpace:
-		return warn(do, "the disk is nearly full (%d KB left)", v.Free/1024)
+		return []Finding{f, warn(do, "the disk is nearly full (%d KB left)", v.Free/1024)}
 	}
-	return ok("%d MB of disk are free", v.Free>>20)
+	return []Finding{f, ok("%d MB of disk are free", v.Free>>20)}
 }
 
 // writable writes for real: neither quotas nor mandatory access control
@@ -85,29 +65,27 @@ func (s sqlFile) writable(context.Context) Finding {
 	return fail("let this user write the folder: SQLite keeps its journal beside the database", "no file can be written beside the database: %v", err)
 }
 
-func (s sqlFile) integrity(ctx context.Context) Finding {
+// content reads the file through, and its schema version.
+func (s sqlFile) content(ctx context.Context) []Finding {
 	var said string
-	if err := s.DB.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&said); err != nil {
-		return fail("put back a copy, such as one made by `mintkeep backup` (docs/hosts.md says how), or let this user read the file", "the database cannot be read: %v", err)
-	}
-	if said != "ok" {
-		return fail("put back a copy, such as one made by `mintkeep backup` (docs/hosts.md says how)", "the database is damaged: %s", said)
-	}
-	return ok("the database is undamaged")
-}
-
-func (s sqlFile) schema(ctx context.Context) Finding {
 	var version int
-	err := s.DB.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version)
+	err := s.DB.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&said)
+	err = errors.Join(err, s.DB.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version))
+	const do = "put back a copy, such as one made by `mintkeep backup` (docs/hosts.md says how)"
+	f := ok("the database is undamaged")
 	switch {
 	case err != nil:
-		return Finding{} // integrity has said so
-	case version > s.Schema:
-		return fail("upload the newer program", "the database was made by a newer mintkeep (schema %d, this one knows %d)", version, s.Schema)
-	case version < s.Schema:
-		return ok("the database has schema %d; the first request brings it to %d", version, s.Schema)
+		return []Finding{fail(do+", or let this user read the file", "the database cannot be read: %v", err)}
+	case said != "ok":
+		f = fail(do, "the database is damaged: %s", said)
 	}
-	return ok("the database has schema %d, as this program writes it", version)
+	switch {
+	case version > s.Schema:
+		return []Finding{f, fail("upload the newer program", "the database was made by a newer mintkeep (schema %d, this one knows %d)", version, s.Schema)}
+	case version < s.Schema:
+		return []Finding{f, ok("the database has schema %d; the first request brings it to %d", version, s.Schema)}
+	}
+	return []Finding{f, ok("the database has schema %d, as this program writes it", version)}
 }
 
 func (s sqlFile) journal(ctx context.Context) Finding {
@@ -148,17 +126,14 @@ func (s sqlFile) future(ctx context.Context) Finding {
 
 // lock takes the lock that every change needs, and lets it go.
 func (s sqlFile) lock(ctx context.Context) Finding {
-	do := "look for a program that holds the database open; on a network file system, move it to a local disk"
 	conn, err := s.DB.Conn(ctx)
+	if err == nil {
+		defer conn.Close()
+		_, err = conn.ExecContext(ctx, `BEGIN EXCLUSIVE; ROLLBACK`)
+	}
 	if err != nil {
-		return fail(do, "the database cannot be opened: %v", err)
-	}
-	defer conn.Close()
-	if _, err := conn.ExecContext(ctx, `BEGIN EXCLUSIVE`); err != nil {
-		return fail(do, "the database cannot be locked for writing: %v", err)
-	}
-	if _, err := conn.ExecContext(ctx, `ROLLBACK`); err != nil {
-		return fail(do, "a lock on the database could not be released: %v", err)
+		return fail("look for a program that holds the database open; on a network file system, move it to a local disk",
+			"the database cannot be locked for writing: %v", err)
 	}
 	return ok("the database can be locked for writing")
 }

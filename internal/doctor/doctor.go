@@ -113,14 +113,14 @@ type check func(context.Context) Finding
 func (s *Site) Inside(ctx context.Context) []Finding {
 	program := append([]Finding{ok("%s", s.About)}, s.Script.Findings()...)
 	program = append(append(program, s.limits()...), run(ctx, s.scriptOwner, s.tlsRoots, s.keyFile, s.errorLog)...)
-	f, checks := sqlFile{s}, []check{s.databaseFile, s.shown, s.shownByName, s.publicDatabase}
+	f, database := sqlFile{s}, run(ctx, s.databaseFile, s.shown, s.shownByName, s.publicDatabase)
 	if _, err := os.Stat(filepath.Dir(s.Database)); err == nil {
-		checks = append(checks, s.folderMode, f.volume, f.free, f.writable)
+		database = append(append(database, f.volume()...), run(ctx, s.folderMode, f.writable)...)
 	}
 	if s.databaseFile(ctx).Level == OK {
-		checks = append(checks, s.databaseMode, s.databaseOwner, f.integrity, f.schema, f.journal, f.lock, f.future)
+		database = append(append(database, f.content(ctx)...), run(ctx, s.databaseMode, s.databaseOwner, f.journal, f.lock, f.future)...)
 	}
-	database := in(Database, run(ctx, checks...))
+	in(Database, database)
 	return slices.Concat(in(Program, program), database, in(Endpoint, s.trust(ctx)), in(Program, s.connections(ctx)))
 }
 

@@ -92,12 +92,8 @@ func (s *Site) closeTo(f Finding, info fs.FileInfo, mode, path string) Finding {
 
 // holdsMore reports whether the web server must reach something below a folder.
 func (s *Site) holdsMore(dir string) bool {
-	for _, shown := range append([]string{string(s.Script)}, s.Roots...) {
-		if shown != "" && under(dir, shown) {
-			return true
-		}
-	}
-	return false
+	needed := append([]string{string(s.Script)}, s.Roots...)
+	return slices.ContainsFunc(needed, func(shown string) bool { return strings.HasPrefix(shown, dir+"/") })
 }
 
 func (s *Site) databaseOwner(context.Context) Finding {
@@ -124,18 +120,17 @@ func (s *Site) owned(file, do string) Finding {
 	return ok("%s belongs to the user of this process (%d)", file, uid)
 }
 
-// shown fails if the web server itself says that a file of ours is in its reach.
+// shown fails if a file of ours is in the reach of the web server: below a folder that
+// it shows, or below that of the script.
 func (s *Site) shown(context.Context) Finding {
-	if s.InRoot {
-		return Finding{} // publicDatabase looks
+	roots := s.Roots
+	if s.Script != "" {
+		roots = append(slices.Clone(roots), s.Script.folder())
 	}
-	for _, root := range s.Roots {
+	for _, root := range roots {
 		if err := s.Shown(root); root != "" && err != nil {
 			return Faults(err)[0]
 		}
-	}
-	if s.Script != "" && under(s.Script.folder(), s.Database) {
-		return fail(beside, "the database lies below the folder of %s, from where the web server may hand it to anybody", s.Script)
 	}
 	return ok("the database is not known to lie below the document root")
 }
@@ -149,22 +144,6 @@ func (s *Site) shownByName(context.Context) Finding {
 		}
 	}
 	return Finding{}
-}
-
-// under resolves links, of which the file itself may be one.
-func under(folder, file string) bool {
-	rel, err := filepath.Rel(realPath(folder), realPath(file))
-	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
-}
-
-func realPath(p string) string {
-	if real, err := filepath.EvalSymlinks(p); err == nil {
-		return real
-	}
-	if dir, err := filepath.EvalSymlinks(filepath.Dir(p)); err == nil {
-		return filepath.Join(dir, filepath.Base(p)) // there is no such file
-	}
-	return filepath.Clean(p)
 }
 
 // keyFile looks at the file's mode, and whether its keys open what is kept.
