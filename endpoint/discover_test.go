@@ -2,6 +2,7 @@ package endpoint_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -303,5 +304,42 @@ func TestRepresentative(t *testing.T) {
 		if name != tt.name {
 			t.Errorf("%s stands for the page %s, want %q", name, tt.page, tt.name)
 		}
+	}
+}
+
+// TestC3PagesPlace is kind (2) for the page of an app: what stands in its place is told,
+// and does not list the redirect.
+func TestC3PagesPlace(t *testing.T) {
+	h := newHouse(t)
+	o := h.outside()
+	const link = `<link rel="redirect_uri" href="https://other.example/cb">`
+	for host, c := range map[string]struct {
+		status     int
+		body, says string
+	}{
+		"filter.example":    {403, "<title>Attention Required! | Cloudflare</title>" + link, "status 403: Attention Required! | Cloudflare"},
+		"security.example":  {406, "<h1>Not Acceptable!</h1>" + link, "status 406: Not Acceptable!"},
+		"login.example":     {401, "Who are you?", "status 401: Who are you?"},
+		"away.example":      {503, "<h1>Back&nbsp;soon</h1>" + link, "status 503: Back\u00a0soon"},
+		"much.example":      {429, "", "status 429 and nothing else"},
+		"broken.example":    {500, "<b>Fatal error</b>: x" + link, "status 500: Fatal error : x"},
+		"challenge.example": {200, "<script>challenge()</script>One moment, please", "does not list it"},
+		"parked.example":    {200, "Buy this domain", "does not list it"},
+		"kept.example":      {203, link, "status 203"},
+	} {
+		o.HandleFunc(host+"/", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			w.WriteHeader(c.status)
+			io.WriteString(w, c.body)
+		})
+		h.visitor().begin(modern("client_id", "http://"+host+"/", "redirect_uri", "https://other.example/cb")).page(t, 400, c.says)
+	}
+	// What only this machine sees is for the log.
+	h.Authorize.Discover.Public = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+		return nil, errors.New("dial 10.0.0.7: refused")
+	})}
+	s := h.visitor().begin(modern("client_id", "http://inside.example/", "redirect_uri", "https://other.example/cb"))
+	if s.page(t, 400, "could not be read"); strings.Contains(s.text, "10.0.0.7") || !strings.Contains(h.logged(), "10.0.0.7") {
+		t.Error(s.text)
 	}
 }

@@ -62,6 +62,9 @@ func (h *Handler) checkRedirect(ctx context.Context, r Request, a *grant.Pending
 		foreign.Cause = err
 		foreign.Description = "the redirect_uri " + a.RedirectURI + " lies elsewhere than the client_id " + a.ClientID +
 			", and that page could not be read"
+		if fault := discover.Fault(""); errors.As(err, &fault) {
+			foreign.Description += ": " + fault.Error()
+		}
 		h.Log.Warn("page of an app not read", "client_id", a.ClientID, "error", err)
 	}
 	if err != nil || !oauth.Listed(app.RedirectURIs, a.RedirectURI) {

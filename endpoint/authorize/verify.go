@@ -7,14 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"html"
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"mintkeep/endpoint/grant"
@@ -241,20 +238,7 @@ func told(status int, header http.Header, body []byte) string {
 	if to, _, _ := strings.Cut(header.Get("Location"), "?"); to != "" {
 		said += ", which leads to " + to[:min(len(to), 200)]
 	}
-	return said + firstWords(body)
-}
-
-// anyTag is compiled when an upstream fails, not at every start.
-var anyTag = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?s)<(style|script).*?</(style|script)>|<[^>]*>`) })
-
-// firstWords is the beginning of what a body says to a person, without tags.
-func firstWords(body []byte) string {
-	text := strings.Join(strings.Fields(string(anyTag().ReplaceAll(body[:min(len(body), 4096)], []byte(" ")))), " ")
-	if text == "" {
-		return " and nothing else"
-	}
-	text = html.UnescapeString(text)
-	return ": " + strings.ToValidUTF8(text[:min(len(text), 80)], "")
+	return said + oauth.FirstWords(body)
 }
 
 // parseVerification reads me and scope from a JSON object or a form, by

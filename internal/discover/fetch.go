@@ -28,6 +28,12 @@ const (
 
 var errTooManyRedirects = errors.New("it redirects too often")
 
+// A Fault is what stood in a page's place, such as a page of a filter. Whoever named
+// the page may be told; other errors may name what only this machine sees.
+type Fault string
+
+func (f Fault) Error() string { return string(f) }
+
 // A Client fetches pages. Who is about to read one takes a place first (Reserve, Wait).
 type Client struct {
 	Public  *http.Client // for addresses that strangers name: PublicOnlyClient
@@ -102,12 +108,12 @@ func fetchOne(ctx context.Context, client *http.Client, at *url.URL, accept stri
 		next, err = oauth.Parse(next.String())
 		return nil, next, err
 	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, nil, fmt.Errorf("it answered with status %d", resp.StatusCode)
-	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading it: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, nil, Fault(fmt.Sprintf("it answered with status %d%s", resp.StatusCode, oauth.FirstWords(body)))
 	}
 	return &Page{URL: at, Header: resp.Header, Body: body}, nil, nil
 }
