@@ -419,6 +419,9 @@ func TestDoctorOnAScriptF11(t *testing.T) {
 		"no program":           {func(s string) string { return strings.Replace(s, first, "#!../../data/tokens.db cgi", 1) }, 0o755, 0o755, "is no program", "binary mode"},
 		"leads to a folder":    {func(s string) string { return strings.Replace(s, first, "#!.. cgi", 1) }, 0o755, 0o755, "leads to the folder", "/mintkeep cgi"},
 		"CR LF, no word":       {func(s string) string { return strings.Replace(s, first, "#!"+bin+"\r", 1) }, 0o755, 0o755, "ends in CR LF", "the word cgi"},
+		"CR alone":             {func(s string) string { return strings.ReplaceAll(s, "\n", "\r") }, 0o755, 0o755, "line ends of old Macintoshes", "LF"},
+		"env":                  {func(s string) string { return strings.Replace(s, first, "#!/usr/bin/env mintkeep cgi", 1) }, 0o755, 0o755, "starts env, not mintkeep", "first line"},
+		".htaccess with mark":  {nil, 0o755, 0o755, ".htaccess begins with a byte order mark", "UTF-8"},
 		"file 644":             {nil, 0o644, 0o755, "is not executable (mode 0644)", "chmod 755"},
 		"file 775":             {nil, 0o775, 0o755, "can be changed by others (mode 0775)", "set the permissions of"},
 		"file 777":             {nil, 0o777, 0o755, "can be changed by others (mode 0777)", "chmod 755"},
@@ -438,6 +441,9 @@ func TestDoctorOnAScriptF11(t *testing.T) {
 			}
 			b.write(b.script, string(text), test.file)
 			b.must(os.Chmod(filepath.Dir(b.script), test.folder))
+			if name == ".htaccess with mark" {
+				b.write(filepath.Join(filepath.Dir(b.script), ".htaccess"), "\ufeffOptions +ExecCGI\n", 0o644)
+			}
 			if name == "no program" {
 				b.must(os.Chmod(b.database, 0o700))
 			}

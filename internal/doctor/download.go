@@ -96,8 +96,9 @@ func (s *Site) publicDatabase(ctx context.Context) Finding {
 	}
 	for _, address := range addresses {
 		a := s.beginning(ctx, address)
+		at, _ := url.Parse(address)
 		if a.err != nil || !slices.Contains([]int{401, 403, 404, 410, 500}, a.status) { // 500: .htaccess is not allowed to forbid
-			return fail("upload deploy/private.htaccess as .htaccess beside the database (\"Require all denied\"); nginx: location ~ \\.(db|key|log)$ { deny all; }",
+			return fail("upload deploy/private.htaccess as .htaccess beside the database (\"Require all denied\"); nginx: location ^~ "+strings.TrimSuffix(path.Dir(at.Path), "/")+"/ { deny all; }",
 				"database_in_docroot is yes, and the web server does not refuse %s (status %d)", address, a.status)
 		}
 	}

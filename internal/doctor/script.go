@@ -33,7 +33,7 @@ func (s Script) Findings() []Finding {
 	if info, err := os.Stat(string(s)); err != nil || !info.Mode().IsRegular() {
 		return nil
 	}
-	return in(Program, run(context.Background(), s.begins, s.firstLine, s.mode, s.folderMode, s.mintoken))
+	return in(Program, run(context.Background(), s.begins, s.firstLine, s.htaccess, s.mode, s.folderMode, s.mintoken))
 }
 
 func (s Script) folder() string { return filepath.Dir(string(s)) }
@@ -49,17 +49,20 @@ func start(file string, most int64) []byte {
 	return b
 }
 
-const utf8Mark = "\xef\xbb\xbf"
+const (
+	utf8Mark  = "\xef\xbb\xbf"
+	saveAgain = `save it again with the encoding "UTF-8", not "UTF-8 with BOM" or "Unicode", and upload it again`
+)
 
 // begins finds what an editor put in front of #!.
 func (s Script) begins(context.Context) Finding {
-	text, do := start(string(s), 512), `save it again with the encoding "UTF-8", not "UTF-8 with BOM" or "Unicode", and upload it again`
+	text := start(string(s), 512)
 	switch {
 	case bytes.HasPrefix(text, []byte(utf8Mark)):
-		return fail(do, "%s begins with a byte order mark, so the system does not find #! there and starts nothing", s).
+		return fail(saveAgain, "%s begins with a byte order mark, so the system does not find #! there and starts nothing", s).
 			shell(`sed -i '1s/^\xEF\xBB\xBF//'`, string(s))
 	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")):
-		return fail(do, `%s was saved with two bytes for a character (UTF-16, "Unicode"), so the system starts nothing`, s).
+		return fail(saveAgain, `%s was saved with two bytes for a character (UTF-16, "Unicode"), so the system starts nothing`, s).
 			shell("file", string(s))
 	case bytes.Index(text, []byte("#!")) > 0 && len(bytes.TrimSpace(text[:bytes.Index(text, []byte("#!"))])) == 0:
 		return fail("let the file begin with #!: no blank and no empty line before it", "something stands before #! in the first line of %s", s)
@@ -84,6 +87,13 @@ func (s Script) firstLine(context.Context) Finding {
 	if strings.HasSuffix(program, "\r") && argument == "" {
 		return fail("write the word cgi behind the path, or save the file with the line ends of Unix (LF)",
 			"the first line of %s ends in CR LF, and the system takes the CR for a part of the path", s).shell(`sed -i 's/\r$//'`, string(s))
+	}
+	if strings.Contains(strings.TrimSuffix(line, "\r"), "\r") {
+		return fail("save the file with the line ends of Unix (LF), and upload it again", "%s has the line ends of old Macintoshes (CR): to the system it is one line", s).
+			shell(`sed -i 's/\r/\n/g'`, string(s))
+	}
+	if shells := regexp.MustCompile(`^(env|(ba|da|z)?sh|perl|php.*|python.*)$`); shells.MatchString(filepath.Base(program)) && strings.Contains(text, "\ndatabase:") {
+		return fail(do, "the first line of %s starts %s, not mintkeep", s, filepath.Base(program)).shell("head -n 1", string(s))
 	}
 	path := program
 	if !filepath.IsAbs(path) {
@@ -128,6 +138,15 @@ func (s Script) folderMode(context.Context) Finding {
 		return Finding{}
 	}
 	return fail("", "the folder %s can be changed by others (mode %04o); many web servers run no script there", dir, info.Mode().Perm()).chmod("755", dir)
+}
+
+// htaccess finds a mark in front of its first line, which is an error 500 for the whole folder.
+func (s Script) htaccess(context.Context) Finding {
+	file := filepath.Join(s.folder(), ".htaccess")
+	if text := start(file, 3); !bytes.HasPrefix(text, []byte(utf8Mark)) && !bytes.HasPrefix(text, []byte("\xff\xfe")) {
+		return Finding{}
+	}
+	return fail(saveAgain, "%s begins with a byte order mark, which Apache takes for a part of its first line", file).shell(`sed -i '1s/^\xEF\xBB\xBF//'`, file)
 }
 
 // mintoken finds php-mintoken's own endpoint, left running on the same database.
