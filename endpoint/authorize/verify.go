@@ -63,7 +63,7 @@ func wrongPerson(people []string, code, me string) string {
 		who, where = "Selfauth", "USER_URL in Selfauth's config.php"
 	}
 	return who + " says that you are " + me + "; this site is for " + strings.Join(people, " and ") +
-		" (they must be the same: correct " + where + ", or `me` here)"
+		" (they must be the same: correct " + where + ", or the line me: of mintkeep)"
 }
 
 // verify is VerifyCode for a code of the upstream of a, or of any trusted endpoint if

@@ -70,7 +70,9 @@ func (s sqlFile) content(ctx context.Context) []Finding {
 	var said string
 	var version int
 	err := s.DB.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&said)
-	err = errors.Join(err, s.DB.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version))
+	if err == nil {
+		err = s.DB.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version)
+	}
 	const do = "put back a copy, such as one made by `mintkeep backup` (docs/hosts.md says how)"
 	f := ok("the database is undamaged")
 	switch {
