@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -73,21 +74,15 @@ func parseFields(s string) fields {
 	return all
 }
 
+// urldecode leaves a % that no two digits follow as it is.
 func urldecode(s string) string {
-	out := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '+':
-			out = append(out, ' ')
-		case c == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]):
-			n, _ := strconv.ParseUint(s[i+1:i+3], 16, 8)
-			out = append(out, byte(n))
-			i += 2
-		default:
-			out = append(out, c)
+	text, _ := url.QueryUnescape(regexp.MustCompile(`%([0-9A-Fa-f]{2})?`).ReplaceAllStringFunc(s, func(p string) string {
+		if p == "%" {
+			return "%25"
 		}
-	}
-	return string(out)
+		return p
+	}))
+	return text
 }
 
 // input is what came of one parameter: PHP's null is !sent, its false is sent && !ok. The value is "" unless ok.
@@ -131,84 +126,40 @@ func inArray(sent, name string) bool {
 	return ok && strings.Contains(rest, "]")
 }
 
-// looksLikeCode is ^[0-9a-f]+:[0-9a-f]{64}: and does not look at what follows.
-func looksLikeCode(s string) bool {
-	parts := strings.SplitN(s, ":", 3)
-	return len(parts) == 3 && parts[0] != "" && len(parts[1]) == 64 && strings.Trim(parts[0]+parts[1], "0123456789abcdef") == ""
-}
-
 func anything(string) bool { return true }
 
-// The next three end in $, which in PCRE lets one newline follow.
+// Selfauth's own patterns follow. $ in PCRE lets one newline follow.
 
-func validState(s string) bool { return within(strings.TrimSuffix(s, "\n"), isPrintable) }
+func looksLikeCode(s string) bool     { return matches(`\A[0-9a-f]+:[0-9a-f]{64}:`, s) }
+func validState(s string) bool        { return matches(`\A[ -~]*\n?\z`, s) }
+func validResponseType(s string) bool { return matches(`\A(id|code)?\n?\z`, s) }
+func validScope(s string) bool        { return matches(`\A([!#-\[\]-~]+( [!#-\[\]-~]+)*)?\n?\z`, s) }
+func validWord(s string) bool         { return matches(`\A[!#-\[\]-~]+\n?\z`, s) }
 
-func validResponseType(s string) bool {
-	s = strings.TrimSuffix(s, "\n")
-	return s == "" || s == "id" || s == "code"
-}
+func matches(pattern, s string) bool { return regexp.MustCompile(pattern).MatchString(s) }
 
-func validScope(s string) bool {
-	s = strings.TrimSuffix(s, "\n")
-	for word := range strings.SplitSeq(s, " ") {
-		if s != "" && (word == "" || !within(word, isScope)) {
-			return false
-		}
-	}
-	return true
-}
-
-func validWord(s string) bool {
-	s = strings.TrimSuffix(s, "\n")
-	return s != "" && within(s, isScope)
-}
-
-func within(s string, class func(byte) bool) bool {
-	for i := range len(s) {
-		if !class(s[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func isPrintable(c byte) bool { return ' ' <= c && c <= '~' }
-func isScope(c byte) bool     { return '!' <= c && c <= '~' && c != '"' && c != '\\' }
-func isDigit(c byte) bool     { return '0' <= c && c <= '9' }
-func isAlnum(c byte) bool     { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'z' }
-func isHex(c byte) bool       { return isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f' }
-
-// isURLByte: every printable byte but the space; IDNs and IRIs are refused.
-func isURLByte(c byte) bool    { return '!' <= c && c <= '~' }
-func isSchemeByte(c byte) bool { return isAlnum(c) || strings.IndexByte("+.-", c) >= 0 }
-func isUserByte(c byte) bool   { return isAlnum(c) || strings.IndexByte("-._~!$&'()*+,;=:%", c) >= 0 }
-
-// validURL is FILTER_VALIDATE_URL: absolute with an authority (custom schemes too), which http and https need well-formed.
+// validURL is FILTER_VALIDATE_URL: absolute with an authority (custom schemes too), which http and https need
+// well-formed; every printable byte but the space, so no IDNs and IRIs.
 func validURL(s string) bool {
-	scheme, rest, ok := strings.Cut(s, ":")
-	if !ok || scheme == "" || !within(scheme, isSchemeByte) || !within(s, isURLByte) {
+	p := regexp.MustCompile(`\A([A-Za-z0-9+.-]+):(//([^/?#]*))?[!-~]*\z`).FindStringSubmatch(s)
+	if p == nil || !matches(`\A[!-~]*\z`, s) {
 		return false
 	}
+	scheme, host := p[1], p[3]
 	hostless := scheme == "mailto" || scheme == "news" || scheme == "file"
-	rest, ok = strings.CutPrefix(rest, "//")
-	if !ok {
+	if p[2] == "" {
 		return hostless
 	}
-	if scheme == "file" && strings.HasPrefix(rest, "/") {
+	if scheme == "file" && strings.HasPrefix(s, "file:///") {
 		return true
 	}
-	host := rest
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		host = rest[:i]
-	}
 	if i := strings.LastIndexByte(host, '@'); i >= 0 {
-		if _, err := url.PathUnescape(host[:i]); err != nil || !within(host[:i], isUserByte) {
+		if !matches(`\A([A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{2})*\z`, host[:i]) {
 			return false
 		}
 		host = host[i+1:]
 	}
-	bracketed := strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]")
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && !bracketed {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !matches(`\A\[.*\]\z`, host) {
 		if !validPort(host[i+1:]) {
 			return false
 		}
@@ -222,15 +173,8 @@ func validURL(s string) bool {
 
 // validPort allows none after the colon, and letters after the number, as PHP does.
 func validPort(s string) bool {
-	if s == "" {
-		return true
-	}
-	end := 0
-	for end < len(s) && isDigit(s[end]) {
-		end++
-	}
-	n, err := strconv.Atoi(s[:end])
-	return err == nil && n <= 65535 && len(s) <= 5
+	n, err := strconv.Atoi(regexp.MustCompile(`\A[0-9]+`).FindString(s))
+	return s == "" || err == nil && n <= 65535 && len(s) <= 5
 }
 
 func validHost(s string) bool {
@@ -238,18 +182,6 @@ func validHost(s string) bool {
 		addr, err := netip.ParseAddr(s[1 : len(s)-1])
 		return err == nil && addr.Is6() && addr.Zone() == ""
 	}
-	s = strings.TrimSuffix(s, ".")
-	if len(s) > 253 {
-		return false
-	}
-	for label := range strings.SplitSeq(s, ".") {
-		n := len(label)
-		if n == 0 || n > 63 || !isAlnum(label[0]) || !isAlnum(label[n-1]) || strings.Trim(label, "-") == "" {
-			return false
-		}
-		if !within(label, func(c byte) bool { return c == '-' || isAlnum(c) }) {
-			return false
-		}
-	}
-	return true
+	const label = `[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?`
+	return len(strings.TrimSuffix(s, ".")) <= 253 && matches(`\A`+label+`(\.`+label+`)*\.?\z`, s)
 }

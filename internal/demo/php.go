@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf16"
@@ -35,36 +36,23 @@ func quality(mime, accept string) (q float64, named bool) {
 	return 0, false
 }
 
-// finalQ reads the q parameter that ends s; an s of nothing means 1.
+// finalQ reads the q parameter that ends s; an s of nothing means 1. PHP stops at the second point.
 func finalQ(s string) (float64, bool) {
-	const space = " \t\n\v\f\r"
 	if s == "" {
 		return 1, true
 	}
-	i := strings.LastIndexByte(s, ';')
-	name, value, ok := strings.Cut(s[i+1:], "=")
-	value = strings.Trim(value, space)
-	if i < 0 || !ok || strings.Trim(name, space) != "q" || value == "" || strings.Trim(value, "0123456789.") != "" {
+	m := regexp.MustCompile(`(?s)\A.*;[\s\v]*q[\s\v]*=[\s\v]*([0-9]*\.?[0-9]*)([0-9.]*)[\s\v]*\z`).FindStringSubmatch(s)
+	if m == nil || m[1]+m[2] == "" {
 		return 0, false
 	}
-	if whole, tail, ok := strings.Cut(value, "."); ok {
-		tail, _, _ = strings.Cut(tail, ".") // PHP stops at the second point
-		value = "0" + whole + "." + tail
-	}
-	q, err := strconv.ParseFloat(value, 64)
+	q, err := strconv.ParseFloat("0"+m[1], 64)
 	return q, err == nil
 }
 
 // hexdec passes over whatever is no hexadecimal digit, and so over leading zeros in effect. PHP goes on in floating point
 // where this is not ok, and no signature was ever made over such a number.
 func hexdec(s string) (n int64, ok bool) {
-	digits := strings.Map(func(c rune) rune {
-		if c < utf8.RuneSelf && isHex(byte(c)) {
-			return c
-		}
-		return -1
-	}, s)
-	n, err := strconv.ParseInt("0"+digits, 16, 64)
+	n, err := strconv.ParseInt("0"+regexp.MustCompile(`[^0-9A-Fa-f]`).ReplaceAllString(s, ""), 16, 64)
 	return n, err == nil
 }
 
@@ -73,26 +61,8 @@ func base64URLEncode(s string) string { return base64.RawURLEncoding.EncodeToStr
 // base64URLDecode never fails: it takes both alphabets at once, passes over all other bytes and any =, and drops the bits
 // left over at the end. (Selfauth pads by length first; since = is passed over, that changes nothing.)
 func base64URLDecode(s string) string {
-	var out []byte
-	var bits uint32
-	var have int
-	for i := range len(s) {
-		v := strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", s[i])
-		switch s[i] {
-		case '-':
-			v = 62
-		case '_':
-			v = 63
-		}
-		if v < 0 {
-			continue
-		}
-		bits, have = bits<<6|uint32(v), have+6
-		if have >= 8 {
-			have -= 8
-			out = append(out, byte(bits>>have))
-		}
-	}
+	s = regexp.MustCompile(`[^A-Za-z0-9+/]`).ReplaceAllString(strings.NewReplacer("-", "+", "_", "/").Replace(s), "")
+	out, _ := base64.RawStdEncoding.DecodeString(s) // a single character at the end says nothing
 	return string(out)
 }
 
