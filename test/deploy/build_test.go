@@ -75,7 +75,7 @@ func TestEveryFile(t *testing.T) {
 	}
 }
 
-// Built twice in different folders, once with nothing in the cache, the program
+// Built twice in different folders and time zones, once with nothing in the cache, the program
 // is the same, byte for byte.
 func TestBuildReproducible(t *testing.T) {
 	tools.Long(t) // a minute of compiling SQLite
@@ -87,7 +87,7 @@ func TestBuildReproducible(t *testing.T) {
 		c.Env = os.Environ()
 		if i == 1 {
 			cache := filepath.Join(t.TempDir(), "cache")
-			c.Env = append(c.Env, "GOCACHE="+cache)
+			c.Env = append(c.Env, "GOCACHE="+cache, "TZ=Asia/Tokyo")
 		}
 		run(t, c)
 		file := filepath.Join(dir, "out", "mintkeep-linux-amd64")
