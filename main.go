@@ -22,7 +22,7 @@ var schema string
 // version is set when a release is built: -ldflags "-X main.version=1.0".
 var version = "development"
 
-func main() { os.Exit(run(started(now))) }
+func main() { os.Exit(run(started(instance.SystemClock))) }
 
 // started is the environment that the system started the program in, with the
 // clock that it is to go by.

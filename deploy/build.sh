@@ -6,7 +6,7 @@
 #	deploy/build.sh [FOLDER [amd64|arm64|386|deb …]]      FOLDER is dist if not given
 #	deploy/build.sh deb                                   the Debian package of amd64, in dist
 #
-# The version is the text of the file VERSION, else what git calls this commit.
+# The version is the text of the file deploy/VERSION, else what git calls this commit.
 # SIGNING_KEY=FILE (an SSH key) signs the sums: SHA256SUMS.sig.
 # Debian packages: musl-tools, gcc-aarch64-linux-gnu libc6-dev-arm64-cross,
 # gcc-i686-linux-gnu libc6-dev-i386-cross (the last of each pair where no musl can be had).
@@ -20,7 +20,7 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 cd "$here"
 
-version=$(cat VERSION 2>/dev/null || git describe --tags --always --dirty 2>/dev/null || echo unknown)
+version=$(cat deploy/VERSION 2>/dev/null || git describe --tags --always --dirty 2>/dev/null || echo unknown)
 libcs=
 
 # compiler sets cc and adds to libcs what C library it links.

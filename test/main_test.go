@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 }
 
 // clockVariable names a file with the seconds that the program's clock is ahead
-// (clock_testclock.go).
+// (internal/instance/clock_testclock.go).
 const clockVariable = "MINTKEEP_TEST_CLOCK"
 
 // testClock is the same clock in the test's own process. It is read anew each

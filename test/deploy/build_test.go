@@ -43,7 +43,7 @@ func copySource(t *testing.T, to string) {
 		return os.WriteFile(name, b, info.Mode().Perm())
 	})
 	if err == nil {
-		err = os.WriteFile(filepath.Join(to, "VERSION"), []byte("1.2.3-test\n"), 0o644)
+		err = os.WriteFile(filepath.Join(to, "deploy/VERSION"), []byte("1.2.3-test\n"), 0o644)
 	}
 	if err != nil {
 		t.Fatal(err)

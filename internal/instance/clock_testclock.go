@@ -1,6 +1,6 @@
 //go:build testclock
 
-package main
+package instance
 
 import (
 	"os"
@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// now is the time by which the program goes, ahead of the real one by the
+// SystemClock is the time by which the program goes, ahead of the real one by the
 // seconds in the file that MINTKEEP_TEST_CLOCK names. No release is built with
 // this tag. The file is read anew each time, so that a test can move the clock of
 // a running process.
-func now() time.Time {
+func SystemClock() time.Time {
 	text, _ := os.ReadFile(os.Getenv("MINTKEEP_TEST_CLOCK"))
 	ahead, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 	return time.Now().Add(time.Duration(ahead) * time.Second)
