@@ -235,7 +235,11 @@ func faultsOfFiles() []planted {
 		{"D3: a connection is dead", func(b *doctorSite) {
 			b.sql(`INSERT INTO connections (user_id, connection_name, provider_name, grant_type, token_kind, state, last_error, created, updated)
 				VALUES ('owner', 'club', 'the club', 'code', 'oauth2', 'dead', 'invalid_grant: gone', '2026-01-01 00:00:00', '2026-01-01 00:00:00')`)
-		}, doctor.Warn, "the connection club of owner is dead: invalid_grant: gone", "mintkeep connect 'the club' -as club -user owner"},
+		}, doctor.Warn, "the connection club of owner is dead: invalid_grant: gone", "mintkeep connect 'the club' -as club"},
+		{"D10: a connection ends, with nothing to renew it", func(b *doctorSite) {
+			b.sql(`INSERT INTO connections (user_id, connection_name, provider_name, grant_type, token_kind, expires, created, updated)
+				VALUES ('owner', 'club', 'club', 'code', 'oauth2', datetime('now', '+2 days'), '2026-01-01 00:00:00', '2026-01-01 00:00:00')`)
+		}, doctor.Warn, "the connection club of owner: it ends at", "connect again"},
 		{"database 0644", func(b *doctorSite) {
 			b.must(errors.Join(os.Chmod(b.database, 0o644), os.Chmod(b.data, 0o755)))
 		}, doctor.Fail, "everybody on this machine can open the database (mode 0644)", "chmod 600"},

@@ -87,6 +87,7 @@ type Site struct {
 	Neighbour func(base string) bool                  // whether others have pages on the host of an address
 	TLSRoots  func() (source string, err error)       // ca_file, system or built-in
 	Client    *http.Client                            // follows no redirects; for the installation's own addresses
+	Kept      func(context.Context) []Finding         // what is wrong with the tokens of other sites
 	Home      func(ctx context.Context, me string) (*discover.Links, error)
 	Fetch     func(ctx context.Context, address, accept string) (*discover.Page, error) // what a page names, which may be anywhere
 }
@@ -126,7 +127,7 @@ func (s *Site) Inside(ctx context.Context) []Finding {
 		database = append(append(database, f.content(ctx)...), run(ctx, s.databaseMode, s.databaseOwner, f.journal, f.lock, f.future)...)
 	}
 	in(Database, database)
-	return slices.Concat(in(Program, program), database, in(Endpoint, s.trust(ctx)), in(Program, s.connections(ctx)))
+	return slices.Concat(in(Program, program), database, in(Endpoint, s.trust(ctx)), in(Program, s.Kept(ctx)))
 }
 
 // Outside makes the checks of the live site: of a profile URL and of what can be

@@ -49,6 +49,7 @@ func healthy(t *testing.T) *Site {
 		},
 		Shown:    func(string) error { return nil },
 		Key:      func(context.Context) error { return nil },
+		Kept:     func(context.Context) []Finding { return nil },
 		Public:   func(host string) bool { return host == "public.example" },
 		TLSRoots: func() (string, error) { return "system", nil }}
 	s.System()

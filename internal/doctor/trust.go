@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -182,25 +181,4 @@ func (a *answer) clock(endpoint string) Finding {
 		return warn(do, "the clock is %v %s, compared with that of %s", off.Abs(), way, endpoint).shell("timedatectl set-ntp true  # NTP")
 	}
 	return ok("the clock is right")
-}
-
-// connections tells which kept tokens are no longer to be had, and why.
-func (s *Site) connections(ctx context.Context) (out []Finding) {
-	var said []byte
-	err := s.DB.QueryRowContext(ctx, `SELECT json_group_array(json_array(user_id, connection_name, provider_name, state, last_error)) FROM
-		(SELECT * FROM connections WHERE state IN ('dead', 'failing') ORDER BY state LIMIT 5)`).Scan(&said)
-	var rows [][5]string
-	if err != nil || json.Unmarshal(said, &rows) != nil {
-		return nil
-	}
-	for _, c := range rows {
-		if c[3] == "dead" {
-			out = append(out, warn("connect again on the page Connections", "the connection %s of %s is dead: %s", c[1], c[0], c[4]).
-				shell("mintkeep connect", c[2], "-as", c[1], "-user", c[0]))
-		} else {
-			out = append(out, warn("it is tried again by itself, or at once on the page Connections", "the connection %s of %s fails: %s", c[1], c[0], c[4]).
-				shell("mintkeep refresh", c[1], "-user", c[0]))
-		}
-	}
-	return out
 }

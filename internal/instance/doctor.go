@@ -52,6 +52,7 @@ func (e *Environment) Doctor(c *config.Config) (*doctor.Site, func(), error) {
 			}
 			return err
 		},
+		Kept:   func(ctx context.Context) []doctor.Finding { return kept(ctx, e.Keeper(c, db, nil), e.Now()) },
 		Public: config.PublicService,
 		TLSRoots: func() (string, error) {
 			_, source, err := discover.Roots(c.CAFile)
@@ -67,6 +68,30 @@ func (e *Environment) Doctor(c *config.Config) (*doctor.Site, func(), error) {
 	}
 	s.System()
 	return s, func() { db.Close() }, nil
+}
+
+// kept tells which tokens of other sites are no longer to be had, or end within a
+// week; five at most. Where that cannot be read, other checks say why.
+func kept(ctx context.Context, k *keeper.Keeper, now time.Time) (out []doctor.Finding) {
+	all, _ := k.Connections(ctx, "")
+	for _, c := range all {
+		f := doctor.Finding{Level: doctor.Warn, What: "the connection " + c.Name + " of " + c.User, Do: "connect again on the page Connections", Shell: c.Reconnect}
+		switch {
+		case c.State == keeper.StateDead:
+			f.What += " is dead: " + c.LastError
+		case c.State == keeper.StateFailing:
+			f.What += " fails: " + c.LastError
+			f.Do, f.Shell = "it is tried again by itself, or at once on the page Connections", "mintkeep refresh"
+		case c.Warning != "" && c.Expires.Before(now.Add(7*24*time.Hour)):
+			f.What += ": " + c.Warning
+		default:
+			continue
+		}
+		if out = append(out, f); len(out) == 5 {
+			break
+		}
+	}
+	return out
 }
 
 // settingsToCheck returns what could be read, and all faults.
