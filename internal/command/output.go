@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"golang.org/x/term"
 )
@@ -95,9 +96,10 @@ func (c *Command) colours() bool {
 	return ok && term.IsTerminal(int(f.Fd())) && c.Getenv("NO_COLOR") == "" && c.Getenv("TERM") != "dumb"
 }
 
-// printable keeps what strangers wrote from controlling a terminal.
+// printable keeps what strangers wrote from controlling a terminal, or turning the
+// text around it.
 func printable(r rune) rune {
-	if r < 0x20 || r >= 0x7f && r < 0xa0 {
+	if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
 		return '?'
 	}
 	return r

@@ -11,9 +11,9 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 )
 
 // appURL is the client of the demonstration.
@@ -63,7 +63,7 @@ func (w *Walk) walk() {
 		map[string]string{"access_token": "*", "refresh_token": "*", "token_type": "Bearer", "me": "https://you.example/", "scope": "create update"}})
 	w.do(step{"The app posts; the site asks what the token is worth", nil, "", w.bearer(), 200, me})
 	w.do(step{"An older site asks the same and understands only forms", nil, "",
-		merge(w.bearer(), map[string]string{"Accept": "application/x-www-form-urlencoded"}), 200, me})
+		map[string]string{"Authorization": w.bearer()["Authorization"], "Accept": "application/x-www-form-urlencoded"}, 200, me})
 	w.do(step{"A newer site introspects, with a name and secret of its own",
 		url.Values{"token": {w.tokens["access_token"]}, "client_id": {Server}, "client_secret": {w.Secret}}, "/introspect", nil, 200,
 		map[string]string{"active": "true", "sub": "https://you.example/"}})
@@ -81,12 +81,6 @@ func (w *Walk) walk() {
 
 func (w *Walk) bearer() map[string]string {
 	return map[string]string{"Authorization": "Bearer " + w.tokens["access_token"]}
-}
-
-func merge(a, b map[string]string) map[string]string {
-	out := maps.Clone(a)
-	maps.Copy(out, b)
-	return out
 }
 
 func (w *Walk) do(s step) {
@@ -186,22 +180,5 @@ func (w *Walk) show(mark, first string, header http.Header, body string) {
 
 // shorten cuts long runs of letters and digits, which secrets are, after a few.
 func shorten(text string) string {
-	var out strings.Builder
-	for text != "" {
-		n := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-		if n < 0 {
-			n = len(text)
-		}
-		if n > 40 {
-			out.WriteString(text[:4] + "…")
-		} else {
-			out.WriteString(text[:n])
-		}
-		text = text[n:]
-		if text != "" {
-			out.WriteByte(text[0])
-			text = text[1:]
-		}
-	}
-	return out.String()
+	return regexp.MustCompile(`([0-9A-Za-z]{4})[0-9A-Za-z]{37,}`).ReplaceAllString(text, "$1…")
 }
