@@ -1,6 +1,9 @@
 package oauth
 
-import "testing"
+import (
+	"net/url"
+	"testing"
+)
 
 // Kind (1) of case C1: the same URL spelt differently, and others that only look so.
 func TestC1SameURL(t *testing.T) {
@@ -89,4 +92,22 @@ func TestC1PlainASCII(t *testing.T) {
 	if got := PlainASCII("Käthe \"sagt\"\n\\nein…"); got != "K%C3%A4the sagtnein%E2%80%A6" {
 		t.Error(got)
 	}
+}
+
+// FuzzC1Canonical: what is canonical is ASCII, stays as it is, and is read as Go reads it.
+func FuzzC1Canonical(f *testing.F) {
+	for _, s := range []string{"https://bücher.example/ä?ö", "HTTP://a.:80/%7e/%2e%2E/./b", "https://[fe80::1%25eth0]:443/", "https://a/%%32%65?%%41", "https://a／b/",
+		"https://xn--bcher-kva.example//a/..//", "https://a%E3%80%82b/", "https://１.2/", "https://a/?#", "https://a:/\\..\\"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		c, err := CanonicalURL(s)
+		if err != nil {
+			return
+		}
+		u, err := url.Parse(c)
+		if again, err2 := CanonicalURL(c); err != nil || err2 != nil || again != c || !isASCII(c) || u.Hostname() == "" {
+			t.Errorf("%q becomes %q, then %q, %v, %v", s, c, again, err, err2)
+		}
+	})
 }

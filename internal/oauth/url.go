@@ -33,8 +33,11 @@ func Parse(s string) (*url.URL, error) {
 	if port == map[string]string{"http": "80", "https": "443"}[u.Scheme] {
 		port = ""
 	}
-	if host = strings.TrimSuffix(strings.ToLower(host), "."); strings.Contains(host, ":") {
+	if host = strings.ToLower(host); strings.Contains(host, ":") {
 		host = "[" + host + "]"
+	}
+	if !strings.HasSuffix(host, "..") { // which is no name at all
+		host = strings.TrimSuffix(host, ".")
 	}
 	if u.Host = host; port != "" {
 		u.Host += ":" + port
