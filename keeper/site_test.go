@@ -1,12 +1,14 @@
 package keeper_test
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +160,13 @@ func TestWhatTheOwnerShouldKnow(t *testing.T) {
 		{"less than was asked for", "a b c", `"refresh_token":"r","expires_in":3600,"scope":"c,a"`, nil, []string{"it lacks: b\n"}},
 		{"more than was asked for", "a", `"refresh_token":"r","expires_in":3600,"scope":["a","b"]`, nil, nil},
 		{"an end that nears (D10)", "", `"refresh_token":"r","expires_in":3600,"refresh_token_expires_in":604799`, nil, []string{"ends at 2026-11-27 10:59:59 UTC"}},
+		{"an empty refresh token", "", `"refresh_token":"","expires_in":3600`, nil, []string{"No refresh token came"}},
+		{"a refresh token that is null", "", `"refresh_token":null,"expires_in":3600`, nil, []string{"No refresh token came"}},
+		{"its end in the refresh token itself", "", `"refresh_token":"e30.eyJleHAiOjE3OTUxNzk2MDB9.x","expires_in":600`, nil, []string{"ends at 2026-11-20 13:00:00 UTC"}},
+		{"its end as a date", "", `"refresh_token":"r","expires_in":600,"refreshTokenExpiresAt":"2026-11-22T00:00:00Z"`, nil, []string{"ends at 2026-11-22 00:00:00 UTC"}},
+		{"one of two scopes, in an array", "a b", `"refresh_token":"r","expires_in":600,"scopes":["a"]`, nil, []string{"it lacks: b"}},
+		{"offline access is no scope that is told", "a offline_access", `"refresh_token":"r","expires_in":600,"scope":"a"`, nil, nil},
+		{"two things", "a b", `"expires_in":600,"scope":"a"`, nil, []string{"No refresh token came", "it lacks: b"}},
 		{"an end far away", "", `"refresh_token":"r","expires_in":3600,"refresh_token_expires_in":7776000`, nil, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -239,13 +248,28 @@ func TestWhatToChange(t *testing.T) {
 		{"redirect", `{"error":"invalid_request","error_description":"redirect_uri mismatch"}`, "", "-listen localhost:PORT"},
 		{"JSON", `{"error":"unsupported","message":"Content-Type must be application/json"}`, "", `-options '{"json_body":true}'`},
 		{"scope", `{"error":"invalid_scope"}`, "", "-scope"},
+		{"301 moved", "https://new.example/token?token=a", "", "a redirect to https://new.example/token"},
+		{"307 moved, the address", "/oauth2/token", "", "provider set box -token-url URL"},
+		{"404 no such page", "<html><title>Not Found</title>", "body", "-token-url URL"},
+		{"405 no such method", "", "", "-token-url URL"},
+		{"415 no form", "", "", `-options '{"json_body":true}'`},
+		{"401 nothing said", "", "header", "-auth-style body"},
+		{"401 its own form", `{"message":"Unauthorized","error":401}`, "body", "-auth-style header"},
+		{"404 its own form, the token", `{"message":"Refresh token not found"}`, "", ""},
 		{"nothing of that", `{"error":"server_error"}`, "", ""},
 		{"a filter", `<html><title>invalid scope</title>`, "", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := newHouse(t)
 			h.provider(func(p *provider.Provider) { p.AuthStyle = test.style })
-			h.box.Fail("/token", 1, 400, test.body)
+			if status, _ := strconv.Atoi(strings.Fields(test.name)[0]); status/100 == 3 {
+				moved := httptest.NewServer(http.RedirectHandler(test.body, status))
+				t.Cleanup(moved.Close)
+				_, err := h.DB.Exec(`UPDATE providers SET token_url = ?`, moved.URL)
+				check(t, err)
+			} else {
+				h.box.Fail("/token", 1, cmp.Or(status, 400), test.body)
+			}
 			_, err := h.Connect(t.Context(), keeper.Target{Provider: "box"}, keeper.GrantPassword, ask(keepertest.Password))
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\nhint: ") != (test.want != "") {
 				t.Errorf("%v, want %q", err, test.want)

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"maps"
 	"net/url"
@@ -15,17 +14,26 @@ import (
 type fields map[string]any
 
 // parseFields reads a JSON object or a form, whatever it is labelled as, behind a
-// byte order mark or without. A web page or a sentence is neither.
+// byte order mark or what keeps scripts from reading it, or without. A list of
+// objects is one of errors. A web page or a sentence is neither.
 func parseFields(body []byte) (fields, bool) {
-	body = bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\ufeff")))
-	f := fields{}
+	body = bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\ufeff"))
+	body = bytes.TrimSpace(regexp.MustCompile(`^(\)\]\}',?|while\(1\);|for\(;;\);)`).ReplaceAll(body, nil))
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
-	if d.Decode(&f) == nil && f != nil {
-		return f, true
+	var v any
+	if d.Decode(&v) == nil {
+		switch v := v.(type) {
+		case map[string]any:
+			return v, true
+		case []any:
+			if !slices.ContainsFunc(v, func(m any) bool { _, is := m.(map[string]any); return !is }) {
+				return fields{"errors": v}, true
+			}
+		}
 	}
-	f = fields{}
-	if !regexp.MustCompile(`^[\w.-]+=[^\s<>]*$`).Match(body) {
+	f := fields{}
+	if !regexp.MustCompile(`^[\w.-]+=[^\s<>]*$|^([\w.-]+=[^<>\r\n]*&)?(access_token|error)=[^<>\r\n]*$`).Match(body) {
 		return f, false
 	}
 	form, err := url.ParseQuery(string(body))
@@ -66,10 +74,11 @@ func textOf(v any) string {
 	return ""
 }
 
+// list is a list of texts, or the words of a text; empty if the member is neither.
 func (f fields) list(name string) []string {
 	values, ok := f.value(name).([]any)
 	if !ok {
-		return nil
+		return strings.Fields(f.text(name))
 	}
 	list := []string{}
 	for _, v := range values {
@@ -83,7 +92,7 @@ func (f fields) list(name string) []string {
 // scope is what was granted, as a text or list, under either name.
 func (f fields) scope() string {
 	for _, name := range []string{"scope", "scopes", "granted_scopes"} {
-		if s := cmp.Or(NormalScope(f.text(name)), NormalScope(strings.Join(f.list(name), " "))); s != "" {
+		if s := NormalScope(strings.Join(f.list(name), " ")); s != "" {
 			return s
 		}
 	}

@@ -8,11 +8,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"mintkeep/keeper/internal/fault"
+	"mintkeep/keeper/internal/text"
 )
 
 // Client sends requests to providers. The zero value is usable.
@@ -39,12 +41,18 @@ func (c Client) http() *http.Client {
 	}
 	h.CheckRedirect = func(to *http.Request, from []*http.Request) error {
 		first := from[0] // only metadata is read by GET, and no secret is sent for it
-		if len(from) == 1 && first.Method == http.MethodGet && to.URL.Scheme == first.URL.Scheme && to.URL.Host == first.URL.Host {
+		if len(from) == 1 && first.Method == http.MethodGet && origin(to.URL) == origin(first.URL) {
 			return nil
 		}
 		return http.ErrUseLastResponse
 	}
 	return &h
+}
+
+// origin is scheme and host of an address, however they are spelt.
+func origin(u *url.URL) string {
+	port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
+	return u.Scheme + "://" + strings.TrimSuffix(strings.ToLower(u.Host), port)
 }
 
 // send sends a request once and reads at most 1 MiB of the answer. An answer
@@ -69,7 +77,13 @@ func (c Client) send(ctx context.Context, req *http.Request, secrets []string) (
 	}
 	f, parsed := parseFields(body)
 	if res.StatusCode < 200 || res.StatusCode > 299 || f.saysNo() {
+		if len(f)+len(bytes.TrimSpace(body)) == 0 {
+			f = challenge(res.Header.Get("WWW-Authenticate"))
+		}
 		e := newError(res.StatusCode, f, body, secrets)
+		if to, _, _ := strings.Cut(res.Header.Get("Location"), "?"); res.StatusCode/100 == 3 && to != "" {
+			e.Code, e.Description = "", text.Redact("a redirect to "+to, secrets)
+		}
 		e.RetryAfter = c.parseRetryAfter(res.Header.Get("Retry-After"))
 		return f, e
 	}
@@ -77,6 +91,15 @@ func (c Client) send(ctx context.Context, req *http.Request, secrets []string) (
 		return fields{}, &Error{Status: res.StatusCode, Description: "not a JSON object"}
 	}
 	return f, nil
+}
+
+// challenge is the reason in a WWW-Authenticate header (RFC 6750 section 3).
+func challenge(header string) fields {
+	f := fields{}
+	for _, m := range regexp.MustCompile(`\b(error|error_description)="([^"]*)"`).FindAllStringSubmatch(header, -1) {
+		f[m[1]] = m[2]
+	}
+	return f
 }
 
 func (c Client) parseRetryAfter(s string) time.Duration {
@@ -119,7 +142,7 @@ func (c Client) post(ctx context.Context, p Provider, to string, form url.Values
 	}
 	f, err := c.send(ctx, req, secrets)
 	if e := (*Error)(nil); errors.As(err, &e) {
-		e.advise(p)
+		e.advise(p, map[string]string{p.DeviceURL: "device-url", p.RevokeURL: "revoke-url", p.IntrospectURL: "introspect-url", p.TokenURL: "token-url"}[to])
 	}
 	return f, err
 }

@@ -69,7 +69,7 @@ func (c Client) readMetadata(ctx context.Context, issuer, address string) (Provi
 		return p, fmt.Errorf("%s names no token endpoint", address)
 	}
 	// RFC 8414 section 2: the default is client_secret_basic.
-	if methods := m.list("token_endpoint_auth_methods_supported"); methods != nil && !slices.Contains(methods, "client_secret_basic") {
+	if methods := m.list("token_endpoint_auth_methods_supported"); len(methods) > 0 && !slices.Contains(methods, "client_secret_basic") {
 		p.AuthStyle = AuthBody
 	}
 	p.Name = "discovered"

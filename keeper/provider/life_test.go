@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -17,9 +18,12 @@ var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 func site(t testing.TB, status int, label, body string) (string, provider.Client) {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if label == "none" {
+		switch label {
+		case "none":
 			w.Header()["Content-Type"] = nil
-		} else {
+		case "bearer":
+			w.Header().Set("WWW-Authenticate", `Bearer realm="x", error="invalid_token", error_description="The refresh token expired"`)
+		default:
 			w.Header().Set("Content-Type", label)
 		}
 		w.WriteHeader(status)
@@ -76,6 +80,27 @@ var lives = []struct {
 	{"an end in a zone further west beside seconds", `{"access_token":"a","expires_in":3600,"expires_at":"2026-11-20 08:00:00"}`, time.Hour, 0},
 	{"nanoseconds", `{"access_token":"a","expires_at":1795179600000000000}`, time.Hour, 0},
 	{"exponent", `{"access_token":"a","expires_in":3.6e3}`, time.Hour, 0},
+	{"time_to_live", `{"access_token":"a","time_to_live":3600}`, time.Hour, 0},
+	{"max_age", `{"access_token":"a","maxAge":"3600"}`, time.Hour, 0},
+	{"not_after", `{"access_token":"a","notAfter":"2026-11-20T13:00Z"}`, time.Hour, 0},
+	{"valid_to", `{"access_token":"a","valid_to":"2026/11/20 13:00:00"}`, time.Hour, 0},
+	{"expires_ts", `{"access_token":"a","expires_ts":1795179600}`, time.Hour, 0},
+	{"expires_at_epoch_ms", `{"access_token":"a","expires_at_epoch_ms":"1795179600000"}`, time.Hour, 0},
+	{"oauth_expires_in (Yahoo)", `{"access_token":"a","oauth_expires_in":"3600"}`, time.Hour, 0},
+	{"validity_period (WSO2)", `{"access_token":"a","validity_period":"3600"}`, time.Hour, 0},
+	{"a clock", `{"access_token":"a","expires_in":"01:00:00"}`, time.Hour, 0},
+	{"a date of PHP's JSON", `{"access_token":"a","expires_at":{"date":"2026-11-20 13:00:00.000000","timezone_type":3,"timezone":"UTC"}}`, time.Hour, 0},
+	{"a time of Firestore", `{"access_token":"a","expires_at":{"_seconds":1795179600,"_nanoseconds":0}}`, time.Hour, 0},
+	{"a date without separators", `{"access_token":"a","expires_at":"20261120130000"}`, time.Hour, 0},
+	{"a cookie's date", `{"access_token":"a","expires":"Fri, 20-Nov-2026 13:00:00 GMT"}`, time.Hour, 0},
+	{"a date of Java", `{"access_token":"a","expiration":"Fri Nov 20 13:00:00 GMT 2026"}`, time.Hour, 0},
+	{"a date of Gson", `{"access_token":"a","expiration":"Nov 20, 2026 1:00:00 PM"}`, time.Hour, 0},
+	{"a date of java.time", `{"access_token":"a","expiration":"2026-11-20T14:00:00+01:00[Europe/Paris]"}`, time.Hour, 0},
+	{"Twitter's date", `{"access_token":"a","expires_at":"Fri Nov 20 13:00:00 +0000 2026"}`, time.Hour, 0},
+	{"Microsoft's with zone", `{"access_token":"a","expires":"/Date(1795179600000+0000)/"}`, time.Hour, 0},
+	{"words with and", `{"access_token":"a","expires_in":"1 hour and 30 minutes"}`, 90 * time.Minute, 0},
+	{"milliseconds, and a JWT (D2)", `{"access_token":"e30.eyJleHAiOjE3OTUxNzk2MDB9.x","expires_in":3600000}`, time.Hour, 0},
+	{"a JWT alone", `{"access_token":"e30.eyJleHAiOjE3OTUxNzk2MDB9.x","refresh_token":"e30.eyJleHAiOjE3OTUxODMyMDB9.x"}`, time.Hour, 2 * time.Hour},
 	{"nothing said", `{"access_token":"a","expires_in":null,"id_token_expires_in":60,"issued_at":"1795176000"}`, 0, 0},
 	{"never", `{"access_token":"a","expires_in":0,"expires":"never"}`, 0, 0},
 }
@@ -92,7 +117,7 @@ func TestLives(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			login := &provider.Login{Base: url, Access: "access_token", RefreshPath: "r", SendRefresh: "r"}
+			login := &provider.Login{Base: url, Access: "access_token", Refresh: "refresh_token", RefreshPath: "r", SendRefresh: "r"}
 			third, err := c.LogIn(t.Context(), provider.Provider{Options: provider.Options{Login: login}}, "u", "p")
 			if err != nil {
 				t.Fatal(err)
@@ -130,16 +155,26 @@ var labelled = []struct{ name, label, body string }{
 	{"JSON as a form", "application/x-www-form-urlencoded", `{"access_token":"a","scope":"x"}`},
 	{"JSON without label", "none", `{"access_token":"a","scope":"x"}`},
 	{"JSON with a label of its own", "application/vnd.site.v2+json", `{"access_token":"a","scope":"x"}`},
+	{"JSON behind a prefix against scripts", "application/json", ")]}',\n{\"access_token\":\"a\",\"scope\":\"x\"}"},
+	{"form with a blank", "text/plain", "access_token=a&scope=x x&token_type=bearer"},
 	{"JSON with a broken label", ";;;", `{"access_token":"a","scope":"x"}`},
 }
 
 func TestLabels(t *testing.T) {
 	for _, test := range labelled {
 		t.Run(test.name, func(t *testing.T) {
-			url, c := site(t, 200, test.label, test.body)
-			got, err := c.Refresh(t.Context(), provider.Provider{TokenURL: url}, "", "r")
-			if err != nil || got.AccessToken != "a" || got.Scope != "x" {
-				t.Errorf("%+v, %v", got, err)
+			url, c := site(t, 200, test.label, strings.NewReplacer(`"access_token":"a"`, `"access_token":"a","device_code":"d","user_code":"u",
+				"verification_uri":"https://site.example/"`, `access_token=a`, `access_token=a&device_code=d&user_code=u&verification_uri=https://site.example/`).Replace(test.body))
+			p := provider.Provider{TokenURL: url, DeviceURL: url, IntrospectURL: url, Options: provider.Options{Login: &provider.Login{Base: url, Access: "access_token"}}}
+			third, err3 := c.LogIn(t.Context(), p, "u", "p")
+			device, err4 := c.StartDevice(t.Context(), p, "")
+			active, err5 := c.Introspect(t.Context(), p, "a")
+			p.Login = nil
+			first, err1 := c.ExchangeCode(t.Context(), p, "c", "https://back.example/", "v")
+			later, err2 := c.Refresh(t.Context(), p, "", "r")
+			if err := errors.Join(err1, err2, err3, err4, err5); err != nil || first.Scope != "x" || later != first || third.AccessToken != "a" ||
+				device.UserCode != "u" || active["access_token"] != "a" {
+				t.Errorf("%+v, %+v, %+v, %+v, %v, %v", first, later, third, device, active, err)
 			}
 		})
 	}
@@ -154,7 +189,7 @@ func TestLabels(t *testing.T) {
 // Metadata is taken under any label and behind one redirect on the same host; what
 // carries a secret follows none.
 func TestMetadataLabels(t *testing.T) {
-	const metadata = `{"issuer":"BASE","token_endpoint":"BASE/token"}`
+	const metadata = `{"issuer":"BASE","token_endpoint":"BASE/token","token_endpoint_auth_methods_supported":"client_secret_post"}`
 	for _, test := range []struct{ name, label, mark, redirect string }{
 		{"as text", "text/plain", "", ""},
 		{"as a web page", "text/html", "", ""},
@@ -194,6 +229,9 @@ func TestMetadataLabels(t *testing.T) {
 			p, err := provider.Client{}.Discover(t.Context(), s.URL)
 			if (err == nil) == strings.HasPrefix(test.name, "!") {
 				t.Fatalf("%+v, %v", p, err)
+			}
+			if err == nil && p.AuthStyle != provider.AuthBody {
+				t.Errorf("a list written as a text: %q", p.AuthStyle)
 			}
 			p.TokenURL = s.URL + "/token"
 			if _, err := (provider.Client{}).Refresh(t.Context(), p, "", "r"); err == nil || token != 1 {

@@ -219,6 +219,6 @@ func (p Provider) ParseCallback(q url.Values) (code, scope string, err error) {
 	if e.Code+e.Description == "" {
 		return "", "", &fault.Fault{Kind: fault.ErrDenied, What: "the provider sent no code"}
 	}
-	e.advise(p)
+	e.advise(p, "auth-url")
 	return "", "", &fault.Fault{Kind: fault.ErrDenied, What: "the provider said no", Err: e, Hint: e.Hint}
 }

@@ -18,9 +18,9 @@ import (
 func (f fields) reasons() (all []string) {
 	for _, name := range strings.Fields(`error error_description error_type error_code err_code code status type reason message msg
 		error_message error_msg err_msg error_reason error_summary tag title detail details description fault fault_string
-		resource field errors data body meta response`) {
+		resource field non_field_errors errors name data body meta response result`) {
 		v := f.value(name)
-		if s := textOf(v); s != "" && slices.Contains([]string{"data", "body", "meta", "response"}, name) {
+		if s := textOf(v); s != "" && slices.Contains([]string{"data", "body", "meta", "response", "result"}, name) {
 			continue // may be anything, a token too
 		}
 		all = append(all, reasonsOf(v)...)
@@ -52,12 +52,13 @@ func (f fields) saysNo() bool {
 		len(reasonsOf(f.value("error")))+len(reasonsOf(f.value("errors"))) > 0)
 }
 
-// newError reads a refusal in whatever form. Of a web page it takes the title.
+// newError reads a refusal in whatever form. Of a web page it takes the title, of
+// other markup the text.
 func newError(status int, f fields, body []byte, secrets []string) *Error {
 	e, all := &Error{Status: status}, f.reasons()
 	if len(f) == 0 && status > 299 {
 		start := string(body[:min(len(body), 4096)])
-		e.page = strings.HasPrefix(strings.TrimSpace(start), "<")
+		e.page = regexp.MustCompile(`(?is)^\s*<(.*<)?(!doctype|html|head|title|body|h\d|p|b|br|div|center)\b`).MatchString(start)
 		if title := regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title>`).FindStringSubmatch(start); title != nil {
 			start = "a web page: " + title[1]
 		}
@@ -135,24 +136,35 @@ func (e *Error) words() string {
 }
 
 // advise says what to change where a refusal shows that the site wants something
-// else than was configured.
-func (e *Error) advise(p Provider) {
+// else than was configured; flag sets the address that was asked.
+func (e *Error) advise(p Provider, flag string) {
 	set := "`mintkeep provider set " + text.ShellWord(p.Name) + " "
 	styles := map[string]string{AuthHeader: "body` or `header-raw`", AuthRaw: "header` or `body`", AuthBody: "header`"}
-	for _, a := range []struct{ said, hint string }{
-		{`\bpkce\b|\bcode (verifier|challenge)\b`, fmt.Sprintf("%s-options '{\"pkce\":%t}'`", set, !p.usesPKCE())},
-		{`\bredirect ur[il]s?\b`, "register the redirect address at the site, or ask for the one that it knows: -redirect URL, -listen localhost:PORT"},
-		{`\b(audience|resource)\b`, set + "-options '{\"token_params\":{\"audience\":\"...\"}}'`"},
-		{`\b(content type|media type|json)\b`, fmt.Sprintf("%s-options '{\"json_body\":%t}'`", set, !p.JSONBody)},
-		{`\b(invalid|missing|unknown|required) scopes?\b|\bscopes? (is )?(invalid|missing|required|unknown)\b`,
-			"another -scope, or where it is wanted again " + set + "-options '{\"scope_on_refresh\":true}'`"},
-	} {
-		if e.Hint == "" && !e.page && regexp.MustCompile(a.said).MatchString(e.words()) {
-			e.Hint = a.hint
-		}
+	meaning, words := e.Meaning(), strings.ToLower(http.StatusText(e.Status))
+	if !e.page {
+		words += " " + e.words()
 	}
-	if m := e.Meaning(); e.Hint == "" && (m == "invalid_client" || m == "unauthorized_client") {
-		e.Hint = "client id and secret as the site has them; or it wants them elsewhere: " + set + "-auth-style " + styles[p.AuthStyle]
+	says := func(pattern string) bool { return regexp.MustCompile(`\b(` + pattern + `)\b`).MatchString(words) }
+	for _, a := range []struct {
+		when bool
+		hint string
+	}{
+		{e.Hint != "", e.Hint},
+		{says(`pkce|code (verifier|challenge)`), fmt.Sprintf("%s-options '{\"pkce\":%t}'`", set, !p.usesPKCE())},
+		{says(`redirect ur[il]s?`), "register the redirect address at the site, or ask for the one that it knows: -redirect URL, -listen localhost:PORT"},
+		{says(`audience|resource`), set + "-options '{\"token_params\":{\"audience\":\"...\"}}'`"},
+		{says(`content type|media type|json`), fmt.Sprintf("%s-options '{\"json_body\":%t}'`", set, !p.JSONBody)},
+		{says(`(invalid|missing|unknown|required) scopes?|scopes? (is )?(invalid|missing|required|unknown)`),
+			"another -scope, or where it is wanted again " + set + "-options '{\"scope_on_refresh\":true}'`"},
+		{e.Status/100 == 3 || meaning == "" && slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone}, e.Status),
+			"is the address another one? " + set + "-" + flag + " URL`"},
+		{meaning == "invalid_client" || meaning == "unauthorized_client" || meaning == "" && e.Status == http.StatusUnauthorized && !e.page,
+			"client id and secret as the site has them; or it wants them elsewhere: " + set + "-auth-style " + styles[p.AuthStyle]},
+	} {
+		if a.when {
+			e.Hint = a.hint
+			return
+		}
 	}
 }
 

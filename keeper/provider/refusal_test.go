@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,6 +82,30 @@ var refusals = []struct {
 	{"denied, a poll", 400, "application/json", `{"message":"The user denied the request"}`, "access_denied", true, "denied"},
 	{"not yet, a poll", 400, "application/json", `{"detail":"User has not yet authorized"}`, "authorization_pending", false, "not yet"},
 	{"slower, a poll", 400, "text/plain", "slow_down", "slow_down", false, "slow_down"},
+	{"a list (Salesforce)", 401, "application/json", `[{"errorCode":"INVALID_SESSION_ID","message":"Session expired or invalid"}]`, "invalid_grant", true,
+		"401 INVALID_SESSION_ID (Session expired or invalid)"},
+	{"a list of texts", 400, "application/json", `["Refresh token not found"]`, "invalid_grant", true, "Refresh token not found"},
+	{"a text in JSON", 400, "application/json", `"invalid_grant"`, "invalid_grant", true, "invalid_grant"},
+	{"XML", 400, "text/xml", `<?xml version="1.0"?><OAuth><error>invalid_grant</error><error_description>expired token</error_description></OAuth>`,
+		"invalid_grant", true, "400 (invalid_grant expired token)"},
+	{"SOAP", 500, "text/xml", `<?xml version="1.0"?><s:Envelope><s:Fault>refresh token revoked</s:Fault></s:Envelope>`, "invalid_grant", false, "refresh token revoked"},
+	{"a header alone", 401, "bearer", ``, "invalid_grant", true, "401 invalid_token (The refresh token expired)"},
+	{"a form with blanks", 400, "text/plain", "error=invalid_grant&error_description=The token is gone", "invalid_grant", true, "400 invalid_grant (The token is gone)"},
+	{"a prefix against scripts", 400, "application/json", ")]}'\n{\"error\":\"invalid_grant\"}", "invalid_grant", true, "400 invalid_grant"},
+	{"PayPal's name", 401, "application/json", `{"name":"invalid_refresh_token","debug_id":"x","details":[]}`, "invalid_grant", true, "invalid_refresh_token"},
+	{"Django", 400, "application/json", `{"non_field_errors":["Token is invalid or expired"]}`, "invalid_grant", true, "Token is invalid or expired"},
+	{"simplejwt", 401, "application/json", `{"detail":"Token is blacklisted","code":"token_not_valid"}`, "invalid_grant", true, "401 token_not_valid (Token is blacklisted)"},
+	{"FastAPI", 422, "application/json", `{"detail":[{"loc":["body"],"msg":"refresh token expired","type":"value_error"}]}`, "invalid_grant", true, "refresh token expired"},
+	{"Okta", 400, "application/json", `{"errorCode":"E0000011","errorSummary":"Invalid token provided","errorCauses":[]}`, "invalid_grant", true, "Invalid token provided"},
+	{"Cognito", 400, "application/x-amz-json-1.1", `{"__type":"NotAuthorizedException","message":"Refresh Token has been revoked"}`, "invalid_grant", true, "has been revoked"},
+	{"Tesla", 401, "application/json", `{"error":"login_required","error_description":"The refresh_token is invalid"}`, "invalid_grant", true, "login_required"},
+	{"Monzo", 401, "application/json", `{"code":"unauthorized.bad_refresh_token.evicted","message":"Refresh token has been evicted"}`, "invalid_grant", true, "evicted"},
+	{"in a result", 200, "application/json", `{"result":{"error":"refresh token does not exist"},"status":"error"}`, "invalid_grant", true, "does not exist"},
+	{"eBay", 400, "application/json", `{"errors":[{"errorId":1001,"domain":"OAuth","message":"Invalid access token","longMessage":"x"}]}`, "invalid_grant", true, "Invalid access token"},
+	{"GraphQL", 200, "application/json", `{"data":null,"errors":[{"message":"jwt expired: the token has expired","extensions":{"code":"UNAUTHENTICATED"}}]}`,
+		"invalid_grant", true, "the token has expired"},
+	{"Spring", 401, "application/json", `{"timestamp":1,"status":401,"error":"Unauthorized","message":"Cannot convert access token to JSON: token was not recognised","path":"/t"}`,
+		"invalid_grant", true, "not recognised"},
 	{"! a parameter", 400, "application/json", `{"error":"invalid_request","error_description":"Missing parameter: audience"}`, "", false, "Missing parameter"},
 	{"! the grant type", 400, "application/json", `{"error":"invalid_request","error_description":"Invalid grant_type"}`, "", false, "Invalid grant_type"},
 	{"! scope", 400, "application/json", `{"error":"invalid_scope"}`, "invalid_scope", false, "invalid_scope"},
@@ -93,17 +118,35 @@ var refusals = []struct {
 	{"! too many", 429, "application/json", `{"message":"refresh token invalid"}`, "invalid_grant", false, "429"},
 }
 
+// A refusal is understood at every endpoint that is asked.
 func TestRefusals(t *testing.T) {
 	for _, test := range refusals {
 		t.Run(test.name, func(t *testing.T) {
 			url, c := site(t, test.status, test.label, test.body)
-			_, err := c.Refresh(t.Context(), provider.Provider{TokenURL: url}, "", "the-refresh-token")
-			var e *provider.Error
-			if !errors.As(err, &e) {
-				t.Fatal(err)
+			p := provider.Provider{TokenURL: url, DeviceURL: url, RevokeURL: url, IntrospectURL: url}
+			_, refresh := c.Refresh(t.Context(), p, "", "the-refresh-token")
+			_, code := c.ExchangeCode(t.Context(), p, "the-code", "https://back.example/", "the-verifier")
+			_, device := c.StartDevice(t.Context(), p, "")
+			_, poll := c.PollDevice(t.Context(), p, "the-device-code")
+			_, introspect := c.Introspect(t.Context(), p, "the-access-token")
+			_, password := c.Password(t.Context(), p, "ada", "the-password", "")
+			_, metadata := c.Discover(t.Context(), url)
+			for asked, err := range map[string]error{"refresh": refresh, "code": code, "device": device, "poll": poll, "introspect": introspect,
+				"password": password, "metadata": metadata} {
+				var e *provider.Error
+				if test.status == 200 && slices.Contains([]string{"device", "introspect", "metadata"}, asked) {
+					continue // may be no error where no token is asked for
+				}
+				if !errors.As(err, &e) {
+					t.Fatalf("%s: %v", asked, err)
+				}
+				if e.Meaning() != test.meaning || provider.IsRefused(err) != test.dead || !strings.Contains(err.Error(), test.says) {
+					t.Errorf("%s: %v; means %q, dead %t, want %q, %t, and %q", asked, err, e.Meaning(), provider.IsRefused(err), test.meaning, test.dead, test.says)
+				}
 			}
-			if e.Meaning() != test.meaning || provider.IsRefused(err) != test.dead || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("%v; means %q, dead %t, want %q, %t, and %q", err, e.Meaning(), provider.IsRefused(err), test.meaning, test.dead, test.says)
+			err := c.Revoke(t.Context(), p, "the-token", "refresh_token")
+			if gone := test.meaning == "invalid_grant" && test.status < 500 && test.status != 401 && test.status != 429; gone && err != nil {
+				t.Errorf("revoking what the site does not know: %v", err)
 			}
 		})
 	}

@@ -24,7 +24,7 @@ func (c Client) Revoke(ctx context.Context, p Provider, token secret.Secret, hin
 		switch {
 		case e.Status == http.StatusOK && e.Code == "",
 			// section 2.2: the content of the answer does not matter
-			e.Status == http.StatusBadRequest && e.Meaning() == "invalid_grant",
+			e.Status != http.StatusUnauthorized && IsRefused(err) && e.Meaning() == "invalid_grant",
 			// Google's answer, and others', for an unknown token, where section 2.2 has 200
 			e.Code == "unsupported_token_type" && hint == "access_token":
 			// section 2.2.1: access tokens cannot be revoked here, and expire

@@ -55,14 +55,18 @@ func noToken(f fields, name string, secrets []string) *Error {
 }
 
 // setEnds says when the tokens end: as the first of the answers does that says it,
-// else as the access token itself does if it is a JWT, else after the assumed
-// lifetime; zero if nothing is known.
+// or as the token itself does if it is a JWT, the sooner of both; else after the
+// assumed lifetime; zero if nothing is known.
 func (t *TokenResponse) setEnds(sent time.Time, p Provider, answers ...fields) {
 	for _, f := range answers {
 		access, refresh := Ends(f, sent)
 		t.Expires, t.RefreshExpires = cmp.Or(t.Expires, access), cmp.Or(t.RefreshExpires, refresh)
 	}
-	if t.Expires = cmp.Or(t.Expires, JWTExpiry(t.AccessToken)); t.Expires.IsZero() && p.Lifetime > 0 {
+	if end := JWTExpiry(t.AccessToken); t.Expires.IsZero() || end.After(sent) && end.Before(t.Expires) {
+		t.Expires = end
+	}
+	t.RefreshExpires = cmp.Or(t.RefreshExpires, JWTExpiry(t.RefreshToken))
+	if t.Expires.IsZero() && p.Lifetime > 0 {
 		t.Expires = sent.Add(p.lifetime())
 	}
 }
