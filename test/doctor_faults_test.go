@@ -207,7 +207,8 @@ func faultsOfEndpoints() []planted {
 func faultsOfFiles() []planted {
 	return []planted{
 		{"database in the document root", func(b *doctorSite) { b.move(filepath.Join(b.root, "auth", "data", "tokens.db")) }, doctor.Fail, "from where the web server may hand it", "move it"},
-		{"database in public_html", func(b *doctorSite) { b.move(filepath.Join(b.root, "data", "tokens.db")) }, doctor.Warn, "folder named public_html", "does not show"},
+		{"database in public_html", func(b *doctorSite) { b.move(filepath.Join(b.root, "data", "tokens.db")) }, doctor.Fail, "from where the web server may hand it", "move it"},
+		{"database in another htdocs", func(b *doctorSite) { b.move(filepath.Join(filepath.Dir(b.root), "htdocs", "data", "tokens.db")) }, doctor.Warn, "folder named htdocs", "does not show"},
 		{"database in the document root, allowed, shown", func(b *doctorSite) {
 			b.move(filepath.Join(b.root, "data", "tokens.db"))
 			b.config["database_in_docroot"] = "yes"
@@ -506,5 +507,30 @@ func TestDoctorSaysOnceWhatKeepsAHostFromAnswering(t *testing.T) {
 	findings, status := b.doctor()
 	if text := shown(findings); status != 1 || strings.Count(text, "connection refused") != 1 || strings.Count(text, "fail  ") != 1 {
 		t.Errorf("exit %d after\n%s", status, text)
+	}
+}
+
+// One cause is one finding: what follows from it is not told as well.
+func TestDoctorSaysOnce(t *testing.T) {
+	for name, plant := range map[string]func(*doctorSite){
+		"disk full":         (*doctorSite).fullDisk,
+		"read-only":         (*doctorSite).readOnly,
+		"faulty row":        func(b *doctorSite) { b.sql("INSERT INTO settings VALUES ('idle_lifetime', 'soon')") },
+		"no database":       func(b *doctorSite) { b.must(os.Remove(b.database)) },
+		"no .htaccess":      func(b *doctorSite) { b.noHtaccess(); b.at("/auth/token.cgi", says(500, "text/html", "<h1>Error")) },
+		"no page":           func(b *doctorSite) { b.at("/", http.NotFound) },
+		"endpoint redirect": func(b *doctorSite) { b.at("/auth/", says(301, "text/html", "")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newDoctorSite(t, released(t))
+			b.arguments = []string{}
+			delete(b.config, "errorlog") // it lies on the same disk
+			b.build()
+			plant(b)
+			findings, _ := b.doctor()
+			if text := shown(findings); strings.Count(text, "fail  ") != 1 || strings.Contains(text, "warn  ") {
+				t.Error(text)
+			}
+		})
 	}
 }

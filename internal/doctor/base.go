@@ -58,6 +58,7 @@ func (s *Site) neighbours() Finding {
 func (s *Site) basePost(ctx context.Context) (*answer, Finding) {
 	a := s.post(ctx, s.URL, url.Values{"grant_type": {"doctor"}})
 	said, _ := a.members()
+	_, faulty := s.Settings(ctx)
 	switch {
 	case a.err != nil:
 		f := unreachable(a.err, "the token endpoint %s cannot be reached from here", s.URL)
@@ -71,8 +72,11 @@ func (s *Site) basePost(ctx context.Context) (*answer, Finding) {
 		return a, ok("the token endpoint answers, and gets what clients send")
 	case said["error"] == "invalid_request":
 		return a, fail("look for a rewrite or redirect in front of the program", "POST reaches the token endpoint without its body")
+	case said["error"] == "server_error" && faulty != nil,
+		said["error"] == "temporarily_unavailable" && (s.databaseFile(ctx).Level != OK || s.shown(ctx).Level == Fail):
+		return a, Finding{} // said already
 	case said["error"] == "server_error":
-		return a, fail("mend what is named above, or look into the error log", "the token endpoint answers with an error of its own: %v", said["error_description"])
+		return a, fail("look into the error log", "the token endpoint answers with an error of its own: %v", said["error_description"])
 	case said["error"] == "temporarily_unavailable":
 		return a, fail("look into the error log; or put an empty file named check beside the database and open "+s.URL+"/check", "the token endpoint is not ready for use")
 	}

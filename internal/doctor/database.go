@@ -27,8 +27,10 @@ func (v Volume) network() string {
 		0x01021997: "9p", 0x00c36400: "Ceph", 0x5346414f: afs, 0x6b414653: afs}[v.Type]
 }
 
-// volume looks at the file system, and at how much of it is free.
-func (s sqlFile) volume() []Finding {
+// volume looks at the file system, and writes for real: neither quotas nor mandatory
+// access control show up anywhere else. What keeps everything from being written is
+// told once, and the lock is not tried then.
+func (s sqlFile) volume(ctx context.Context) []Finding {
 	v, err := s.Statfs(filepath.Dir(s.Database))
 	if err != nil {
 		return []Finding{warn("look whether the folder exists", "the file system of the database cannot be looked at: %v", err)}
@@ -36,33 +38,24 @@ func (s sqlFile) volume() []Finding {
 	f, name := ok("the database is on a local file system"), v.network()
 	switch {
 	case v.ReadOnly:
-		f = fail("put the database on a file system that can be written", "the file system of the database is read-only: tokens can be verified, but not issued or revoked")
+		return []Finding{fail("put the database on a file system that can be written", "the file system of the database is read-only: tokens can be verified, but not issued or revoked")}
 	case name != "" && s.Journal == "wal":
 		f = fail("remove the line `journal: wal`", "the database is on %s, where journal: wal destroys it", name)
 	case name != "":
 		f = warn("move the database to a local disk if there is one; keep journal: rollback", "the database is on %s, and is as safe as that system's locks", name)
 	}
-	const do = "delete something else; until then tokens verify, but none can be issued or revoked"
-	switch {
+	const do = "delete something else, or ask the host for more space; until then tokens verify, but none can be issued or revoked"
+	switch err := tryFile(filepath.Dir(s.Database), make([]byte, 64<<10)); {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return []Finding{f, fail(do, "the disk is full (%d KB left); nothing more can be written beside the database: %v", v.Free/1024, err)}
+	case err != nil:
+		return []Finding{f, fail("let this user write the folder: SQLite keeps its journal beside the database", "no file can be written beside the database: %v", err)}
 	case v.Free < noSpace:
 		return []Finding{f, fail(do, "the disk is full (%d KB left)", v.Free/1024)}
 	case v.Free < littleSpace:
-		return []Finding{f, warn(do, "the disk is nearly full (%d KB left)", v.Free/1024)}
+		return []Finding{f, warn(do, "the disk is nearly full (%d KB left)", v.Free/1024), s.lock(ctx)}
 	}
-	return []Finding{f, ok("%d MB of disk are free", v.Free>>20)}
-}
-
-// writable writes for real: neither quotas nor mandatory access control
-// show up anywhere else.
-func (s sqlFile) writable(context.Context) Finding {
-	err := tryFile(filepath.Dir(s.Database), make([]byte, 64<<10))
-	switch {
-	case err == nil:
-		return ok("files can be written beside the database")
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fail("delete something else, or ask the host for more space", "nothing more can be written beside the database: %v", err)
-	}
-	return fail("let this user write the folder: SQLite keeps its journal beside the database", "no file can be written beside the database: %v", err)
+	return []Finding{f, ok("%d MB of disk are free, and files can be written beside the database", v.Free>>20), s.lock(ctx)}
 }
 
 // content reads the file through, and its schema version.
@@ -128,6 +121,9 @@ func (s sqlFile) future(ctx context.Context) Finding {
 
 // lock takes the lock that every change needs, and lets it go.
 func (s sqlFile) lock(ctx context.Context) Finding {
+	if s.databaseFile(ctx).Level != OK {
+		return Finding{}
+	}
 	conn, err := s.DB.Conn(ctx)
 	if err == nil {
 		defer conn.Close()

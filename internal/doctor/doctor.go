@@ -119,15 +119,14 @@ func (s *Site) Inside(ctx context.Context) []Finding {
 		}
 	}
 	program = append(append(program, s.limits()...), run(ctx, s.scriptOwner, s.tlsRoots, s.keyFile, s.errorLog)...)
-	f, database := sqlFile{s}, run(ctx, s.databaseFile, s.shown, s.shownByName, s.publicDatabase)
+	f, database := sqlFile{s}, run(ctx, s.databaseFile, s.shown, s.publicDatabase)
 	if _, err := os.Stat(filepath.Dir(s.Database)); err == nil {
-		database = append(append(database, f.volume()...), run(ctx, s.folderMode, f.writable)...)
+		database = append(append(database, s.folderMode(ctx)), f.volume(ctx)...)
 	}
 	if s.databaseFile(ctx).Level == OK {
-		database = append(append(database, f.content(ctx)...), run(ctx, s.databaseMode, s.databaseOwner, f.journal, f.lock, f.future)...)
+		database = append(append(database, f.content(ctx)...), run(ctx, s.databaseMode, s.databaseOwner, f.journal, f.future)...)
 	}
-	in(Database, database)
-	return slices.Concat(in(Program, program), database, in(Endpoint, s.trust(ctx)), in(Program, s.Kept(ctx)))
+	return slices.Concat(in(Program, program), in(Database, given(database...)), in(Endpoint, s.trust(ctx)), in(Program, s.Kept(ctx)))
 }
 
 // Outside makes the checks of the live site: of a profile URL and of what can be

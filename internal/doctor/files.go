@@ -121,7 +121,7 @@ func (s *Site) owned(file, do string) Finding {
 }
 
 // shown fails if a file of ours is in the reach of the web server: below a folder that
-// it shows, or below that of the script.
+// it shows, or below that of the script. It warns where only the names of folders tell.
 func (s *Site) shown(context.Context) Finding {
 	roots := s.Roots
 	if s.Script != "" {
@@ -132,18 +132,13 @@ func (s *Site) shown(context.Context) Finding {
 			return Faults(err)[0]
 		}
 	}
-	return ok("the database is not known to lie below the document root")
-}
-
-// shownByName warns where only the names of folders tell.
-func (s *Site) shownByName(context.Context) Finding {
 	path := strings.TrimPrefix(strings.TrimPrefix(s.Database, "/var/www/"), "/srv/www/")
 	for _, name := range []string{"public_html", "htdocs", "httpdocs", "html", "www", "webroot", "wwwroot", "docroot"} {
 		if !s.InRoot && slices.Contains(strings.Split(filepath.Dir(path), "/"), name) {
 			return warn(beside, "the database lies in a folder named %s, which web servers usually show", name)
 		}
 	}
-	return Finding{}
+	return ok("the database is not known to lie below the document root")
 }
 
 // keyFile looks at the file's mode, and whether its keys open what is kept.
