@@ -68,8 +68,8 @@ func routeFor(name string) (route, bool) {
 		return route{cors: true, get: (*Handler).userinfo}, true
 	case "authorize":
 		return route{cors: true, page: http.MethodGet, get: (*Handler).authorize, post: (*Handler).identify,
-			params: oauth.Fields{Names: []string{"response_type", "client_id", "redirect_uri", "state", "scope", "me",
-				"code_challenge", "code_challenge_method"}}}, true
+			params: oauth.Fields{Repeated: "resource", Names: []string{"response_type", "client_id", "redirect_uri", "state", "scope", "me",
+				"code_challenge", "code_challenge_method", "resource"}}}, true
 	case "callback":
 		return route{page: http.MethodGet, get: (*Handler).callback,
 			params: oauth.Fields{Names: []string{"flow", "state", "code", "error"}}}, true

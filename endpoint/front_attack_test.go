@@ -88,7 +88,9 @@ func TestAttackOpenRedirect(t *testing.T) {
 type noFetch struct{ t *testing.T }
 
 func (n noFetch) RoundTrip(r *http.Request) (*http.Response, error) {
-	n.t.Errorf("%s was fetched", r.URL)
+	if strings.Trim(r.URL.Path, "/") == "" { // others may be documents, which may not allow their whole origin
+		n.t.Errorf("%s was fetched", r.URL)
+	}
 	return nil, http.ErrNotSupported
 }
 

@@ -19,7 +19,11 @@ func (h *Handler) introspect(q *request) (*oauth.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := h.Grants.Verify(q.ctx(), q.Request, token, server)
+	at := oauth.Resource("")
+	if server.Resource != "" {
+		at, _ = oauth.ParseResource(server.Resource)
+	}
+	t, err := h.Grants.Verify(q.ctx(), q.Request, token, server.Name, at)
 	if grant.IsTokenError(err) {
 		return oauth.NewReply(map[string]bool{"active": false}, false)
 	}
@@ -36,26 +40,46 @@ func (h *Handler) introspect(q *request) (*oauth.Reply, error) {
 		IssuedAt  int64  `json:"iat"`
 		ID        string `json:"jti"`
 		Issuer    string `json:"iss,omitempty"`
+		Audience  string `json:"aud,omitempty"`
 		Exp       int64  `json:"exp,omitempty"`
-	}{true, t.Me, t.Me, t.ClientID, t.Scope, "Bearer", t.Created.Unix(), t.ID, h.URL, expiry(t, q.Settings)}, false)
+	}{true, t.Me, t.Me, t.ClientID, t.Scope, "Bearer", t.Created.Unix(), t.ID, h.URL, server.Resource, expiry(t, q.Settings)}, false)
 }
 
 // introspector returns who asks: a resource server by name and secret (Basic or
-// body) or by its secret as bearer; or, if the owner allows that, whoever holds the
-// token itself (R16), who has no name.
-func (h *Handler) introspector(q *request, token secret.Secret) (string, error) {
+// body) or by its secret as bearer, who learns of tokens for its own resource; or, if
+// the owner allows that, whoever holds the token itself (R16), who has no name and
+// asks for the resource that the request names.
+func (h *Handler) introspector(q *request, token secret.Secret) (*grant.ResourceServer, error) {
 	for _, c := range q.credentials() {
-		name, err := h.Grants.AuthenticateServer(q.ctx(), q.Now, c.name, c.secret)
-		if name != "" || err != nil {
-			return name, err
+		server, err := h.Grants.AuthenticateServer(q.ctx(), q.Now, c.name, c.secret)
+		if server != nil || err != nil {
+			return server, err
 		}
 	}
 	if q.Settings.IntrospectSelf && q.bearer != "" && q.bearer.Equal(token) {
-		return "", nil
+		return h.selfServer(q)
 	}
-	return "", &oauth.Error{Status: http.StatusUnauthorized, Code: "invalid_client",
+	return nil, &oauth.Error{Status: http.StatusUnauthorized, Code: "invalid_client",
 		Description: "introspection needs a resource server's name and secret, made with `mintkeep server add NAME`",
 		Header:      map[string]string{"WWW-Authenticate": `Basic realm="introspection"`}}
+}
+
+// selfServer stands for the resource that the request names, as it is registered.
+func (h *Handler) selfServer(q *request) (*grant.ResourceServer, error) {
+	self := &grant.ResourceServer{Resource: q.param("resource")}
+	if self.Resource == "" {
+		return self, nil
+	}
+	at, err := oauth.ParseResource(self.Resource)
+	if err != nil {
+		return self, nil // no token is for it
+	}
+	self.Resource = string(at)
+	found, err := h.Grants.ServerAt(q.ctx(), at)
+	if found != nil {
+		self.Resource = found.Resource
+	}
+	return self, err
 }
 
 type credential struct {

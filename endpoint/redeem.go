@@ -84,7 +84,8 @@ func (q *request) tokenRequest() (grant.TokenRequest, error) {
 	if err != nil {
 		return grant.TokenRequest{}, err
 	}
-	ask := grant.TokenRequest{Code: q.param("code"), ClientID: id, RedirectURI: q.param("redirect_uri"), Verifier: q.param("code_verifier")}
+	ask := grant.TokenRequest{Code: q.param("code"), ClientID: id, RedirectURI: q.param("redirect_uri"), Verifier: q.param("code_verifier"),
+		Resource: q.param("resource")}
 	switch {
 	case ask.Code == "":
 		return ask, oauth.InvalidRequest("the parameter code is missing")
@@ -134,7 +135,7 @@ func (h *Handler) identify(q *request) (*oauth.Reply, error) {
 func (h *Handler) authorize(q *request) (*oauth.Reply, error) {
 	return h.Authorize.Authorize(q.ctx(), q.browser(), authorize.Params{ResponseType: q.param("response_type"),
 		ClientID: q.param("client_id"), RedirectURI: q.param("redirect_uri"), State: q.param("state"), Scope: q.param("scope"),
-		Me: q.param("me"), Challenge: q.param("code_challenge"), ChallengeMethod: q.param("code_challenge_method")})
+		Me: q.param("me"), Resource: q.param("resource"), Challenge: q.param("code_challenge"), ChallengeMethod: q.param("code_challenge_method")})
 }
 
 // callback is GET BASE/callback.

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/oauth"
 	"mintkeep/internal/secret"
 )
@@ -15,6 +16,7 @@ func (h *Handler) refresh(q *request) (*oauth.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := h.Grants.Refresh(q.ctx(), q.Request, token, clientID, q.param("scope"))
+	tokens, err := h.Grants.Refresh(q.ctx(), q.Request,
+		grant.RefreshRequest{Token: token, ClientID: clientID, Scope: q.param("scope"), Resource: q.param("resource")})
 	return h.tokenReply(q, tokens, err)
 }

@@ -34,14 +34,26 @@ func (q *request) browser() authorize.Request {
 	return authorize.Request{Request: q.Request, Cookies: q.http.Cookies()}
 }
 
+// resource is the resource that the address names, however badly; several are none.
+func (q *request) resource() (at oauth.Resource, named bool) {
+	var values []string
+	for pair := range strings.SplitSeq(q.http.URL.RawQuery, "&") {
+		if name, value, _ := strings.Cut(pair, "="); oauth.Unescape(name) == "resource" {
+			values = append(values, oauth.Unescape(value))
+		}
+	}
+	at, _ = oauth.ParseResource(strings.Join(values, " "))
+	return at, values != nil
+}
+
 // verifies reports whether this is a verification, whose format is negotiated.
 func (q *request) verifies() bool { return q.route == "" && q.http.Method != http.MethodPost }
 
 // tokenParams are the parameters of all routes for programs.
 func tokenParams() oauth.Fields {
 	// A mangled token is answered like an unknown one.
-	return oauth.Fields{Opaque: "token", Names: []string{"grant_type", "action", "code", "client_id", "client_secret", "redirect_uri",
-		"code_verifier", "refresh_token", "scope", "token"}}
+	return oauth.Fields{Opaque: "token", Repeated: "resource", Names: []string{"grant_type", "action", "code", "client_id",
+		"client_secret", "redirect_uri", "code_verifier", "refresh_token", "scope", "token", "resource"}}
 }
 
 // parse reads the whole request; params are those of a page. It returns a request

@@ -10,7 +10,7 @@ import (
 // userinfo is GET BASE/userinfo (IndieAuth section 9): the profile, for a token
 // with the scope of that name.
 func (h *Handler) userinfo(q *request) (*oauth.Reply, error) {
-	t, err := h.verifyBearer(q)
+	t, err := h.verifyBearer(q, "")
 	if err != nil {
 		return nil, err
 	}

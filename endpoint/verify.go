@@ -10,16 +10,22 @@ import (
 )
 
 // verify is GET BASE: a resource server asks whether a bearer token is accepted
-// (IndieAuth section 6.2 in its older form, R1 to R10), or a person looks.
+// (IndieAuth section 6.2 in its older form, R1 to R10), or a person looks. A request
+// that names a resource is never a person's, whatever it accepts: web servers let in
+// whom a 200 is answered, and hand on the header fields that say who it is.
 func (h *Handler) verify(q *request) (*oauth.Reply, error) {
-	if !q.hasAuth && oauth.PrefersHTML(q.http.Header) {
+	at, named := q.resource()
+	if !named && !q.hasAuth && oauth.PrefersHTML(q.http.Header) {
 		return h.publicPage(q)
 	}
-	t, err := h.verifyBearer(q)
+	if named && at == "" {
+		return nil, invalidToken("the parameter resource is empty")
+	}
+	t, err := h.verifyBearer(q, at)
 	if err != nil {
 		return nil, err
 	}
-	return oauth.NewReply(struct {
+	reply, err := oauth.NewReply(struct {
 		Me       string `json:"me"`
 		ClientID string `json:"client_id"`
 		Scope    string `json:"scope"`
@@ -27,6 +33,10 @@ func (h *Handler) verify(q *request) (*oauth.Reply, error) {
 		Nonce    uint64 `json:"nonce"`
 		Exp      int64  `json:"exp,omitempty"`
 	}{t.Me, t.ClientID, t.Scope, t.Created.Unix(), nonce(t), expiry(t, q.Settings)}, q.asForm)
+	if err == nil && named {
+		reply.Header = map[string]string{"Mintkeep-Me": t.Me, "Mintkeep-Client-Id": t.ClientID, "Mintkeep-Scope": t.Scope}
+	}
+	return reply, err
 }
 
 // nonce is stable for a token and below 2^53, so that it survives JavaScript.
@@ -44,10 +54,10 @@ func expiry(t *grant.Token, st *grant.Settings) int64 {
 	return at.Unix()
 }
 
-// verifyBearer returns the token that the request is authorized by. The error is
+// verifyBearer returns the token that the request is authorized by, at a resource. The error is
 // 401 (RFC 6750 section 3.1, R6): without a token, the header names no error; the
 // body has one, for those who read no header.
-func (h *Handler) verifyBearer(q *request) (*grant.Token, error) {
+func (h *Handler) verifyBearer(q *request, at oauth.Resource) (*grant.Token, error) {
 	if q.bearer == "" {
 		e := &oauth.Error{Status: http.StatusUnauthorized, Code: "invalid_request",
 			Description: "send the access token in an Authorization header: Bearer TOKEN",
@@ -59,10 +69,14 @@ func (h *Handler) verifyBearer(q *request) (*grant.Token, error) {
 		}
 		return nil, e
 	}
-	t, err := h.Grants.Verify(q.ctx(), q.Request, q.bearer, "")
+	t, err := h.Grants.Verify(q.ctx(), q.Request, q.bearer, "", at)
 	if grant.IsTokenError(err) {
-		return nil, &oauth.Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: err.Error(),
-			Header: map[string]string{"WWW-Authenticate": `Bearer error="invalid_token", error_description="` + err.Error() + `"`}}
+		return nil, invalidToken(err.Error())
 	}
 	return t, err
+}
+
+func invalidToken(why string) *oauth.Error {
+	return &oauth.Error{Status: http.StatusUnauthorized, Code: "invalid_token", Description: why,
+		Header: map[string]string{"WWW-Authenticate": `Bearer error="invalid_token", error_description="` + why + `"`}}
 }

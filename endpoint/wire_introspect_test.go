@@ -99,7 +99,7 @@ func TestServerLastUse(t *testing.T) {
 // server adds a resource server.
 func (h *house) server(t *testing.T, name string) string {
 	t.Helper()
-	secret, err := h.Grants.AddServer(t.Context(), name)
+	secret, err := h.Grants.AddServer(t.Context(), grant.ResourceServer{Name: name})
 	if err != nil {
 		t.Fatal(err)
 	}

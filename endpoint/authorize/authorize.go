@@ -49,7 +49,7 @@ type Request struct {
 
 // Params are the parameters of an authorization request (IndieAuth section 5.2).
 type Params struct {
-	ResponseType, ClientID, RedirectURI, State, Scope, Me, Challenge, ChallengeMethod string
+	ResponseType, ClientID, RedirectURI, State, Scope, Me, Challenge, ChallengeMethod, Resource string
 }
 
 // Ready returns an *oauth.Error if the authorization endpoint cannot work: it needs
@@ -87,11 +87,16 @@ func (h *Handler) Authorize(ctx context.Context, r Request, p Params) (*oauth.Re
 	}
 	a := &grant.Pending{ClientID: p.ClientID, RedirectURI: p.RedirectURI, Challenge: p.Challenge, Me: p.Me,
 		Scope: oauth.ParseScope(p.Scope), State: sql.NullString{String: p.State, Valid: p.State != ""}}
-	if err := h.checkRedirect(ctx, r, a); err != nil {
+	if err := h.checkRedirect(ctx, r, a, p.Resource != ""); err != nil {
 		return nil, err
 	}
 	if fault := p.validate(r.Settings); fault != nil {
 		return h.faultPage(a, fault)
+	}
+	if err := h.findResource(ctx, r.Settings, a, p.Resource); oauth.AsError(err) != nil {
+		return h.faultPage(a, oauth.AsError(err))
+	} else if err != nil {
+		return nil, err
 	}
 	a.Endpoint = chooseUpstream(r.Settings, a.Me)
 	var err error
@@ -151,7 +156,7 @@ func (h *Handler) upstreamURL(a *grant.Pending, st *grant.Settings) string {
 	}
 	switch {
 	case a.AsClient: // all that we ask is who signed in
-	case a.Scope == "": // Selfauth wants no scope with id, and one with code
+	case a.Scope == "" || a.Resource != "": // Selfauth wants no scope with id, and one with code
 		v.Set("response_type", "id")
 	default:
 		v.Set("scope", a.Scope)
@@ -217,7 +222,7 @@ func (h *Handler) errorURL(a *grant.Pending, fault *oauth.Error) string {
 // knows others than that of a token endpoint.
 func redirectCode(fault *oauth.Error) string {
 	switch fault.Code {
-	case "invalid_request", "unauthorized_client", "access_denied", "unsupported_response_type", "invalid_scope", "temporarily_unavailable":
+	case "invalid_request", "unauthorized_client", "access_denied", "unsupported_response_type", "invalid_scope", "temporarily_unavailable", "invalid_target":
 		return fault.Code
 	}
 	return "server_error"

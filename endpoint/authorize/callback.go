@@ -82,17 +82,17 @@ func (h *Handler) verifyUpstream(ctx context.Context, r Request, a *grant.Pendin
 }
 
 // decideScopes decides by the kind of the upstream (see asClient) who says which
-// scopes are granted: the upstream has, or the owner is asked here.
+// scopes are granted: the upstream has, or the owner is asked here. For a resource it is always here.
 func (h *Handler) decideScopes(ctx context.Context, r Request, a *grant.Pending, ask grant.TokenRequest, found *VerifiedCode,
 ) (*oauth.Reply, error) {
 	kind, err := h.Grants.UpstreamKind(ctx, r.Now, a.Endpoint)
 	if err != nil {
 		return nil, err
 	}
-	learned, consent := grant.UpstreamKind(""), a.AsClient
+	learned, consent := grant.UpstreamKind(""), a.AsClient || a.Resource != ""
 	_, ofSelfauth := grant.SelfauthSignature(ask.Code)
 	switch {
-	case a.AsClient, a.Scope == "":
+	case a.AsClient, a.Scope == "", a.Resource != "":
 		found.Scope = ""
 	case found.Scope != "":
 		learned = grant.GrantsScopes
@@ -104,7 +104,7 @@ func (h *Handler) decideScopes(ctx context.Context, r Request, a *grant.Pending,
 	if a.ClientID == h.OwnerClient() {
 		consent = false // our own pages; nothing is granted
 	}
-	g := &grant.Grant{Me: found.Me, ClientID: a.ClientID, Scope: found.Scope, Endpoint: found.Endpoint}
+	g := &grant.Grant{Me: found.Me, ClientID: a.ClientID, Scope: found.Scope, Endpoint: found.Endpoint, Resource: a.Resource}
 	code, refusal, err := h.Grants.Accept(ctx, r.Request, a, ask, g, learned, consent)
 	switch {
 	case err != nil:

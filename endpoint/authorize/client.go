@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,9 +21,11 @@ const (
 	profileTimeout = 3 * time.Second
 )
 
-// checkRedirect is IndieAuth section 4.2.2. The client's page is fetched only if
-// its redirect lies elsewhere, and never on loopback.
-func (h *Handler) checkRedirect(ctx context.Context, r Request, a *grant.Pending) error {
+// checkRedirect is IndieAuth section 4.2.2. The client's page is fetched if its
+// redirect lies elsewhere or it may be a client metadata document, which may not allow
+// all of its origin: those have a path. It is never fetched on loopback. strict is
+// set where only documents are usual, for a resource: then none is guessed to be fine.
+func (h *Handler) checkRedirect(ctx context.Context, r Request, a *grant.Pending, strict bool) error {
 	if a.ClientID == "" {
 		return oauth.InvalidRequest("the parameter client_id is missing")
 	}
@@ -41,7 +44,8 @@ func (h *Handler) checkRedirect(ctx context.Context, r Request, a *grant.Pending
 	if err := h.checkOwnAddress(a); err != nil {
 		return err
 	}
-	if oauth.SameOrigin(id, to) {
+	same := oauth.SameOrigin(id, to)
+	if same && (strings.Trim(id.Path, "/") == "" || oauth.IsLoopback(id.Hostname())) {
 		return nil
 	}
 	foreign := oauth.InvalidRequest("the redirect_uri " + a.RedirectURI + " lies elsewhere than the client_id " + a.ClientID +
@@ -50,6 +54,9 @@ func (h *Handler) checkRedirect(ctx context.Context, r Request, a *grant.Pending
 		return foreign
 	}
 	release, err := h.Discover.Reserve(r.Address, a.ClientID)
+	if err != nil && same && !strict {
+		return nil
+	}
 	if err != nil {
 		return oauth.Unavailable("too many apps are being looked at; try again in half a minute", err)
 	}
@@ -65,12 +72,15 @@ func (h *Handler) checkRedirect(ctx context.Context, r Request, a *grant.Pending
 		if fault := discover.Fault(""); errors.As(err, &fault) {
 			foreign.Description += ": " + fault.Error()
 		}
+		if errors.Is(err, discover.ErrDocument) {
+			foreign.Description = "the client_id " + a.ClientID + " cannot be used: " + err.Error()
+		}
 		h.Log.Warn("page of an app not read", "client_id", a.ClientID, "error", err)
 	}
-	if err != nil || !oauth.Listed(app.RedirectURIs, a.RedirectURI) {
-		return h.Grants.Settle(ctx, r.Request, a.ClientID, foreign)
+	if err == nil && app.Allows(a.RedirectURI, same) || err != nil && same && !strict && !errors.Is(err, discover.ErrDocument) {
+		return h.Grants.Settle(ctx, r.Request, a.ClientID, nil)
 	}
-	return h.Grants.Settle(ctx, r.Request, a.ClientID, nil)
+	return h.Grants.Settle(ctx, r.Request, a.ClientID, foreign)
 }
 
 // checkOwnAddress keeps other clients from addresses below BASE: only the owner's
@@ -86,13 +96,20 @@ func (h *Handler) checkOwnAddress(a *grant.Pending) error {
 	return nil
 }
 
-// ClientName is what an app calls itself, "" if its page does not say or cannot be
-// read in 4 seconds, or too many others are read: a person waits. It is kept for a day.
+// ClientName is what an app calls itself; see Client.
 func (h *Handler) ClientName(ctx context.Context, clientID string) string {
+	name, _ := h.Client(ctx, clientID)
+	return name
+}
+
+// Client is what an app calls itself, and its home page; "" if its page does not say
+// or cannot be read in 4 seconds, or too many others are read: a person waits. It is
+// kept for a day.
+func (h *Handler) Client(ctx context.Context, clientID string) (name, uri string) {
 	if id, err := oauth.Parse(clientID); err != nil || oauth.IsLoopback(id.Hostname()) {
-		return ""
+		return "", ""
 	}
-	name, err := h.Grants.CachedPage(ctx, h.Grants.Now().UTC(), "client", clientID, nameLife, func() (string, error) {
+	text, err := h.Grants.CachedPage(ctx, h.Grants.Now().UTC(), "client", clientID, nameLife, func() (string, error) {
 		reading, cancel := context.WithTimeout(ctx, nameTimeout)
 		defer cancel()
 		release, err := h.Discover.Wait(reading, clientID)
@@ -104,12 +121,13 @@ func (h *Handler) ClientName(ctx context.Context, clientID string) string {
 		if err != nil {
 			return "", err
 		}
-		return app.Name, nil
+		return strings.TrimSuffix(app.Name+"\n"+app.URI, "\n"), nil
 	})
 	if err != nil {
 		h.Log.Warn("name of an app not read", "client_id", clientID, "error", err)
 	}
-	return name
+	name, uri, _ = strings.Cut(text, "\n")
+	return name, uri
 }
 
 // ClientNames is ClientName for many apps, four at a time.

@@ -34,7 +34,7 @@ func (h *Handler) Consent(ctx context.Context, r Request, p ConsentParams) (*oau
 		return nil, grant.ErrNotPending()
 	}
 	granted := allowed(a.Scope, p.Scope)
-	if p.Answer != "allow" || a.Scope != "" && granted == "" {
+	if p.Answer != "allow" || a.Scope != "" && granted == "" && a.Resource == "" {
 		if err := h.Grants.Refuse(ctx, r.Request, a); err != nil {
 			return nil, err
 		}
@@ -63,19 +63,25 @@ type scopeBox struct{ Scope, Words string }
 
 // showConsent asks the owner which scopes an app gets, where the upstream did not.
 func (h *Handler) showConsent(ctx context.Context, a *grant.Pending) (*oauth.Reply, error) {
-	name := h.ClientName(ctx, a.ClientID)
+	name, uri := h.Client(ctx, a.ClientID)
 	title := "Allow this app?"
 	if name != "" {
 		title = "Allow " + name + "?"
 	}
+	redirectHost := oauth.HostOf(a.RedirectURI)
+	to, err := oauth.Parse(a.RedirectURI)
+	loopback := err == nil && oauth.IsLoopback(to.Hostname())
 	var boxes []scopeBox
 	for scope := range strings.FieldsSeq(a.Scope) {
 		boxes = append(boxes, scopeBox{scope, oauth.ScopeWords(scope)})
 	}
 	return reply(&page.Page{Title: title, Heading: title, Form: true, Template: "consent.html", Data: struct {
-		Person, Name, ClientID, RedirectURI, Action, Flow string
-		Scopes                                            []scopeBox
-	}{a.Person, name, a.ClientID, a.RedirectURI, h.URL + "/consent", string(a.ID), boxes}})
+		Person, Name, URI, ClientID, Host, RedirectURI, RedirectHost, Action, Flow string
+		Resource                                                                   oauth.Resource
+		Loopback                                                                   bool
+		Scopes                                                                     []scopeBox
+	}{a.Person, name, uri, a.ClientID, oauth.HostOf(a.ClientID), a.RedirectURI, redirectHost, h.URL + "/consent", string(a.ID),
+		a.Resource, loopback, boxes}})
 }
 
 // redirectPage takes the browser from our form to the client with a page, not with

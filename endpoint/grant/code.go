@@ -39,10 +39,10 @@ type codeRow struct {
 func (t *tx) findCode(hash string) *codeRow {
 	c := &codeRow{hash: hash}
 	if !t.Row("looking up a code", `SELECT c.redirect_uri, c.challenge, c.created, c.used IS NOT NULL,
-			g.grant_id, g.me, g.client_id, g.scope, g.endpoint, g.ended IS NOT NULL
+			g.grant_id, g.me, g.client_id, g.scope, g.endpoint, g.resource, g.ended IS NOT NULL
 		FROM codes c JOIN grants g USING (grant_id) WHERE c.code_hash = ?`, []any{hash},
 		&c.redirectURI, &c.challenge, store.Into(&c.created), &c.used,
-		&c.grant.ID, &c.grant.Me, &c.grant.ClientID, &c.grant.Scope, &c.grant.Endpoint, &c.ended) {
+		&c.grant.ID, &c.grant.Me, &c.grant.ClientID, &c.grant.Scope, &c.grant.Endpoint, &c.grant.Resource, &c.ended) {
 		return nil
 	}
 	return c
@@ -73,6 +73,8 @@ func (c *codeRow) matches(ask TokenRequest) *oauth.Error {
 		return oauth.InvalidGrant("the code was issued to another client_id" + oauth.Changed("client_id", ask.ClientID, c.grant.ClientID))
 	case c.redirectURI != ask.RedirectURI:
 		return oauth.InvalidGrant("the code was issued for another redirect_uri" + oauth.Changed("redirect_uri", ask.RedirectURI, c.redirectURI))
+	case !c.grant.Resource.Takes(ask.Resource):
+		return errOtherResource(c.grant.Resource)
 	case c.challenge != "" && ask.Verifier == "":
 		return oauth.InvalidGrant("the code_verifier is missing")
 	case c.challenge == "" && ask.Verifier != "":
@@ -81,6 +83,10 @@ func (c *codeRow) matches(ask TokenRequest) *oauth.Error {
 		return oauth.InvalidGrant("the code_verifier does not fit the code_challenge" + oauth.Mangled("code_verifier", ask.Verifier))
 	}
 	return nil
+}
+
+func errOtherResource(r oauth.Resource) *oauth.Error {
+	return oauth.InvalidTarget("this was granted for the resource " + string(r) + " alone")
 }
 
 // Identify redeems a code of this endpoint to learn who signed in, without a token
@@ -95,7 +101,7 @@ func (s *Store) ExchangeOwnCode(ctx context.Context, r Request, ask TokenRequest
 		switch {
 		case !r.Settings.Issues(g.Me):
 			t.Fail(errIssuesNone(g.Me))
-		case g.Scope == "":
+		case g.Scope == "" && g.Resource == "":
 			t.Fail(oauth.InvalidScope("no scope was asked for, so there is nothing a token could be used for; " +
 				"redeem the code at the authorization endpoint to learn who it is"))
 		default:

@@ -13,6 +13,7 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"mintkeep/internal/oauth"
@@ -86,6 +87,7 @@ type Grant struct {
 	ClientID string
 	Scope    string
 	Endpoint string // the authorization endpoint that confirmed the code, or mintedManually
+	Resource oauth.Resource
 }
 
 // mintedManually is the Endpoint of a grant that the owner made without a code.
@@ -115,6 +117,14 @@ func (s *Store) write(ctx context.Context, r Request, fn func(t *tx)) error {
 	return err
 }
 
+// allows says what a token of the grant is good for, for an event.
+func (g *Grant) allows(scope string) string {
+	if g.Resource == "" {
+		return scope
+	}
+	return strings.TrimSpace(scope + " at " + string(g.Resource))
+}
+
 func (s *Store) ownersRequest() Request { return Request{Now: s.Now().UTC()} }
 
 // record writes an event about a grant; what is empty in it is not known.
@@ -124,8 +134,8 @@ func (t *tx) record(kind string, g *Grant, tokenID, detail string) {
 
 func (t *tx) insertGrant(g *Grant) {
 	g.ClientID = oauth.ASCII(g.ClientID)
-	g.ID = t.Insert("writing the grant", `INSERT INTO grants (me, client_id, scope, endpoint, created) VALUES (?, ?, ?, ?, ?)`,
-		g.Me, g.ClientID, g.Scope, g.Endpoint, store.Time(t.Now))
+	g.ID = t.Insert("writing the grant", `INSERT INTO grants (me, client_id, scope, endpoint, created, resource) VALUES (?, ?, ?, ?, ?, ?)`,
+		g.Me, g.ClientID, g.Scope, g.Endpoint, store.Time(t.Now), g.Resource)
 }
 
 // insertAccess makes an access token of a grant and returns it with its ID.

@@ -10,13 +10,14 @@ import (
 // 4.1.3), byte for byte: the authorization endpoint has signed exactly these strings.
 type TokenRequest struct {
 	Code, ClientID, RedirectURI, Verifier string
+	Resource                              string // not compared if empty
 }
 
 // TokenResponse carries tokens to a client (RFC 6749 section 5.1).
 type TokenResponse struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
-	Scope        string `json:"scope"`
+	Scope        string `json:"scope,omitempty"`
 	Me           string `json:"me"`
 	ExpiresIn    int64  `json:"expires_in,omitempty"` // seconds; 0 if never
 	RefreshToken string `json:"refresh_token,omitempty"`
@@ -57,7 +58,7 @@ func (t *tx) issueTokens(g *Grant) *TokenResponse {
 	if tokens.ExpiresIn > 0 {
 		tokens.RefreshToken = string(t.insertRefresh(g, id))
 	}
-	t.record("issued", g, id, g.Scope)
+	t.record("issued", g, id, g.allows(g.Scope))
 	return tokens
 }
 

@@ -15,7 +15,7 @@ func (s *Store) Tokens(ctx context.Context) ([]*Token, error) {
 }
 
 func listTokens(ctx context.Context, db store.Querier, rest string, args ...any) ([]*Token, error) {
-	return store.List(ctx, db, "listing tokens", scanToken, `SELECT `+tokenColumns+` FROM tokens `+rest, args...)
+	return store.List(ctx, db, "listing tokens", scanToken, `SELECT `+tokenColumns+rest, args...)
 }
 
 // Authorization is what one grant lets an app do, as the owner sees it. Its newest

@@ -37,13 +37,14 @@ type Pending struct {
 	Scope       string         // asked for
 	Challenge   string         // S256; empty if the client sent none
 	Me          string         // as the client sent it
+	Resource    oauth.Resource
 
 	// While the owner is asked for consent:
 	GrantID int64
 	Person  string // who signed in, a canonical profile URL
 }
 
-const pendingColumns = `endpoint, own, client_id, redirect_uri, state, scope, challenge, me, grant_id, person`
+const pendingColumns = `endpoint, own, client_id, redirect_uri, state, scope, challenge, me, resource, grant_id, person`
 
 // Create stores a new pending authorization and gives it ID and cookie. An address that
 // has too many loses its own oldest; if there are too many altogether, the address
@@ -59,8 +60,8 @@ func (s *Store) Create(ctx context.Context, r Request, p *Pending) error {
 			WHERE address = (SELECT address FROM authorizations GROUP BY address ORDER BY count(*) DESC LIMIT 1)
 			ORDER BY rowid LIMIT max(0, (SELECT count(*) FROM authorizations) - ?))`, maxPending-1)
 		t.Exec(doing, `INSERT INTO authorizations (flow_hash, cookie_hash, created, address, `+pendingColumns+`)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '')`, p.ID.Hash(), p.Cookie.Hash(), store.Time(r.Now), r.Address,
-			p.Endpoint, p.AsClient, p.ClientID, p.RedirectURI, p.State, p.Scope, p.Challenge, p.Me)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, '')`, p.ID.Hash(), p.Cookie.Hash(), store.Time(r.Now), r.Address,
+			p.Endpoint, p.AsClient, p.ClientID, p.RedirectURI, p.State, p.Scope, p.Challenge, p.Me, p.Resource)
 	})
 }
 
@@ -82,7 +83,7 @@ func (s *Store) Pending(ctx context.Context, now time.Time, id, cookie secret.Se
 	found, err := store.Row(ctx, s.DB, "looking up an authorization request",
 		`SELECT `+pendingColumns+` FROM authorizations WHERE flow_hash = ? AND cookie_hash = ? AND created > ?`,
 		[]any{id.Hash(), cookie.Hash(), store.Time(now.Add(-PendingLife))},
-		&p.Endpoint, &p.AsClient, &p.ClientID, &p.RedirectURI, &p.State, &p.Scope, &p.Challenge, &p.Me, &p.GrantID, &p.Person)
+		&p.Endpoint, &p.AsClient, &p.ClientID, &p.RedirectURI, &p.State, &p.Scope, &p.Challenge, &p.Me, &p.Resource, &p.GrantID, &p.Person)
 	if err == nil && !found {
 		err = ErrNotPending()
 	}

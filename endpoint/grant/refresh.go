@@ -40,20 +40,27 @@ func (t *tx) findRefresh(hash string) *refreshRow {
 	if !t.Row("looking up a refresh token",
 		`SELECT r.token_id, r.created, r.rotated, coalesce(r.successor, ''), r.killed IS NOT NULL, r.reply,
 			EXISTS (SELECT 1 FROM tokens a WHERE a.token_id = r.token_id AND a.last_use IS NOT NULL),
-			g.grant_id, g.me, g.client_id, g.scope, g.endpoint, g.ended IS NOT NULL
+			g.grant_id, g.me, g.client_id, g.scope, g.endpoint, g.resource, g.ended IS NOT NULL
 		FROM refresh_tokens r JOIN grants g USING (grant_id) WHERE r.refresh_hash = ?`, []any{hash},
 		&r.tokenID, store.Into(&r.created), store.Into(&r.rotated), &r.successor, &r.revoked, &r.reply, &r.received,
-		&r.grant.ID, &r.grant.Me, &r.grant.ClientID, &r.grant.Scope, &r.grant.Endpoint, &r.ended) {
+		&r.grant.ID, &r.grant.Me, &r.grant.ClientID, &r.grant.Scope, &r.grant.Endpoint, &r.grant.Resource, &r.ended) {
 		return nil
 	}
 	return r
 }
 
+// RefreshRequest is the request of a client that refreshes (RFC 6749 section 6). Client
+// and resource are not compared if they are empty; an empty scope is that of the grant.
+type RefreshRequest struct {
+	Token                     secret.Secret
+	ClientID, Scope, Resource string
+}
+
 // Refresh exchanges a refresh token for new tokens (RFC 6749 section 6). Every use
 // rotates the refresh token; what happens to one that comes again is decided in
-// one transaction (see exchangeRefreshToken). An empty clientID is not compared,
-// an empty scope is that of the grant.
-func (s *Store) Refresh(ctx context.Context, r Request, token secret.Secret, clientID, scope string) (tokens *TokenResponse, err error) {
+// one transaction (see exchangeRefreshToken).
+func (s *Store) Refresh(ctx context.Context, r Request, ask RefreshRequest) (tokens *TokenResponse, err error) {
+	token := ask.Token
 	if token.WellFormed(prefixAccess) {
 		return nil, oauth.InvalidGrant("this is an access token; the refresh token was given with it")
 	}
@@ -62,15 +69,15 @@ func (s *Store) Refresh(ctx context.Context, r Request, token secret.Secret, cli
 	}
 	err = s.write(ctx, r, func(t *tx) {
 		row := t.findRefresh(token.Hash())
-		if t.refusal = row.validate(r, clientID); t.refusal == nil {
-			tokens = t.exchangeRefreshToken(row, token, scope)
+		if t.refusal = row.validate(r, ask); t.refusal == nil {
+			tokens = t.exchangeRefreshToken(row, token, ask.Scope)
 		}
 	})
 	return tokens, err
 }
 
 // validate refuses a refresh token that gives nothing, whether used before or not.
-func (row *refreshRow) validate(r Request, clientID string) *oauth.Error {
+func (row *refreshRow) validate(r Request, ask RefreshRequest) *oauth.Error {
 	switch lifetime := r.Settings.RefreshLifetime; {
 	case row == nil:
 		return oauth.InvalidGrant("the refresh token is unknown")
@@ -78,8 +85,10 @@ func (row *refreshRow) validate(r Request, clientID string) *oauth.Error {
 		return oauth.InvalidGrant("the refresh token was revoked")
 	case lifetime > 0 && !r.Now.Before(row.created.Add(lifetime)):
 		return oauth.InvalidGrant("the refresh token has expired; sign in again")
-	case clientID != "" && !oauth.SameURL(clientID, row.grant.ClientID):
+	case ask.ClientID != "" && !oauth.SameURL(ask.ClientID, row.grant.ClientID):
 		return oauth.InvalidGrant("the refresh token was issued to another client_id")
+	case !row.grant.Resource.Takes(ask.Resource):
+		return errOtherResource(row.grant.Resource)
 	case !r.Settings.Issues(row.grant.Me):
 		return errIssuesNone(row.grant.Me)
 	}
@@ -159,8 +168,8 @@ func (t *tx) revokeAt(tokenID string, at time.Time) {
 // token, so that a lost reply can be sent again.
 func (t *tx) rotate(row *refreshRow, token secret.Secret, asked string) *TokenResponse {
 	g := &row.grant
-	scope := oauth.NarrowScope(g.Scope, asked)
-	if scope == "" {
+	scope, narrower := oauth.NarrowScope(g.Scope, asked)
+	if !narrower {
 		t.refusal = oauth.InvalidScope("the scope asked for goes beyond the one granted: " + g.Scope)
 		return nil
 	}
@@ -170,7 +179,7 @@ func (t *tx) rotate(row *refreshRow, token secret.Secret, asked string) *TokenRe
 	tokens := &TokenResponse{AccessToken: string(access), TokenType: "Bearer", Scope: scope, Me: g.Me,
 		ExpiresIn: t.Settings.expiresIn(), RefreshToken: string(next)}
 	t.markRotated(row, token, next, tokens)
-	t.record("refreshed", g, id, scope)
+	t.record("refreshed", g, id, g.allows(scope))
 	return tokens
 }
 

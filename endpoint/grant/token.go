@@ -29,6 +29,7 @@ type Token struct {
 	GrantID  int64     // 0 in rows that php-mintoken wrote, until they are revoked here
 	Ended    bool      // its grant has ended: revoked whatever the clock says
 	Server   string    // the resource server that last introspected it
+	Resource oauth.Resource
 
 	hash string
 }
@@ -40,11 +41,12 @@ type TokenError string
 func (e TokenError) Error() string { return string(e) }
 
 const (
-	errOtherKind TokenError = "this is no access token, but a secret for another purpose"
-	errUnknown   TokenError = "the token is unknown"
-	errRevoked   TokenError = "the token was revoked"
-	errExpired   TokenError = "the token has expired"
-	errNotIssued TokenError = "the token is of somebody who gets no tokens here any more"
+	errOtherKind  TokenError = "this is no access token, but a secret for another purpose"
+	errUnknown    TokenError = "the token is unknown"
+	errRevoked    TokenError = "the token was revoked"
+	errExpired    TokenError = "the token has expired"
+	errNoResource TokenError = "this token is for the site, and for no resource"
+	errNotIssued  TokenError = "the token is of somebody who gets no tokens here any more"
 )
 
 // malformed is what is said of a token or code of ours that is not whole.
@@ -69,14 +71,14 @@ func IsTokenError(err error) bool {
 // into its own idea of a time.
 const tokenColumns = `token_id, token_hash, auth_me, auth_client_id, auth_scope,
 	CAST(tokens.created AS TEXT), CAST(last_use AS TEXT), CAST(revoked AS TEXT), revoked IS NOT NULL,
-	coalesce(grant_id, 0), coalesce(last_server, ''),
-	EXISTS (SELECT 1 FROM grants WHERE grants.grant_id = tokens.grant_id AND ended IS NOT NULL)`
+	coalesce(grant_id, 0), coalesce(last_server, ''), ended IS NOT NULL, coalesce(resource, '')
+	FROM tokens LEFT JOIN grants USING (grant_id) `
 
 func scanToken(scan func(...any) error) (*Token, error) {
 	var t Token
 	var revoked bool
 	err := scan(&t.ID, &t.hash, &t.Me, &t.ClientID, &t.Scope, store.Into(&t.Created), store.Into(&t.LastUse), store.Into(&t.Revoked),
-		&revoked, &t.GrantID, &t.Server, &t.Ended)
+		&revoked, &t.GrantID, &t.Server, &t.Ended, &t.Resource)
 	if revoked && t.Revoked.IsZero() { // unreadable: closed rather than open
 		t.Revoked = time.Unix(0, 0)
 	}
@@ -127,10 +129,10 @@ func (t *Token) validate(st *Settings, now time.Time) error {
 	return nil
 }
 
-// Verify finds an access token that is accepted now and records its use, by the
-// named resource server if server is not empty. A TokenError says why a token is
-// not accepted.
-func (s *Store) Verify(ctx context.Context, r Request, token secret.Secret, server string) (*Token, error) {
+// Verify finds an access token that is accepted now for a resource and records its
+// use, by the named resource server if server is not empty. A TokenError says why a
+// token is not accepted.
+func (s *Store) Verify(ctx context.Context, r Request, token secret.Secret, server string, at oauth.Resource) (*Token, error) {
 	t, err := s.find(ctx, token)
 	if err != nil {
 		return nil, err
@@ -140,6 +142,13 @@ func (s *Store) Verify(ctx context.Context, r Request, token secret.Secret, serv
 			s.revokeIfKilled(ctx, r, t)
 		}
 		return nil, err
+	}
+	switch {
+	case t.Resource == at:
+	case t.Resource == "":
+		return nil, errNoResource
+	default:
+		return nil, TokenError("this token is for " + string(t.Resource))
 	}
 	s.recordUse(ctx, r, t, token, server)
 	return t, nil
@@ -170,7 +179,7 @@ func (s *Store) find(ctx context.Context, token secret.Secret) (*Token, error) {
 
 func (s *Store) findBy(ctx context.Context, condition, key string) (*Token, error) {
 	// No cancellation: watching for it would cost more than the statement.
-	t, err := scanToken(s.DB.QueryRowContext(context.WithoutCancel(ctx), `SELECT `+tokenColumns+` FROM tokens WHERE `+condition, key).Scan)
+	t, err := scanToken(s.DB.QueryRowContext(context.WithoutCancel(ctx), `SELECT `+tokenColumns+`WHERE `+condition, key).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"mintkeep/endpoint/grant"
 	"mintkeep/internal/config"
 	"mintkeep/internal/demo"
 	"mintkeep/internal/instance"
@@ -65,7 +66,7 @@ func startDemo(c *Command, w *demo.Walk, database string) (auth string, stop fun
 		return "", nil, err
 	}
 	s := c.Endpoint(conf, db, instance.NewLog(c.Stderr, ""))
-	secret, err := s.Grants.AddServer(c.ctx, demo.Server)
+	secret, err := s.Grants.AddServer(c.ctx, grant.ResourceServer{Name: demo.Server})
 	if err != nil {
 		return "", nil, err
 	}

@@ -44,18 +44,18 @@ func HasScope(scope, word string) bool { return slices.Contains(strings.Fields(s
 
 // NarrowScope is the scope of a refresh request (RFC 6749 section 6): the asked
 // one if the granted one contains all of it, the granted one if none is asked
-// for, and "" if it would widen the grant.
-func NarrowScope(granted, asked string) string {
+// for; false if it would widen the grant.
+func NarrowScope(granted, asked string) (scope string, ok bool) {
 	if strings.TrimSpace(asked) == "" {
-		return granted
+		return granted, true
 	}
 	have := strings.Fields(granted)
 	for _, w := range strings.Fields(asked) {
 		if !slices.Contains(have, w) {
-			return ""
+			return "", false
 		}
 	}
-	return ParseScope(asked)
+	return ParseScope(asked), true
 }
 
 // KnownScopes are the scopes of IndieAuth, Micropub and Microsub that
@@ -96,6 +96,8 @@ func ScopeWords(scope string) string {
 		return "manage channels"
 	case "save":
 		return "save links"
+	case "offline_access":
+		return "stay signed in"
 	}
 	return "do what it calls"
 }

@@ -35,6 +35,7 @@ type key struct {
 	ID, ClientID, Me     string
 	Scopes               []scope
 	Server               string // who asked for it last
+	Resource             oauth.Resource
 	Since, LastUse, Ends time.Time
 	ByHand               bool
 	How                  string // how it ended, if it has
@@ -106,7 +107,7 @@ func (v *appsPage) add(k key) {
 }
 
 func newKey(a *grant.Authorization, st *grant.Settings) key {
-	k := key{ID: a.ID, ClientID: a.ClientID, Me: a.Me, Scopes: scopesOf(a.Scope), Server: a.Server,
+	k := key{ID: a.ID, ClientID: a.ClientID, Me: a.Me, Scopes: scopesOf(a.Scope), Server: a.Server, Resource: a.Resource,
 		Since: a.Since, LastUse: a.LastUse, Ends: a.ExpiresAt(st), ByHand: a.MintedManually, How: "ended without use"}
 	if a.Status == "revoked" {
 		k.How, k.Ends = "revoked", a.Revoked

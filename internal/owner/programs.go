@@ -3,7 +3,6 @@ package owner
 import (
 	"net/http"
 	"slices"
-	"unicode/utf8"
 
 	"mintkeep/endpoint/grant"
 	"mintkeep/internal/oauth"
@@ -68,18 +67,19 @@ func (p *Pages) changePrograms(q *request) (*reply, error) {
 }
 
 func (p *Pages) addServer(q *request, name string) (*reply, error) {
-	if name == "" || utf8.RuneCountInString(name) > 100 {
-		return nil, badRequest("a name has 1 to 100 characters")
+	v := grant.ResourceServer{Name: name, Resource: q.form["resource"], Scope: q.form["scope"]}
+	if err := v.Validate(); err != nil {
+		return nil, badRequest(err.Error())
 	}
 	if p.hasServer(q, name) {
 		return nil, badRequest("there is one of this name already; remove it first to give it a new secret")
 	}
-	secret, err := p.In.Grants.AddServer(q.ctx(), name)
+	secret, err := p.In.Grants.AddServer(q.ctx(), v)
 	if err != nil {
 		return nil, err
 	}
-	v := secretPage{Title: "Secret of " + name, Secret: string(secret), ServerUses: p.In.URL + "/introspect"}
-	return p.secretReply(q, "programs", v), nil
+	shown := secretPage{Title: "Secret of " + name, Secret: string(secret), ServerUses: p.In.URL + "/introspect"}
+	return p.secretReply(q, "programs", shown), nil
 }
 
 func (p *Pages) removeServer(q *request, name string) error {
