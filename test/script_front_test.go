@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"mintkeep/internal/oauth"
@@ -23,11 +24,21 @@ const scriptVerifier = "verifier-of-the-scripts-which-is-long-enough"
 // a variable, to be redeemed with $VERIFIER.
 //
 //	front CODE create update
+//	front CODE -resource https://mcp.example/ read
+//
+// With a resource the owner is asked, and allows everything.
 func goThroughFront(ts *testscript.TestScript, neg bool, args []string) {
-	c, base := in(ts), ts.Getenv("BASE")
+	c, base, resource := in(ts), ts.Getenv("BASE"), ""
+	if len(args) > 1 && args[1] == "-resource" {
+		resource = args[2]
+		args = slices.Delete(args, 1, 3)
+	}
 	sum := sha256.Sum256([]byte(scriptVerifier))
 	ask := url.Values{"response_type": {"code"}, "client_id": {ts.Getenv("CLIENT")}, "redirect_uri": {ts.Getenv("CALLBACK")}, "state": {"s"}, "me": {ts.Getenv("ME")},
 		"scope": {strings.Join(args[1:], " ")}, "code_challenge_method": {"S256"}, "code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}}
+	if resource != "" {
+		ask.Set("resource", resource)
+	}
 	begun := c.browse(ts, base+"/authorize?"+ask.Encode(), "")
 	cookie, _, _ := strings.Cut(begun.Header.Get("Set-Cookie"), ";")
 	if !strings.HasPrefix(cookie, "__Host-mkflow_") {
@@ -37,15 +48,36 @@ func goThroughFront(ts *testscript.TestScript, neg bool, args []string) {
 	back := signInAtSelfauth(ts, inner, c.auth.Password)
 	_, secret, _ := strings.Cut(cookie, "=")
 	c.secrets = append(c.secrets, secret, back.Query().Get("flow"), back.Query().Get("code"))
-	done := c.browse(ts, base+"/callback?"+back.RawQuery, cookie)
-	to, err := url.Parse(done.Header.Get("Location"))
-	ts.Check(err)
+	to := c.finishFront(ts, base+"/callback?"+back.RawQuery, cookie)
 	if q := to.Query(); !strings.HasPrefix(to.String(), oauth.WithQuery(ts.Getenv("CALLBACK"), nil)) || q.Get("iss") != "https://example.com/auth/token.cgi" || q.Get("state") != "s" {
 		ts.Fatalf("the app is sent %s", to)
 	}
 	c.secrets = append(c.secrets, to.Query().Get("code"))
 	ts.Setenv(args[0], to.Query().Get("code"))
 	ts.Setenv("VERIFIER", scriptVerifier)
+}
+
+// finishFront goes from Selfauth back to the app, through the consent page if there is one.
+func (c *conversation) finishFront(ts *testscript.TestScript, target, cookie string) *url.URL {
+	a, err := c.host.do(&wire.Request{Method: http.MethodGet, Target: target, Header: [][2]string{{"Accept", "text/html"}, {"Cookie", cookie}}})
+	ts.Check(err)
+	location := a.Header.Get("Location")
+	if a.Status == http.StatusOK {
+		form := url.Values{"answer": {"allow"}}
+		for _, field := range regexp.MustCompile(`name="(flow|scope)" value="([^"]*)"`).FindAllStringSubmatch(a.Body, -1) {
+			form.Add(field[1], html.UnescapeString(field[2]))
+		}
+		c.secrets = append(c.secrets, form.Get("flow"))
+		a, err = c.host.do(&wire.Request{Method: http.MethodPost, Target: ts.Getenv("BASE") + "/consent", Body: form.Encode(),
+			Header: [][2]string{{"Content-Type", "application/x-www-form-urlencoded"}, {"Cookie", cookie}, {"Sec-Fetch-Site", "same-origin"}}})
+		ts.Check(err)
+		if next := regexp.MustCompile(`content="0; url=([^"]*)"`).FindStringSubmatch(a.Body); next != nil {
+			location = html.UnescapeString(next[1])
+		}
+	}
+	to, err := url.Parse(location)
+	ts.Check(err)
+	return to
 }
 
 // person makes Selfauth somebody else's, as they typed it at its set-up, and $ME too.

@@ -45,12 +45,20 @@ func (h *Handler) checkRedirect(ctx context.Context, r Request, a *grant.Pending
 		return err
 	}
 	same := oauth.SameOrigin(id, to)
-	if same && (strings.Trim(id.Path, "/") == "" || oauth.IsLoopback(id.Hostname())) {
+	if same && (strings.Trim(id.Path, "/") == "" || oauth.IsLoopback(id.Hostname()) || a.ClientID == h.OwnerClient()) {
 		return nil
 	}
+	return h.askApp(ctx, r, a, same, strict)
+}
+
+// askApp has the page of an app say whether its redirect may be used.
+func (h *Handler) askApp(ctx context.Context, r Request, a *grant.Pending, same, strict bool) error {
 	foreign := oauth.InvalidRequest("the redirect_uri " + a.RedirectURI + " lies elsewhere than the client_id " + a.ClientID +
 		", which does not list it")
-	if oauth.IsLoopback(id.Hostname()) {
+	if same {
+		foreign.Description = "the client_id " + a.ClientID + " does not list the redirect_uri " + a.RedirectURI
+	}
+	if id, err := oauth.Parse(a.ClientID); err != nil || oauth.IsLoopback(id.Hostname()) {
 		return foreign
 	}
 	release, err := h.Discover.Reserve(r.Address, a.ClientID)
@@ -67,8 +75,7 @@ func (h *Handler) checkRedirect(ctx context.Context, r Request, a *grant.Pending
 	app, err := h.Discover.ReadApp(ctx, a.ClientID)
 	if err != nil {
 		foreign.Cause = err
-		foreign.Description = "the redirect_uri " + a.RedirectURI + " lies elsewhere than the client_id " + a.ClientID +
-			", and that page could not be read"
+		foreign.Description = strings.TrimSuffix(foreign.Description, ", which does not list it") + ", and that page could not be read"
 		if fault := discover.Fault(""); errors.As(err, &fault) {
 			foreign.Description += ": " + fault.Error()
 		}

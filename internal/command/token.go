@@ -43,13 +43,13 @@ func listTokens(c *Command, s *grant.Store) error {
 		return err
 	}
 	tokens, err := s.Tokens(c.ctx)
-	return list(c, "id client scope created last_use expiry status resource", tokens, err, func(t *grant.Token) []string {
+	return list(c, "id client scope created last_use expiry status", tokens, err, func(t *grant.Token) []string {
 		expiry := "never"
 		if at := t.Expiry(st); !at.IsZero() {
 			expiry = timeText(at)
 		}
 		id := t.ID[:min(16, len(t.ID))] // php-mintoken's are longer; revoke takes a beginning
-		return []string{id, t.ClientID, t.Scope, timeText(t.Created), timeText(t.LastUse), expiry, t.Status(st, c.Now()), string(t.Resource)}
+		return []string{id, t.ClientID, t.Scope, timeText(t.Created), timeText(t.LastUse), expiry, t.Status(st, c.Now())}
 	})
 }
 
