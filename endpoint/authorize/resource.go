@@ -23,7 +23,8 @@ func (h *Handler) findResource(ctx context.Context, st *grant.Settings, a *grant
 	if err != nil {
 		return err
 	}
-	own := slices.ContainsFunc(append([]string{h.URL}, st.Me...), func(u string) bool { return oauth.HostOf(u) == oauth.HostOf(string(at)) })
+	host := oauth.HostOf(string(at))
+	own := host == oauth.HostOf(h.URL) || slices.ContainsFunc(st.Me, func(me string) bool { return oauth.HostOf(me) == host })
 	if server == nil && !own || a.ClientID == h.OwnerClient() {
 		return oauth.InvalidTarget("no tokens are issued here for " + string(at) +
 			"; the owner of this site registers it with: mintkeep server add NAME -resource " + string(at))

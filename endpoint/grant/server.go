@@ -26,7 +26,8 @@ type ResourceServer struct {
 
 // Validate says what is wrong with what the owner gave, and tidies it.
 func (v *ResourceServer) Validate() error {
-	if n := utf8.RuneCountInString(v.Name); n < 1 || n > 100 || strings.TrimSpace(v.Name) != v.Name || strings.ContainsFunc(v.Name, unicode.IsControl) {
+	n := utf8.RuneCountInString(v.Name)
+	if n < 1 || n > 100 || strings.TrimSpace(v.Name) != v.Name || strings.ContainsFunc(v.Name, unicode.IsControl) {
 		return errors.New("a name has 1 to 100 characters, with no space at its ends")
 	}
 	if v.Resource == "" && v.Scope != "" {
