@@ -164,7 +164,7 @@ func TestDoctorHealthy(t *testing.T) {
 	b.build()
 	findings, status := b.doctor()
 	for _, f := range findings {
-		if f.Level != doctor.OK || f.Do != "" {
+		if f.Level != doctor.OK || f.Do != "" || f.Group == "" {
 			t.Errorf("on a healthy site: %v", f)
 		}
 	}
