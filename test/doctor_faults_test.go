@@ -390,7 +390,7 @@ func TestDoctorDatabaseInDocumentRootRefused(t *testing.T) {
 
 func TestDoctorUsage(t *testing.T) {
 	bin := released(t)
-	for args, status := range map[string]int{"doctor a b": 2, "doctor you.example": 2, "backup": 2, "doctor -config /nowhere": 1} {
+	for args, status := range map[string]int{"doctor a b": 2, "doctor you.example": 2, "doctor -url x": 2, "backup": 2, "doctor -config /nowhere": 1} {
 		cmd := exec.Command(bin, strings.Fields(args)...)
 		if err := cmd.Run(); cmd.ProcessState == nil || cmd.ProcessState.ExitCode() != status {
 			t.Errorf("%s: %v, want status %d", args, err, status)

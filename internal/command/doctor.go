@@ -41,6 +41,9 @@ func (c *Command) examine(ctx context.Context) ([]doctor.Finding, error) {
 		}
 	}
 	conf, err := c.config()
+	if usage := usageError(""); errors.As(err, &usage) {
+		return nil, err
+	}
 	if err != nil {
 		return append(doctor.NewScript(c.file).Findings(), doctor.Faults(err)...), nil
 	}

@@ -38,8 +38,13 @@ func (s Script) Findings() []Finding {
 
 func (s Script) folder() string { return filepath.Dir(string(s)) }
 
-// start is the beginning of a file, "" if it cannot be read.
+// start is the beginning of a file, nil if it cannot be read or is none: a pipe would
+// keep who opens it.
 func start(file string, most int64) []byte {
+	info, err := os.Stat(file)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil
