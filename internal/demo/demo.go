@@ -1,4 +1,4 @@
-// Package demo is the verb demo, which walks through the inbound half over real HTTP, and the authorization endpoint that
+// Package demo is the verb demo, which walks through both halves over real HTTP, and the authorization endpoint that
 // it and the tests stand in for: a Selfauth in a box. (A provider for the outbound half is keeper/keepertest.)
 package demo
 
@@ -22,12 +22,17 @@ const appURL = "https://app.example/"
 // Server is the name of the resource server that the token endpoint must know.
 const Server = "blog"
 
-// A Walk goes through the whole inbound flow and shows each exchange, its secrets shortened.
+// Provider is the name of the site whose token is kept.
+const Provider = "box"
+
+// A Walk goes through the whole flow and shows each exchange, its secrets shortened.
 type Walk struct {
 	Out    io.Writer
 	Base   string    // the URL of a token endpoint with an empty database
 	Self   *Selfauth // which that trusts
+	App    string    // a client on loopback, for the authorization endpoint
 	Secret string    // of the resource server Server
+	APIKey string    // of a script that reads the token of Provider, which is connected
 
 	tokens map[string]string // received last, by the name of the member
 	failed int
@@ -36,7 +41,9 @@ type Walk struct {
 // Run goes through all steps. It fails if one of them went otherwise than it must.
 func (w *Walk) Run() error {
 	w.tokens = make(map[string]string)
-	w.walk()
+	w.redeem()
+	w.signIn()
+	w.keep()
 	if w.failed > 0 {
 		return fmt.Errorf("%d steps went otherwise than they must", w.failed)
 	}
@@ -54,7 +61,9 @@ type step struct {
 	want   map[string]string // members of the answer; a value of "*" is any
 }
 
-func (w *Walk) walk() {
+// redeem is the token endpoint beside an authorization endpoint.
+func (w *Walk) redeem() {
+	w.part("Tokens for codes of the authorization endpoint")
 	code := w.Self.Code(appURL, appURL+"callback", "create update")
 	redemption := url.Values{"grant_type": {"authorization_code"}, "code": {code},
 		"client_id": {appURL}, "redirect_uri": {appURL + "callback"}}
@@ -83,9 +92,17 @@ func (w *Walk) bearer() map[string]string {
 	return map[string]string{"Authorization": "Bearer " + w.tokens["access_token"]}
 }
 
+// part is the heading of some steps.
+func (w *Walk) part(title string) { fmt.Fprintf(w.Out, "══ %s\n\n", title) }
+
 func (w *Walk) do(s step) {
 	fmt.Fprintf(w.Out, "── %s\n\n", s.title)
-	if err := w.exchange(s); err != nil {
+	w.judge(w.exchange(s))
+}
+
+// judge counts a step that went otherwise than it must.
+func (w *Walk) judge(err error) {
+	if err != nil {
 		w.failed++
 		fmt.Fprintf(w.Out, "   NOT AS IT MUST BE: %v\n\n", err)
 	}
@@ -107,7 +124,7 @@ func (w *Walk) exchange(s step) error {
 	for name, value := range s.header {
 		req.Header.Set(name, value)
 	}
-	w.show("> ", method+" "+req.URL.Path, req.Header, strings.ReplaceAll(body, "&", "\n&"))
+	w.show("> ", method+" "+req.URL.RequestURI(), req.Header, strings.ReplaceAll(body, "&", "\n&"))
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
