@@ -3,8 +3,11 @@ package endpoint_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -131,4 +134,41 @@ func TestE2Counted(t *testing.T) {
 	if err := h.Grants.DB.QueryRow(`SELECT count(*) FROM refusals`).Scan(&n); err != nil || n != 2000 {
 		t.Errorf("%d rows, %v", n, err)
 	}
+}
+
+// TestE1SlowPages: thirty-six client pages at once that never end do not stop a sign-in
+// whose redirect needs no page. Those that find no place are refused at once.
+func TestE1SlowPages(t *testing.T) {
+	h := newHouse(t)
+	read, end := make(chan string, 36), make(chan bool)
+	h.Authorize.Discover.Public = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+		read <- r.URL.Host
+		<-end
+		return nil, http.ErrHandlerTimeout
+	})}
+	refused := make(chan int, 36)
+	var all sync.WaitGroup
+	for i := range 36 {
+		all.Go(func() {
+			app := fmt.Sprintf("https://slow%d.example/", i)
+			r := httptest.NewRequest(http.MethodGet, h.URL+"/authorize?"+
+				url.Values{"client_id": {app}, "redirect_uri": {"https://elsewhere.example/"}, "response_type": {"code"}}.Encode(), nil)
+			r.RemoteAddr = fmt.Sprintf("198.51.100.%d:1", i+1)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			refused <- w.Code
+		})
+	}
+	for range 32 { // four are read
+		if status := <-refused; status != http.StatusServiceUnavailable {
+			t.Errorf("one that found no place got %d", status)
+		}
+	}
+	v := h.visitor()
+	v.redeemAt("", v.goThrough(modern()).Query().Get("code")).want(t, http.StatusOK, "")
+	if n := len(read); n != 4 {
+		t.Errorf("%d pages are read", n)
+	}
+	close(end)
+	all.Wait()
 }

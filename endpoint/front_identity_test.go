@@ -14,8 +14,8 @@ import (
 	"mintkeep/endpoint/grant"
 )
 
-// kitHouse is a house before an indiekit.
-func kitHouse(t *testing.T, k *indiekit) *house {
+// kitHouse is a house before an indiekit or its like.
+func kitHouse(t *testing.T, k http.Handler) *house {
 	h := newHouse(t)
 	next := httptest.NewServer(k)
 	t.Cleanup(next.Close)
@@ -111,6 +111,32 @@ func TestConsent(t *testing.T) {
 	h.live(a.text("access_token"))
 	v.answer(page, nil).page(t, 400, "already finished")
 	v.get(page.Request.URL.String()).page(t, 400, "already finished")
+}
+
+// TestFrontBehind takes an app through the front of programs that say who it is and no
+// more, as they were met in the laboratory, to a token.
+func TestFrontBehind(t *testing.T) {
+	wp := &wordpress{indiekit: indiekit{me: "https://jane.example/"}}
+	for name, k := range map[string]http.Handler{
+		"L1 WordPress 6.1 with indieauth 4.4":  wp,
+		"L3 an Indiekit that was just started": &indiekit{me: "https://jane.example/", cold: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := kitHouse(t, k)
+			v := h.visitor()
+			for range 2 {
+				code := v.answer(v.consentPage(modern()), nil).to().Query().Get("code")
+				a := v.redeemAt("", h.secretCode(code)).want(t, http.StatusOK, "")
+				if a.text("me") != jane || a.text("scope") != scope {
+					t.Error(a.body)
+				}
+				h.live(a.text("access_token"))
+			}
+		})
+	}
+	if wp.reads != 1 || !strings.HasPrefix(wp.name, "Token endpoint of ") {
+		t.Errorf("WordPress read the client's page %d times and calls it %q", wp.reads, wp.name)
+	}
 }
 
 func TestConsentRefused(t *testing.T) {

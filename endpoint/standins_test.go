@@ -1,12 +1,17 @@
 package endpoint_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/net/html"
 )
 
 // An indiekit is an authorization endpoint of the modern kind: it wants PKCE, a
@@ -84,4 +89,69 @@ func (k *indiekit) authorize(w http.ResponseWriter, q url.Values) {
 	}
 	w.Header().Set("Location", to+url.Values{"code": {code}, "state": {q.Get("state")}, "iss": {"https://kit.example/"}}.Encode())
 	w.WriteHeader(http.StatusFound)
+}
+
+// A wordpress is the IndieAuth plugin 4.4 as an authorization endpoint: like an indiekit,
+// but before it shows its page it reads the client's as HTML, whatever it asked for, and
+// asks again while that gives no name (case L1: the real one without end).
+type wordpress struct {
+	indiekit
+	reads int
+	name  string
+}
+
+func (p *wordpress) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet {
+		for p.reads, p.name = 0, ""; p.name == "" && p.reads < 50; p.reads++ {
+			p.name = p.clientName(r.URL.Query().Get("client_id"))
+		}
+		if p.name == "" {
+			http.Error(w, "504 Gateway Timeout", http.StatusGatewayTimeout)
+			return
+		}
+	}
+	p.indiekit.ServeHTTP(w, r)
+}
+
+// clientName is the name of a page's h-app, else of its manifest, else its title.
+func (p *wordpress) clientName(id string) string {
+	resp, err := http.Get(id)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	page, err := html.Parse(resp.Body)
+	if err != nil {
+		return ""
+	}
+	var app, manifest, title string
+	inApp := false
+	for n := range page.Descendants() {
+		attr := make(map[string]string)
+		for _, a := range n.Attr {
+			attr[a.Key] = a.Val
+		}
+		classes := strings.Fields(attr["class"])
+		inApp = inApp || slices.Contains(classes, "h-app")
+		switch {
+		case inApp && slices.Contains(classes, "p-name") && n.FirstChild != nil:
+			app = cmp.Or(app, n.FirstChild.Data)
+		case n.Data == "link" && attr["rel"] == "manifest":
+			manifest = cmp.Or(manifest, p.manifestName(attr["href"]))
+		case n.Data == "title" && n.FirstChild != nil:
+			title = cmp.Or(title, n.FirstChild.Data)
+		}
+	}
+	return cmp.Or(app, manifest, title)
+}
+
+func (p *wordpress) manifestName(address string) string {
+	resp, err := http.Get(address)
+	if err != nil {
+		return ""
+	}
+	defer resp.Body.Close()
+	var said struct{ Name string }
+	json.NewDecoder(resp.Body).Decode(&said)
+	return said.Name
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"mintkeep/internal/store"
+	"mintkeep/keeper/keepertest"
 	"mintkeep/test/tools"
 )
 
@@ -84,9 +86,7 @@ func TestDiskFull(t *testing.T) {
 		}
 		get(t, h.base, token).want(t, "verify what could not be revoked", 200)
 
-		if err := os.Remove(h.path("mintkeep/filler")); err != nil {
-			t.Fatal(err)
-		}
+		h.empty()
 		post(t, h.base, code).want(t, "redeem the same code later", 200, "me", "https://you.example/")
 		again := post(t, h.base, refresh)
 		again.want(t, "refresh with the same token later", 200)
@@ -162,4 +162,104 @@ func TestFilesReadOnly(t *testing.T) {
 		h.own("mintkeep", 0o700)
 		h.writableAgain(t, token)
 	})
+}
+
+// left makes the kept token end in so many seconds.
+func (h *host) left(seconds int) {
+	h.t.Helper()
+	db, err := store.OpenAsIs(h.path("mintkeep/tokens.db"), false)
+	if err == nil {
+		_, err = db.Exec(`UPDATE connections SET expires = datetime('now', ? || ' seconds'), lease_until = NULL`, seconds)
+		db.Close()
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// given asks for the kept token and says how long the answer took.
+func (h *host) given(t *testing.T, what, key, want string, most time.Duration) {
+	t.Helper()
+	start := time.Now()
+	get(t, h.base+"/keep/token?name=box", key).want(t, what, 200, "access_token", want)
+	if took := time.Since(start); took > most {
+		t.Errorf("%s: it took %v, and may take %v", what, took, most)
+	}
+}
+
+// A kept token with 200 s left is never withheld (interface.md 6): not by a full
+// disk, not while another process refreshes, not after that one was killed, and by a
+// site that hangs for one caller only.
+func TestValidTokenNotWithheld(t *testing.T) {
+	eachMode(t, func(t *testing.T, h *host, start func()) {
+		h.mount()
+		box, key := h.keeps()
+		slow := func(d time.Duration) { box.Set(func(p *keepertest.Provider) { p.Delay = d }) }
+		slow(0)
+		box.Set(func(p *keepertest.Provider) { p.Lifetime = time.Hour })
+		start()
+		token := h.mintkeep("get", "box")
+
+		h.left(200)
+		h.fill()
+		asked := box.Count("/token")
+		for range 3 {
+			h.given(t, "on the full disk", key, token, time.Second)
+		}
+		if n := box.Count("/token") - asked; n != 0 {
+			t.Errorf("the site was asked %d times, and its answer could not be saved", n)
+		}
+		h.empty()
+		h.left(-1)
+		h.fill()
+		get(t, h.base+"/keep/token?name=box", key).want503(t, "an expired one on the full disk")
+		h.empty()
+		h.left(200)
+
+		for _, full := range []bool{false, true} { // the refresh of another process is under way
+			slow(14 * time.Second) // longer than anybody waits
+			asked = box.Count("/token")
+			other := h.command(h.path("bin/mintkeep"), "get", "box", "-db", h.path("mintkeep/tokens.db"))
+			if err := other.Start(); err != nil {
+				t.Fatal(err)
+			}
+			for try := 0; box.Count("/token") == asked && try < 2000; try++ {
+				time.Sleep(5 * time.Millisecond)
+			}
+			if full {
+				h.fill()
+			}
+			what := fmt.Sprintf("full: %t, ", full)
+			h.given(t, what+"while another process refreshes", key, token, time.Second)
+			other.Process.Kill()
+			other.Wait()
+			h.given(t, what+"after that process was killed", key, token, 3*time.Second)
+			h.given(t, what+"and again", key, token, time.Second)
+			h.empty()
+			h.left(200)
+		}
+
+		asked = box.Count("/token")
+		patience := 13 * time.Second
+		if t.Name() == "TestValidTokenNotWithheld/serve" {
+			patience = 3 * time.Second // the refresh goes on in the process
+		}
+		h.given(t, "the one who meets a site that hangs", key, token, patience)
+		for range 3 {
+			h.given(t, "everybody else", key, token, time.Second)
+		}
+		h.fill()
+		h.given(t, "everybody else on the full disk", key, token, time.Second)
+		if n := box.Count("/token") - asked; n != 1 {
+			t.Errorf("the site was asked %d times", n)
+		}
+	})
+}
+
+// empty gives the space back that fill took.
+func (h *host) empty() {
+	h.t.Helper()
+	if err := os.RemoveAll(h.path("mintkeep/filler")); err != nil {
+		h.t.Fatal(err)
+	}
 }
