@@ -90,8 +90,8 @@ func TestConsentForResource(t *testing.T) {
 			t.Errorf("Selfauth is asked for more than who it is: %s", asked)
 		}
 		page := html.UnescapeString(v.get(v.signIn(asked).String()).text)
-		for _, want := range append(want, "Allow Claude Code?", "<strong>docs.example</strong>", "<strong>localhost:3118</strong>", "http://docs.example/about",
-			"<code>https://mcp.example/</code>", "program on this computer", jane) {
+		for _, want := range append(want, "Let Claude Code in?", "<strong>docs.example</strong>", "<strong>localhost:3118</strong>", "http://docs.example/about",
+			"<strong>https://mcp.example/</strong>", "program on this computer", jane) {
 			if !strings.Contains(page, want) {
 				t.Errorf("scope %q: no %q in %s", scope, want, page)
 			}

@@ -140,7 +140,7 @@ func (h *Handler) errorReply(q *request, err error) *oauth.Reply {
 		h.Log.Error("request failed", "method", q.http.Method, "route", q.route, "error", e.Error())
 	}
 	if q.page {
-		if reply, err := errorPage(e); err == nil {
+		if reply, err := h.errorPage(q, e); err == nil {
 			return reply
 		}
 	}

@@ -84,7 +84,7 @@ func TestConsent(t *testing.T) {
 	if seen.Get("client_id") != h.URL+"/client" || seen.Get("redirect_uri") != h.URL+"/callback" || seen.Has("scope") || seen.Get("me") != jane {
 		t.Errorf("the endpoint gets %v", seen)
 	}
-	for _, want := range []string{clientID, redirectURI, jane, "publish posts", "upload files"} {
+	for _, want := range []string{clientID, "<strong>app.example</strong>/callback", jane, "publish posts", "upload files"} {
 		if !strings.Contains(page.text, want) {
 			t.Errorf("no %q in %s", want, page.text)
 		}

@@ -79,7 +79,7 @@ func (s sight) page(t testing.TB, status int, says string) {
 func (s sight) faultLink(t testing.TB) *url.URL {
 	t.Helper()
 	s.page(t, http.StatusBadRequest, "The app asked for something that cannot be given")
-	m := regexp.MustCompile(`<a href="([^"]*)">Continue to `).FindStringSubmatch(s.text)
+	m := regexp.MustCompile(`<a [^>]*href="([^"]*)">Continue to `).FindStringSubmatch(s.text)
 	if m == nil || strings.Contains(s.text, "http-equiv") {
 		t.Fatalf("no link, or the page goes on by itself: %s", s.text)
 	}

@@ -3,8 +3,10 @@ package authorize
 import (
 	"context"
 	"embed"
+	"errors"
 	"html/template"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"mintkeep/endpoint/grant"
@@ -64,24 +66,27 @@ type scopeBox struct{ Scope, Words string }
 // showConsent asks the owner which scopes an app gets, where the upstream did not.
 func (h *Handler) showConsent(ctx context.Context, a *grant.Pending) (*oauth.Reply, error) {
 	name, uri := h.Client(ctx, a.ClientID)
-	title := "Allow this app?"
-	if name != "" {
-		title = "Allow " + name + "?"
+	if name == "" {
+		name = page.Short(a.ClientID)
 	}
-	redirectHost := oauth.HostOf(a.RedirectURI)
-	to, err := oauth.Parse(a.RedirectURI)
-	loopback := err == nil && oauth.IsLoopback(to.Hostname())
 	var boxes []scopeBox
 	for scope := range strings.FieldsSeq(a.Scope) {
 		boxes = append(boxes, scopeBox{scope, oauth.ScopeWords(scope)})
 	}
-	return reply(&page.Page{Title: title, Heading: title, Form: true, Template: "consent.html", Data: struct {
-		Person, Name, URI, ClientID, Host, RedirectURI, RedirectHost, Action, Flow string
-		Resource                                                                   oauth.Resource
-		Loopback                                                                   bool
-		Scopes                                                                     []scopeBox
-	}{a.Person, name, uri, a.ClientID, oauth.HostOf(a.ClientID), a.RedirectURI, redirectHost, h.URL + "/consent", string(a.ID),
-		a.Resource, loopback, boxes}})
+	id, err1 := url.Parse(a.ClientID)
+	to, err2 := url.Parse(a.RedirectURI)
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	here := oauth.IsLoopback(to.Hostname())
+	return reply(&page.Page{Title: "Let " + name + " in?", Site: a.Person, Form: true, Template: "consent.html", Data: struct {
+		Person, Name, URI, Host, ClientID, RedirectURI, Action, Flow string
+		To                                                           *url.URL
+		Resource                                                     oauth.Resource
+		Here, Elsewhere                                              bool
+		Scopes                                                       []scopeBox
+	}{a.Person, name, uri, id.Host, a.ClientID, a.RedirectURI, h.URL + "/consent", string(a.ID), to, a.Resource, here,
+		to.Host != "" && !oauth.SameOrigin(id, to), boxes}})
 }
 
 // redirectPage takes the browser from our form to the client with a page, not with
@@ -107,7 +112,8 @@ type backLink struct {
 
 // faultPage says what is wrong with a client's request, with a link that tells the client.
 func (h *Handler) faultPage(a *grant.Pending, fault *oauth.Error) (*oauth.Reply, error) {
-	r, err := reply(&page.Page{Title: "This did not work", Heading: "This did not work", Template: "continue.html",
+	r, err := reply(&page.Page{Title: page.Short(a.ClientID) + " made a mistake", Heading: page.Short(a.ClientID) + " made a mistake",
+		Lead: "The app asked for something that cannot be given.", Template: "continue.html",
 		Data: backLink{fault, template.URL(h.errorURL(a, fault)), a.RedirectURI}})
 	if err != nil {
 		return nil, err

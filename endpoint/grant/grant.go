@@ -63,6 +63,15 @@ func (st *Settings) Issues(me string) bool {
 	return len(st.Me) == 0 || slices.ContainsFunc(st.Me, func(m string) bool { return oauth.SameURL(m, me) })
 }
 
+// Site is the home page that pages for people name: the first profile that gets
+// tokens, "" if anybody does or the settings are not known.
+func (st *Settings) Site() string {
+	if st == nil || len(st.Me) == 0 {
+		return ""
+	}
+	return st.Me[0]
+}
+
 // expiresIn is the lifetime of a token made now, in seconds; 0 if it never expires.
 func (st *Settings) expiresIn() int64 {
 	d := st.IdleLifetime

@@ -106,3 +106,10 @@ func (a *Authorization) addRefresh(st *Settings, created, now time.Time) {
 		a.Status = "renewable"
 	}
 }
+
+// Used reports whether anybody has ever signed in here or to an app.
+func (s *Store) Used(ctx context.Context) (used bool, err error) {
+	_, err = store.Row(ctx, s.DB, "looking whether somebody signed in",
+		`SELECT EXISTS (SELECT 1 FROM events WHERE event = 'signed in') OR EXISTS (SELECT 1 FROM tokens)`, nil, &used)
+	return used, err
+}

@@ -14,6 +14,12 @@ import (
 
 // Mint makes an access token for the owner, without a code.
 func (s *Store) Mint(ctx context.Context, me, clientID, scope string) (token secret.Secret, err error) {
+	return s.MintNamed(ctx, me, clientID, scope, "", 0)
+}
+
+// MintNamed is Mint for a program that is called so, if name is not empty, and whose
+// token ends after life whatever its use, if that is not 0.
+func (s *Store) MintNamed(ctx context.Context, me, clientID, scope, name string, life time.Duration) (token secret.Secret, err error) {
 	canonical, err := oauth.CanonicalURL(me)
 	if err != nil {
 		return "", fmt.Errorf("minting: %w", err)
@@ -44,6 +50,13 @@ func (s *Store) Mint(ctx context.Context, me, clientID, scope string) (token sec
 		t.insertGrant(g)
 		var id string
 		token, id = t.insertAccess(g, scope)
+		if life > 0 {
+			t.Exec("writing the end", `UPDATE tokens SET revoked = ? WHERE token_id = ?`, store.Time(t.Now.Add(life)), id)
+		}
+		if name != "" { // as if its page had said so, for ever
+			const never = "9999-12-31 00:00:00"
+			t.Exec("writing the name", `INSERT OR REPLACE INTO pages (about, url, said, fetched, tried) VALUES ('client', ?, ?, ?, ?)`, clientID, name, never, never)
+		}
 		t.record("made", g, id, scope)
 	})
 	return token, err

@@ -47,15 +47,15 @@ func (s *Instance) notReady(w http.ResponseWriter, r *http.Request, cause error)
 		return
 	}
 	missing := new(NoConfigError)
-	d := page.Page{Title: "Not ready"}
+	d := page.Page{Title: "Not ready", Heading: "This is not ready yet"}
 	switch {
 	case errors.As(cause, &missing) && missing.Where != "":
-		d.Heading, d.Template = "mintkeep runs, but is not set up", "set-up.html"
+		d.Heading, d.Lead, d.Template = "It runs, but is not set up. Two steps are left.", "It does not know your site yet.", "set-up.html"
 		folder := filepath.Join(filepath.Dir(missing.Where), "mintkeep")
 		d.Data = struct{ Folder, File, Script string }{folder, missing.Where, server(r)["SCRIPT_NAME"]}
 	case !wantsPage(r):
 	case s.nothingThere():
-		d.Heading, d.Template = "mintkeep runs, but is not set up", "fault.html"
+		d.Heading, d.Template = "It runs, but is not set up", "fault.html"
 		what, hint, _ := strings.Cut(cause.Error(), "\nhint: ")
 		d.Data = struct{ What, Hint string }{what, hint}
 	default:

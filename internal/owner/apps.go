@@ -1,12 +1,14 @@
 package owner
 
 import (
-	"net/http"
+	"cmp"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"mintkeep/endpoint"
 	"mintkeep/endpoint/grant"
 	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
@@ -15,19 +17,28 @@ import (
 // maxEnded is how many ended keys are listed; the newest suffice.
 const maxEnded = 50
 
+// unusedAfter is how long an app that has access may be silent before it is marked.
+const unusedAfter = 60 * 24 * time.Hour
+
 type appsPage struct {
-	Owner     string // address of the owner's pages
+	common
 	Notice    string // what was just done
 	Apps      []*app
-	Everybody bool // the keys are not only the person's own
+	Everybody bool // the access is not only the person's own
 	Ended     []key
-	EndedKeys string // how many there are, in words
+	EndedKeys int // how many there are
+	Me        string
+	Lines     *endpoint.Lines // for the home page, where there is no app yet
 }
 
-// An app is a client_id with the keys that it was given.
+// An app is a client_id with what it was allowed; each time is a key.
 type app struct {
-	ClientID, Name string
-	Keys           []key
+	ClientID, Name, May string
+	Keys                []key
+	LastUse, LastSign   time.Time // LastSign is its last use, or else its beginning
+	Unused              bool
+	Here                bool // on the person's own computer
+	ByHand              bool
 }
 
 // A key is one grant; a zero time is never.
@@ -38,6 +49,7 @@ type key struct {
 	Resource             oauth.Resource
 	Since, LastUse, Ends time.Time
 	ByHand               bool
+	Fixed                bool   // it ends then, used or not
 	How                  string // how it ended, if it has
 }
 
@@ -61,15 +73,15 @@ func nobodyIsAdmin(me string) string {
 		"” to the configuration file; in a shell: mintkeep setting admin " + me
 }
 
-// apps is the first page: which apps have a key, and what they may do with it.
+// apps is the first page: which apps have access, and what they may do with it.
 func (p *Pages) apps(q *request) (*reply, error) {
 	all, err := p.In.Grants.Authorizations(q.ctx(), q.st, q.filterMe())
 	if err != nil {
 		return nil, err
 	}
-	v := appsPage{Owner: p.url(""), Everybody: q.admin() && len(q.st.Me) != 1}
+	v := appsPage{common: p.common(q), Everybody: q.admin() && len(q.st.Me) != 1, Me: q.session.Me}
 	v.Notice = map[string]string{
-		"one": "The key is revoked.", "app": "All keys of the app are revoked.", "all": "Every key is revoked.",
+		"one": "The access is revoked.", "app": "The app has no access any more.", "all": "Nothing has access any more.",
 	}[q.form["done"]]
 	if v.Notice == "" && len(q.st.Admins) == 0 {
 		v.Notice = nobodyIsAdmin(q.session.Me)
@@ -84,18 +96,18 @@ func (p *Pages) apps(q *request) (*reply, error) {
 			v.Ended = append(v.Ended, newKey(a, q.st))
 		}
 	}
-	v.EndedKeys = plural(ended, "key", "keys")
-	var ids []string
-	for _, a := range v.Apps {
-		ids = append(ids, a.ClientID)
+	v.EndedKeys = ended
+	if len(v.Apps) == 0 {
+		v.Lines = p.In.Lines(q.ctx(), q.st, 10*time.Second)
 	}
-	names := p.In.Authorize.ClientNames(q.ctx(), ids)
-	for _, a := range v.Apps {
-		if a.Name = names[a.ClientID]; a.Name == "" {
-			a.Name = shortAddress(a.ClientID)
-		}
+	v.finish(p.names(q, v.Apps), q.now)
+	d := p.newPage(q, "", "Apps", "apps.html", v)
+	d.Lead = sentence(plural(len(v.Apps), "app or script has access.", "apps and scripts have access."))
+	d.Acts = []page.Link{{URL: p.url("make"), Text: "Make a token"}}
+	if len(v.Apps) == 0 {
+		d.Heading, d.Lead, d.Acts = "Welcome", "You are signed in, so the hard part is done. No app has access yet.", nil
 	}
-	return &reply{page: p.newPage(q, "", "Apps", "apps.html", v)}, nil
+	return &reply{page: d}, nil
 }
 
 func (v *appsPage) add(k key) {
@@ -106,113 +118,66 @@ func (v *appsPage) add(k key) {
 	v.Apps[i].Keys = append(v.Apps[i].Keys, k)
 }
 
+// names are how the apps are called.
+func (p *Pages) names(q *request, apps []*app) map[string]string {
+	var ids []string
+	for _, a := range apps {
+		ids = append(ids, a.ClientID)
+	}
+	return p.In.Authorize.ClientNames(q.ctx(), ids)
+}
+
+// finish fills in what the row of an app says, and sorts by last use.
+func (v *appsPage) finish(names map[string]string, now time.Time) {
+	for _, a := range v.Apps {
+		a.Name = cmp.Or(names[a.ClientID], page.Short(a.ClientID))
+		u, err := url.Parse(a.ClientID)
+		a.Here, a.ByHand = err == nil && oauth.IsLoopback(u.Hostname()), true
+		var words []string
+		for _, k := range a.Keys {
+			a.ByHand = a.ByHand && k.ByHand
+			for _, t := range []time.Time{k.LastUse, k.Since} {
+				if t.After(a.LastSign) {
+					a.LastSign = t
+				}
+			}
+			if k.LastUse.After(a.LastUse) {
+				a.LastUse = k.LastUse
+			}
+			for _, s := range k.Scopes {
+				if word := shortWords(s.Scope); !slices.Contains(words, word) {
+					words = append(words, word)
+				}
+			}
+		}
+		a.May, a.Unused = fewWords(words), now.Sub(a.LastSign) >= unusedAfter
+	}
+	slices.SortStableFunc(v.Apps, func(a, b *app) int { return cmp.Or(b.LastUse.Compare(a.LastUse), b.LastSign.Compare(a.LastSign)) })
+}
+
+// fewWords are the first of a list, and how many more there are.
+func fewWords(words []string) string {
+	const shown = 4
+	if len(words) > shown {
+		words = append(slices.Clone(words[:shown-1]), strconv.Itoa(len(words)-shown+1)+" more")
+	}
+	return strings.Join(words, ", ")
+}
+
+// shortWords is a scope in a row of a list.
+func shortWords(scope string) string {
+	return cmp.Or(map[string]string{
+		"create": "publish", "post": "publish", "draft": "drafts", "update": "change", "undelete": "bring back", "media": "upload",
+		"save": "save links", "profile": "who you are",
+	}[scope], scope)
+}
+
 func newKey(a *grant.Authorization, st *grant.Settings) key {
 	k := key{ID: a.ID, ClientID: a.ClientID, Me: a.Me, Scopes: scopesOf(a.Scope), Server: a.Server, Resource: a.Resource,
 		Since: a.Since, LastUse: a.LastUse, Ends: a.ExpiresAt(st), ByHand: a.MintedManually, How: "ended without use"}
+	k.Fixed = k.Ends.Equal(a.Revoked)
 	if a.Status == "revoked" {
 		k.How, k.Ends = "revoked", a.Revoked
 	}
 	return k
-}
-
-// shortAddress is how an app without a name is called.
-func shortAddress(clientID string) string {
-	if u, err := url.Parse(clientID); err == nil && u.Host != "" {
-		return strings.TrimSuffix(u.Host+u.Path, "/")
-	}
-	return clientID
-}
-
-// revoke is POST BASE/owner/revoke: one key, those of an app, or all; only the
-// person's own unless an administrator asks.
-func (p *Pages) revoke(q *request) (*reply, error) {
-	done, err := "", error(nil)
-	switch {
-	case q.form["id"] != "":
-		done, err = "one", p.In.Grants.RevokeID(q.ctx(), q.filterMe(), q.form["id"])
-	case q.form["client"] != "":
-		done = "app"
-		_, err = p.In.Grants.RevokeClient(q.ctx(), q.filterMe(), q.form["client"])
-	case q.form["all"] == "yes":
-		done = "all"
-		_, err = p.In.Grants.RevokeAll(q.ctx(), q.filterMe())
-	default:
-		err = badRequest("it does not say what to revoke")
-	}
-	if err != nil {
-		return nil, err
-	}
-	return &reply{to: p.url("") + "?done=" + done}, nil
-}
-
-type makePage struct {
-	Owner, Fault, Client, Other string
-	People                      []string // whose token it may be, where there is a choice
-	Scopes                      []scope
-}
-
-// makeForm is GET BASE/owner/make.
-func (p *Pages) makeForm(q *request) (*reply, error) {
-	return &reply{page: p.makePage(q, "")}, nil
-}
-
-// makePage is the form, filled in as it was sent; fault says why nothing was made.
-func (p *Pages) makePage(q *request, fault string) *page.Page {
-	v := makePage{Owner: p.url(""), Fault: fault, Client: q.form["client"], Other: q.form["other"]}
-	if q.admin() && len(q.st.Me) > 1 {
-		v.People = q.st.Me
-	}
-	ticked := strings.Fields(q.form["scope"])
-	for _, word := range oauth.KnownScopes() {
-		v.Scopes = append(v.Scopes, scope{word, oauth.ScopeWords(word), slices.Contains(ticked, word)})
-	}
-	return p.newPage(q, "make", "Make a token", "make.html", v)
-}
-
-// makeToken is POST BASE/owner/make.
-func (p *Pages) makeToken(q *request) (*reply, error) {
-	me, client, scope := q.session.Me, q.form["client"], strings.TrimSpace(q.form["scope"]+" "+q.form["other"])
-	if asked := q.form["me"]; asked != "" && q.admin() {
-		me = asked
-	}
-	fault := ""
-	switch {
-	case !isAddress(client):
-		fault = "the program needs an address that begins with https:// and has at most 255 characters"
-	case scope == "":
-		fault = "tick at least one thing that it may do"
-	case !q.st.Issues(me):
-		fault = "this site issues no tokens for " + me
-	}
-	if fault != "" {
-		return &reply{status: http.StatusBadRequest, page: p.makePage(q, fault)}, nil
-	}
-	secret, err := p.In.Grants.Mint(q.ctx(), me, client, scope)
-	if err != nil {
-		return nil, err
-	}
-	v := secretPage{Title: "Your new token", Secret: string(secret), Token: &newToken{client, me, scopesOf(scope)}}
-	return p.secretReply(q, "", v), nil
-}
-
-func isAddress(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && len(s) <= 255 && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
-}
-
-// A secretPage shows a secret, once: it is in the answer to the form and nowhere else.
-type secretPage struct {
-	Title, Secret, Back    string
-	Token                  *newToken // if it is an access token
-	ServerUses, ScriptUses string    // address where it is used, if it is a server's or a script's
-}
-
-type newToken struct {
-	Client, Me string
-	Scopes     []scope
-}
-
-func (p *Pages) secretReply(q *request, word string, v secretPage) *reply {
-	v.Back = p.url(word)
-	return &reply{page: p.newPage(q, word, v.Title, "secret.html", v)}
 }

@@ -239,7 +239,7 @@ func TestNotAnAdministrator(t *testing.T) {
 	}
 	v.post("/connections", "do", "forget", "user", "owner", "name", "club").shows(t, 404)
 	v.get(h.In.URL+"/keep/connect?provider=club").shows(t, 403, "Sign in as the owner")
-	v.get("").shows(t, 200, "No app has a key").hides(t, app)
+	v.get("").shows(t, 200, "No app has access").hides(t, app)
 	v.post("/revoke", "id", id).shows(t, 404)
 	v.post("/revoke", "id", id[:4]).shows(t, 404)
 	if n := h.count(`SELECT count(*) FROM events`); n != before {
@@ -253,7 +253,7 @@ func TestNotAnAdministrator(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.signedIn(joe).post("/sessions", "which", hash)
-	jane1.get("").shows(t, 200, "This app has a key")
+	jane1.get("").shows(t, 200, "One app or script has access")
 	if h.count(`SELECT count(*) FROM tokens WHERE revoked IS NULL`) != 1 {
 		t.Error("Joe revoked Jane's token")
 	}

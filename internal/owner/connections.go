@@ -13,7 +13,7 @@ import (
 )
 
 type connectionsPage struct {
-	Owner       string
+	common
 	Refreshed   bool // a token was just refreshed
 	Connections []connection
 	Sites       []string // names of the providers that can be connected in a browser
@@ -22,6 +22,7 @@ type connectionsPage struct {
 type connection struct {
 	keeper.Connection
 	Label, StateWords string
+	Tag, Means        string // kind of the state; what it means
 	Broken            bool
 	CanRefresh        bool
 	ConnectURL        string // where it can be connected again, if that is in a browser
@@ -40,7 +41,7 @@ func (p *Pages) connections(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := connectionsPage{Owner: p.url(""), Refreshed: q.form["done"] == "refreshed"}
+	v := connectionsPage{common: p.common(q), Refreshed: q.form["done"] == "refreshed"}
 	for _, s := range sites {
 		if inBrowser(s) {
 			v.Sites = append(v.Sites, s.Name)
@@ -49,7 +50,11 @@ func (p *Pages) connections(q *request) (*reply, error) {
 	for _, c := range list {
 		v.Connections = append(v.Connections, p.newConnection(c, v.Sites))
 	}
-	return &reply{page: p.newPage(q, "connections", "Connections", "connections.html", v)}, nil
+	order := map[string]int{"bad": 0, "warn": 1, "good": 2}
+	slices.SortStableFunc(v.Connections, func(a, b connection) int { return cmp.Compare(order[a.Tag], order[b.Tag]) })
+	d := p.newPage(q, "connections", "Connections", "connections.html", v)
+	d.Lead = "Tokens that other sites gave you. They are kept fresh here, and your scripts fetch them."
+	return &reply{page: d}, nil
 }
 
 // inBrowser reports whether a site can be connected by going there.
@@ -58,9 +63,10 @@ func inBrowser(s provider.Provider) bool {
 }
 
 func (p *Pages) newConnection(c keeper.Connection, sites []string) connection {
-	v := connection{Connection: c, Label: c.Name, StateWords: stateWords(c.State),
+	v := connection{Connection: c, Label: c.Name,
 		Broken:     c.State == keeper.StateDead || c.State == keeper.StateFailing,
 		CanRefresh: c.Refreshable && c.State != keeper.StateDead && c.State != keeper.StateForgetting}
+	v.StateWords, v.Tag, v.Means = stateWords(c)
 	if c.User != keeper.DefaultUser {
 		v.Label = c.User + "/" + c.Name
 	}
@@ -74,14 +80,26 @@ func (p *Pages) connectURL(provider, name, user string) string {
 	return p.In.URL + "/keep/connect?" + url.Values{"provider": {provider}, "name": {name}, "user": {user}}.Encode()
 }
 
-func stateWords(state string) string {
-	return cmp.Or(map[string]string{
-		keeper.StateOK:         "works",
-		keeper.StateRecovered:  "works again",
-		keeper.StateFailing:    "failing: the site cannot be reached or is broken",
-		keeper.StateDead:       "dead: the site refuses; connect again",
-		keeper.StateForgetting: "being forgotten: the site has not confirmed yet",
-	}[state], state)
+// stateWords are the state, the kind of sign that it has, and what it means.
+func stateWords(c keeper.Connection) (words, tag, means string) {
+	switch c.State {
+	case keeper.StateOK:
+		return "Works", "good", ""
+	case keeper.StateRecovered:
+		return "Works again", "good", ""
+	case keeper.StateFailing:
+		means = c.Provider + " cannot be reached or is broken. It is tried again by itself."
+		if !c.Expires.IsZero() {
+			means += " The token that is here serves as long as it is good."
+		}
+		return "Failing", "warn", means
+	case keeper.StateDead:
+		return "Broken", "bad", c.Provider + " no longer accepts the connection. This happens when you change the password there or remove the app. " +
+			"Your scripts get no token until you connect again."
+	case keeper.StateForgetting:
+		return "Being forgotten", "warn", c.Provider + " has not confirmed yet. It is asked again."
+	}
+	return c.State, "", ""
 }
 
 // connect is GET BASE/owner/connect. It shows a page instead of redirecting, because

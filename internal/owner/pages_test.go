@@ -21,10 +21,10 @@ func TestSignIn(t *testing.T) {
 	back := v.toCallback(jane, "log")
 	v.get(back.String()).leads(t, h.In.Authorize.OwnerClient()+"/log")
 	v.get("/log").shows(t, 200, "signed in")
-	v.get("").shows(t, 200, "No app has a key")
+	v.get("").shows(t, 200, "No app has access")
 	v.get(back.String()).shows(t, 400, "already finished")
 	you := v.get("/sessions")
-	you.shows(t, 200, "You are signed in as "+jane, "administrator", "Firefox on Linux", "This is the one")
+	you.shows(t, 200, "You are jane.example", "administrator", "Firefox on Linux", "this one")
 	v.post("/signout").leads(t, h.In.Authorize.OwnerClient()+"?said=out")
 	v.get("?said=out").shows(t, 200, "You are signed out.")
 }
@@ -49,19 +49,26 @@ func TestApps(t *testing.T) {
 	h.exec(`INSERT INTO pages VALUES ('client', ?, 'The App', ?, ?)`, app, "2026-07-01 12:00:00", "2099-01-01 00:00:00")
 	v := h.signedIn(jane)
 	s := v.get("")
-	s.shows(t, 200, "The App", app, "publish posts createchange posts updatedo what it calls odd", "other.example/x", "made by hand", "never", "These 2 apps")
+	s.shows(t, 200, "The App", app, "publish posts create", "do what it calls odd", "other.example/x", "made by hand", "never used", "2 apps and scripts have access")
 	t.Run("own only", func(t *testing.T) {
 		s := h.signedIn(joe).get("")
 		s.shows(t, 200, "The App", "see your name")
 		s.hides(t, "publish posts", "Log", "Check", "Connections")
 	})
 	t.Run("one", func(t *testing.T) {
-		id := value(t, s, "id")
+		v.get("/revoke?client="+app).shows(t, 200, "Revoke The App?", "3 times", "Keep it")
+		var id string
+		if err := h.In.Grants.DB.QueryRow(`SELECT token_id FROM tokens WHERE auth_scope = 'read'`).Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		if got := value(t, v.get("/revoke?id="+id).shows(t, 200, "Revoke The App?"), "id"); got != id {
+			t.Errorf("the page confirms %s, not %s", got, id)
+		}
 		v.post("/revoke", "id", id).leads(t, h.In.Authorize.OwnerClient()+"?done=one")
 		if h.count(`SELECT count(*) FROM tokens WHERE token_id = ? AND revoked IS NOT NULL`, id) != 1 {
 			t.Error("not revoked")
 		}
-		v.get("?done=one").shows(t, 200, "The key is revoked", "one key no longer good")
+		v.get("?done=one").shows(t, 200, "The access is revoked", "Ended: 1", "revoked just now")
 	})
 	t.Run("an app", func(t *testing.T) {
 		v.post("/revoke", "client", app).leads(t, h.In.Authorize.OwnerClient()+"?done=app")
@@ -70,11 +77,12 @@ func TestApps(t *testing.T) {
 		}
 	})
 	t.Run("everything", func(t *testing.T) {
+		v.get("/revoke?all=yes").shows(t, 200, "Revoke everything?", "of everybody")
 		v.post("/revoke", "all", "yes").leads(t, h.In.Authorize.OwnerClient()+"?done=all")
 		if h.count(`SELECT count(*) FROM tokens WHERE revoked IS NULL`) != 0 {
 			t.Error("not revoked")
 		}
-		v.get("?done=all").shows(t, 200, "No app has a key").hides(t, string(other))
+		v.get("?done=all").shows(t, 200, "No app has access").hides(t, string(other))
 	})
 	v.post("/revoke").shows(t, 400, "does not say what")
 	v.post("/revoke", "id", "ffff").shows(t, 404, "no such token")
@@ -88,12 +96,12 @@ func TestRenewable(t *testing.T) {
 	h.exec(`INSERT INTO refresh_tokens (refresh_hash, grant_id, token_id, created) SELECT 'x', grant_id, token_id, created FROM tokens`)
 	h.pass(100 * 24 * time.Hour)
 	v := h.signedIn(jane)
-	v.get("").shows(t, 200, "This app has a key", "1 Jul 2027")
+	v.get("").shows(t, 200, "One app or script has access", "1 Jul 2027")
 	v.post("/revoke", "client", app)
-	v.get("").shows(t, 200, "No app has a key")
+	v.get("").shows(t, 200, "No app has access")
 	h.mint(jane, app, "create")
 	h.pass(100 * 24 * time.Hour)
-	h.signedIn(jane).get("").shows(t, 200, "No app has a key", "ended without use")
+	h.signedIn(jane).get("").shows(t, 200, "No app has access", "ended without use")
 }
 
 func TestMake(t *testing.T) {
@@ -101,7 +109,15 @@ func TestMake(t *testing.T) {
 	v := h.signedIn(jane)
 	v.get("/make").shows(t, 200, "publish posts", "Whose site")
 	v.post("/make", "client", "x", "scope", "create").shows(t, 400, "needs an address")
-	v.post("/make", "client", app).shows(t, 400, "tick at least one")
+	v.post("/make", "scope", "create").shows(t, 400, "Give it a name")
+	v.post("/make", "name", "x", "scope", "create", "ends", "1").shows(t, 400, "Choose when it ends")
+	v.post("/make", "name", "Photo uploader", "scope", "media", "ends", "30").shows(t, 200, "mka_", jane+"photo-uploader")
+	v.get("").shows(t, 200, "Photo uploader", "made by hand", "in 30 days", "used or not")
+	h.pass(20 * 24 * time.Hour)
+	v.get("").shows(t, 200, "in 10 days")
+	h.pass(10 * 24 * time.Hour)
+	v.get("").shows(t, 200, "No app has access", "Ended: 1")
+	v.post("/make", "client", app).shows(t, 400, "Tick at least one")
 	s := v.post("/make", "client", app+"script", "scope", "create", "scope", "media", "other", "odd", "me", joe)
 	s.shows(t, 200, "mka_", "It is shown this once", "Acts for"+joe)
 	if h.count(`SELECT count(*) FROM tokens WHERE auth_scope = 'create media odd' AND auth_me = ?`, joe) != 1 {
@@ -117,7 +133,7 @@ func TestConnections(t *testing.T) {
 	v.get("/connections").shows(t, 404)
 	v.get("").hides(t, "Connections", "API keys")
 	h.keeping()
-	v.get("/connections").shows(t, 200, "There is none yet", "club")
+	v.get("/connections").shows(t, 200, "not connected to another site", "club")
 	v.get("/connect?provider=nowhere").shows(t, 404, "no provider")
 	s := v.get("/connect?provider=club&name=mine")
 	s.shows(t, 200, "Go on to club")
@@ -128,18 +144,20 @@ func TestConnections(t *testing.T) {
 	s = v.get(to)
 	s = v.get(s.Header.Get("Location")) // the provider approves at once
 	v.get(s.Header.Get("Location")).shows(t, 200, "Connected", "To the connections")
-	v.get("/connections").shows(t, 200, "mine", "works", "Connect again", "Refresh now")
+	v.get("/connections").shows(t, 200, "mine", "Works", "Connect again", "Refresh now")
 	v.post("/connections", "do", "refresh", "user", keeper.DefaultUser, "name", "mine").leads(t, h.In.Authorize.OwnerClient()+"/connections?done=refreshed")
 	if h.provider.Count("refresh_token") != 1 {
 		t.Error("not refreshed")
 	}
 	h.provider.Kill()
 	v.post("/connections", "do", "refresh", "user", keeper.DefaultUser, "name", "mine").shows(t, 409, "dead")
-	v.get("/connections").shows(t, 200, "dead: the site refuses", "What failed", "invalid_grant")
+	v.get("/connections").shows(t, 200, "Broken", "no longer accepts", "It answered", "invalid_grant")
+	v.get("/forget?user=owner&name=mine").shows(t, 200, "Forget mine?", "club is asked to revoke it")
+	v.get("/forget?user=owner&name=other").shows(t, 404)
 	h.provider.Fail("/revoke", 1, 503)
 	v.post("/connections", "do", "forget", "user", keeper.DefaultUser, "name", "mine").shows(t, 200, "Not forgotten yet")
 	v.post("/connections", "do", "forget", "user", keeper.DefaultUser, "name", "mine").shows(t, 200, "confirmed")
-	v.get("/connections").shows(t, 200, "There is none yet")
+	v.get("/connections").shows(t, 200, "not connected to another site")
 	v.post("/connections", "do", "forget", "user", "x", "name", "y").shows(t, 404)
 	v.post("/connections").shows(t, 400)
 }
@@ -158,7 +176,9 @@ func TestPrograms(t *testing.T) {
 	h.keeping()
 	v.post("/programs", "do", "add key", "name", "cron", "user", "owner", "provider", "club", "write", "yes").shows(t, 200, "mkk_")
 	v.post("/programs", "do", "add key", "name", "cron").shows(t, 409, "already there")
-	v.get("/programs").shows(t, 200, "cron", "read, store, refresh and delete").hides(t, "mkk_")
+	v.get("/programs").shows(t, 200, "cron", "reads, stores, refreshes and deletes").hides(t, "mkk_")
+	v.get("/remove?key=cron").shows(t, 200, "Remove cron?", "an API key")
+	v.get("/remove?server=blog").shows(t, 200, "Remove blog?", "a site that checks")
 	v.post("/programs", "do", "remove key", "name", "cron").leads(t, h.In.Authorize.OwnerClient()+"/programs")
 	v.post("/programs", "do", "remove key", "name", "cron").shows(t, 404)
 }
@@ -171,15 +191,16 @@ func TestLogAndCheck(t *testing.T) {
 	}
 	h.exec(`INSERT INTO events (at, event, client_id) VALUES ('2026-07-01 12:00:00', 'replay', ?)`, app)
 	s := v.get("/log")
-	s.shows(t, 200, "replay", "used twice", "Older")
-	if !strings.Contains(s.text, `<li class="bad">`) {
+	s.shows(t, 200, "showed a code for the second time", "used twice", "Older", "Wednesday, 1 July 2026")
+	if !strings.Contains(s.text, `<li class="bad alarm">`) {
 		t.Error("a replay does not stand out")
 	}
 	v.get("/log?before=12").shows(t, 200, "signed in")
-	h.findings = []owner.Finding{{Level: "ok", What: "url is fine"}}
-	v.get("/check").shows(t, 200, "url is fine", "as it should be")
+	v.get("/log?only=warnings").shows(t, 200, "used twice").hides(t, "signed in here", "got access")
+	h.findings = []owner.Finding{{Group: "your site", Level: "ok", What: "url is fine"}}
+	v.get("/check").shows(t, 200, "url is fine", "as it should be", "One check passed")
 	h.findings = append(h.findings, owner.Finding{Level: "fail", What: "no space", Do: "delete something"})
-	v.get("/check").shows(t, 200, "For your attention: one thing.", "delete something")
+	v.get("/check").shows(t, 200, "One thing is broken", "delete something", "Your site")
 }
 
 func TestSessions(t *testing.T) {
@@ -188,8 +209,8 @@ func TestSessions(t *testing.T) {
 	if n := h.count(`SELECT count(*) FROM sessions`); n != 3 {
 		t.Fatalf("%d sessions", n)
 	}
-	a.get("/sessions").shows(t, 200, joe, "Sign out everywhere else")
-	c.get("/sessions").shows(t, 200).hides(t, jane+"<")
+	a.get("/sessions").shows(t, 200, "joe.example", "Sign out everywhere else")
+	c.get("/sessions").shows(t, 200).hides(t, "jane.example ·")
 	a.post("/sessions", "which", "others").leads(t, h.In.Authorize.OwnerClient()+"/sessions")
 	b.get("/sessions").leads(t, h.In.Authorize.OwnerClient()+"?to=sessions")
 	c.get("/sessions").shows(t, 200)

@@ -10,7 +10,7 @@ import (
 )
 
 type sitesAndKeysPage struct {
-	Owner       string
+	common
 	Servers     []grant.ResourceServer
 	HasKeys     bool // the keeper is in use
 	Keys        []keeper.APIKey
@@ -21,7 +21,7 @@ type sitesAndKeysPage struct {
 // programs is GET BASE/owner/programs: the resource servers, which may introspect,
 // and the API keys, with which scripts fetch the tokens that are kept.
 func (p *Pages) programs(q *request) (*reply, error) {
-	v := sitesAndKeysPage{Owner: p.url(""), HasKeys: p.Out.On(q.ctx()), DefaultUser: keeper.DefaultUser}
+	v := sitesAndKeysPage{common: p.common(q), HasKeys: p.Out.On(q.ctx()), DefaultUser: keeper.DefaultUser}
 	var err error
 	if v.Servers, err = p.In.Grants.Servers(q.ctx()); err != nil {
 		return nil, err
@@ -38,7 +38,9 @@ func (p *Pages) programs(q *request) (*reply, error) {
 			v.Sites = append(v.Sites, s.Name)
 		}
 	}
-	return &reply{page: p.newPage(q, "programs", "Sites and keys", "sites-and-keys.html", v)}, nil
+	d := p.newPage(q, "programs", "Sites and keys", "sites-and-keys.html", v)
+	d.Lead = "Programs that talk to mintkeep by themselves, without you."
+	return &reply{page: d}, nil
 }
 
 // changePrograms is POST BASE/owner/programs.
@@ -78,8 +80,8 @@ func (p *Pages) addServer(q *request, name string) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := secretPage{Title: "Secret of " + name, Secret: string(secret), ServerUses: p.In.URL + "/introspect"}
-	return p.secretReply(q, "programs", shown), nil
+	shown := secretPage{Secret: string(secret), ServerUses: p.In.URL + "/introspect"}
+	return p.secretReply(q, "programs", "Secret of "+name, shown), nil
 }
 
 func (p *Pages) removeServer(q *request, name string) error {
@@ -101,6 +103,6 @@ func (p *Pages) addKey(q *request, name string) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := secretPage{Title: "API key " + name, Secret: string(secret), ScriptUses: p.In.URL + "/keep/token?name=…"}
-	return p.secretReply(q, "programs", v), nil
+	v := secretPage{Secret: string(secret), ScriptUses: p.In.URL + "/keep/token?name=…"}
+	return p.secretReply(q, "programs", "API key "+name, v), nil
 }

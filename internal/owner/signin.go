@@ -16,10 +16,11 @@ import (
 const signInLife = 10 * time.Minute
 
 type signInPage struct {
-	Owner, Notice string
-	NoEndpoint    bool        // no authorization endpoint is trusted
-	Links         []page.Link // one for each person of this site
-	AskAddress    bool        // any address may sign in
+	common
+	Notice     string
+	NoEndpoint bool        // no authorization endpoint is trusted
+	Links      []page.Link // one for each person of this site
+	AskAddress bool        // any address may sign in
 }
 
 // home is GET BASE/owner: the apps, or where one signs in. BASE/owner is also the
@@ -32,7 +33,7 @@ func (p *Pages) home(q *request) (*reply, error) {
 }
 
 func newSignInPage(p *Pages, q *request, notice string) *page.Page {
-	v := signInPage{Owner: p.url(""), Notice: notice, NoEndpoint: len(q.st.Endpoints) == 0, AskAddress: len(q.st.Me) == 0}
+	v := signInPage{common: p.common(q), Notice: notice, NoEndpoint: len(q.st.Endpoints) == 0, AskAddress: len(q.st.Me) == 0}
 	// Links, because browsers check every redirect after a form against form-action.
 	add := func(text string, params url.Values) {
 		if to := returnTo(q.form["to"]); to != "" {
@@ -46,7 +47,9 @@ func newSignInPage(p *Pages, q *request, notice string) *page.Page {
 	if v.AskAddress {
 		add("Sign in", url.Values{})
 	}
-	return p.newPage(q, "", "Sign in", "signin.html", v)
+	d := p.newPage(q, "", "Sign in", "signin.html", v)
+	d.Lead = "This shows you which apps can act for your site."
+	return d
 }
 
 // returnTo is the page that somebody wanted to see before signing in: one of
@@ -114,7 +117,7 @@ func (p *Pages) signOut(q *request) (*reply, error) {
 }
 
 type sessionsPage struct {
-	Owner    string
+	common
 	Current  *session // of the browser that asks
 	Sessions []*session
 	Others   string // how many other browsers the person has signed in with, in words; empty if none
@@ -127,7 +130,7 @@ func (p *Pages) sessions(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, own := sessionsPage{Owner: p.url(""), Current: q.session, Sessions: all}, 0
+	v, own := sessionsPage{common: p.common(q), Current: q.session, Sessions: all}, 0
 	for _, s := range all {
 		if s.Me == q.session.Me {
 			own++
@@ -136,7 +139,12 @@ func (p *Pages) sessions(q *request) (*reply, error) {
 	if own > 1 {
 		v.Others = plural(own-1, "browser", "browsers")
 	}
-	return &reply{page: p.newPage(q, "sessions", "You", "sessions.html", v)}, nil
+	d := p.newPage(q, "sessions", "Browsers", "sessions.html", v)
+	d.Lead = "Where these pages are open to somebody who signed in. You are " + page.Short(q.session.Me) + "."
+	if q.admin() {
+		d.Lead += " You are an administrator: you see everything."
+	}
+	return &reply{page: d}, nil
 }
 
 // endSessions is POST BASE/owner/sessions.

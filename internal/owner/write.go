@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"mintkeep/endpoint/grant"
 	"mintkeep/internal/oauth"
@@ -23,11 +24,23 @@ var templates = page.Templates(pageFiles)
 // authorization endpoint looks for at the client_id BASE/owner, an h-app, is on
 // every page.
 func (p *Pages) newPage(q *request, word, title, template string, data any) *page.Page {
-	d := &page.Page{Title: title + " – mintkeep", Heading: title, Form: true, Home: p.url(""), Template: template, Data: data}
+	d := &page.Page{Title: title, Heading: title, Site: q.st.Site(), Form: true, Home: p.url(""), Template: template, Data: data}
 	if q.session != nil {
+		d.SignOut = p.url("signout")
 		d.Links = p.navigation(q, word)
 	}
 	return d
+}
+
+// common is what most pages show.
+type common struct {
+	Owner, Site string // addresses of the owner's pages and of the site
+	Now         time.Time
+	Endpoints   []string // where one signs in
+}
+
+func (p *Pages) common(q *request) common {
+	return common{p.url(""), q.st.Site(), q.now, q.st.Endpoints}
 }
 
 func (p *Pages) navigation(q *request, word string) []page.Link {
@@ -41,17 +54,20 @@ func (p *Pages) navigation(q *request, word string) []page.Link {
 	}
 	if q.admin() {
 		add("programs", "Sites and keys")
+		add("settings", "Settings")
 		add("log", "Log")
 		add("check", "Check")
 	}
-	add("sessions", "You")
+	add("sessions", "Browsers")
 	return links
 }
 
 // A message is a page of a few sentences.
 type message struct {
 	Paragraphs []string
-	Said       string // by the other site
+	Facts      [][2]string // what and which, below them
+	Said       string      // by the other site
+	Todo       []string    // what helps
 	Link       page.Link
 }
 
@@ -92,12 +108,19 @@ func (p *Pages) errorReply(q *request, err error) *reply {
 	if e.Status >= http.StatusInternalServerError {
 		p.In.Log.Error("owner's page failed", "path", q.http.URL.Path, "error", err.Error())
 	}
-	title := "This did not work"
-	if e.Status == http.StatusNotFound {
+	title, m := "This did not work", message{Link: page.Link{URL: p.url(""), Text: "To the first page"}}
+	switch {
+	case e.Status == http.StatusNotFound:
 		title = "Nothing here"
+	case e.Status >= http.StatusInternalServerError:
+		title = "This does not work at the moment"
+		m.Todo = []string{"With FTP: put an empty file check into the folder of the database, and open " + p.In.URL + "/check.",
+			"With a shell: mintkeep doctor. The error log has the details."}
 	}
-	return &reply{status: e.Status, header: e.Header, page: p.newPage(q, "", title, "message.html", message{
-		Paragraphs: []string{"The reason: " + e.Description + "."}, Link: page.Link{URL: p.url(""), Text: "To the first page"}})}
+	m.Paragraphs = []string{"The reason: " + e.Description + "."}
+	d := p.newPage(q, "", title, "message.html", m)
+	d.Column = true
+	return &reply{status: e.Status, header: e.Header, page: d}
 }
 
 // toError gives every error a status and a sentence for a person. An error that is
@@ -140,10 +163,21 @@ func (p *Pages) KeeperPage(w http.ResponseWriter, status int, title string, para
 	p.writePage(w, status, false, &page.Page{Title: title, Heading: title, Template: "message.html", Data: m})
 }
 
-// plural counts things in words.
+// plural counts things in words, at the beginning of a sentence or in it.
 func plural(n int, one, several string) string {
-	if n == 1 {
+	switch n {
+	case 0:
+		return "no " + several
+	case 1:
 		return "one " + one
 	}
 	return strconv.Itoa(n) + " " + several
+}
+
+// sentence is a text with a capital.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
 }

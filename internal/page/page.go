@@ -14,35 +14,33 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"time"
 )
 
 //go:embed layout.html style.css parts.html
 var files embed.FS
 
 var layout = sync.OnceValue(func() *template.Template {
-	return template.Must(template.ParseFS(files, "layout.html", "style.css"))
+	return template.Must(template.New("").Funcs(functions()).ParseFS(files, "layout.html", "style.css"))
 })
 
 // Templates returns the templates pages/*.html of a package, each under the name
-// of its file, together with those of parts.html. They are parsed when the first
-// page is asked for: a process that verifies one token must not pay for them. A
-// template that cannot be parsed panics.
+// of its file. They are parsed when the first page is asked for: a process that
+// verifies one token must not pay for them. A template that cannot be parsed panics.
 func Templates(pages fs.FS) func() *template.Template {
 	return sync.OnceValue(func() *template.Template {
-		functions := template.FuncMap{"rfc3339": rfc3339, "moment": moment}
-		return template.Must(template.Must(template.New("").Funcs(functions).ParseFS(files, "parts.html")).ParseFS(pages, "pages/*.html"))
+		return template.Must(template.Must(template.New("").Funcs(functions()).ParseFS(files, "parts.html")).ParseFS(pages, "pages/*.html"))
 	})
 }
-
-func rfc3339(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-func moment(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04") + " UTC" }
 
 // A Page is an HTML page without scripts.
 type Page struct {
 	Title    string       // in the browser's title bar
 	Heading  string       // the page's h1; none if empty
+	Lead     string       // the sentence below it; none if empty
+	Acts     []Link       // buttons beside it
+	Site     string       // address of the site that this is for, to which the header leads
+	SignOut  string       // where a form signs out; empty if nobody is signed in
+	Column   bool         // it has one task, in a narrow column
 	Form     bool         // it has forms, which are sent to this site
 	Refresh  template.URL // where the browser goes on by itself; its scheme has been checked
 	Home     string       // address of the owner's pages, if they are to be linked above

@@ -13,7 +13,7 @@ import (
 
 var pages = fstest.MapFS{
 	"pages/text.html":  {Data: []byte(`<p>{{.}}</p>`)},
-	"pages/times.html": {Data: []byte(`{{template "time" .}}, {{template "time or never" .}}`)},
+	"pages/times.html": {Data: []byte(`{{ago (index . 0) (index . 1)}}; {{exact (index . 0) (index . 1)}}`)},
 	"pages/wrong.html": {Data: []byte(`{{.Nothing}}`)},
 }
 
@@ -40,7 +40,7 @@ func TestPolicy(t *testing.T) {
 		if got := rec.Header().Get("Content-Security-Policy"); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		if !strings.Contains(style, "@media (min-width: 34rem)") || strings.Contains(style, "/*") {
+		if !strings.Contains(style, "@media(min-width:42rem)") || strings.Contains(style, "/*") {
 			t.Errorf("the style is %q", style)
 		}
 		if strings.Count(rec.Body.String(), "<style>") != 1 || rec.Code != http.StatusTeapot {
@@ -57,14 +57,20 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
+// Times stand in words, the exact one in the element, and beside it where a row is opened.
 func TestTimes(t *testing.T) {
 	at := time.Date(2026, 7, 1, 14, 0, 0, 0, time.FixedZone("CEST", 7200))
-	rec, _ := write(t, &Page{Template: "times.html", Data: at})
-	one := `<time datetime="2026-07-01T12:00:00Z">1 Jul 2026, 12:00 UTC</time>`
-	if !strings.Contains(rec.Body.String(), one+", "+one) {
-		t.Error(rec.Body)
+	for after, want := range map[time.Duration]string{
+		10 * time.Second: "just now", -time.Minute: "in a minute", 3 * time.Hour: "3 hours ago", 90 * time.Minute: "90 minutes ago",
+		36 * time.Hour: "36 hours ago", -90 * 24 * time.Hour: "in 90 days", 240 * 24 * time.Hour: "7 months ago", 800 * 24 * time.Hour: "2 years ago",
+	} {
+		rec, _ := write(t, &Page{Template: "times.html", Data: []time.Time{at.Add(after), at}})
+		one := `<time datetime="2026-07-01T12:00:00Z" title="1 Jul 2026, 12:00 UTC">` + want + `</time>`
+		if !strings.Contains(rec.Body.String(), one+"; "+one+` <span class="soft">1 Jul 2026, 12:00 UTC</span>`) {
+			t.Errorf("%v: %s", after, rec.Body.String()[strings.Index(rec.Body.String(), "<main"):])
+		}
 	}
-	if rec, _ = write(t, &Page{Template: "times.html", Data: time.Time{}}); !strings.Contains(rec.Body.String(), ", never") {
+	if rec, _ := write(t, &Page{Template: "times.html", Data: []time.Time{at, {}}}); !strings.Contains(rec.Body.String(), "never; never") {
 		t.Error(rec.Body)
 	}
 }

@@ -49,15 +49,16 @@ func cut(s string) string {
 
 // Events reads at most n events (all, if n is negative) from before the event
 // with that ID (from the newest, if 0), newest first. No more than half of them are
-// of what was refused: strangers cannot push the others out.
-func Events(ctx context.Context, db Querier, before int64, n int) ([]Event, error) {
+// of what was refused: strangers cannot push the others out. If kinds are named, there
+// are no others.
+func Events(ctx context.Context, db Querier, before int64, n int, kinds ...string) ([]Event, error) {
 	scan := func(scan func(...any) error) (e Event, err error) {
 		err = scan(&e.ID, Into(&e.At), &e.Kind, &e.Me, &e.ClientID, &e.TokenID, &e.Connection, &e.Actor, &e.Address, &e.Detail)
 		return e, err
 	}
 	return List(ctx, db, "reading the log", scan, `SELECT event_id, at, event, coalesce(me, ''), coalesce(client_id, ''),
 		coalesce(token_id, ''), coalesce(connection, ''), coalesce(actor, ''), coalesce(address, ''), coalesce(detail, '') FROM events
-		WHERE (?1 = 0 OR event_id < ?1) AND (event <> 'refused' OR event_id IN (SELECT event_id FROM events
+		WHERE (?1 = 0 OR event_id < ?1) AND (?3 = ',,' OR instr(?3, ',' || event || ',') > 0) AND (event <> 'refused' OR event_id IN (SELECT event_id FROM events
 			WHERE event = 'refused' AND (?1 = 0 OR event_id < ?1) ORDER BY event_id DESC LIMIT CASE WHEN ?2 < 0 THEN -1 ELSE (?2 + 1) / 2 END))
-		ORDER BY event_id DESC LIMIT ?2`, before, n)
+		ORDER BY event_id DESC LIMIT ?2`, before, n, ","+strings.Join(kinds, ",")+",")
 }
