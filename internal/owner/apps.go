@@ -79,7 +79,7 @@ func (p *Pages) apps(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := appsPage{common: p.common(q), Everybody: q.admin() && len(q.st.Me) != 1, Me: q.session.Me}
+	v := appsPage{common: newCommon(p, q), Everybody: q.admin() && len(q.st.Me) != 1, Me: q.session.Me}
 	v.Notice = map[string]string{
 		"one": "The access is revoked.", "app": "The app has no access any more.", "all": "Nothing has access any more.",
 	}[q.form["done"]]
@@ -100,7 +100,7 @@ func (p *Pages) apps(q *request) (*reply, error) {
 	if len(v.Apps) == 0 {
 		v.Lines = p.In.Lines(q.ctx(), q.st, 10*time.Second)
 	}
-	v.finish(p.names(q, v.Apps), q.now)
+	v.finish(namesOf(p, q, v.Apps), q.now)
 	d := p.newPage(q, "", "Apps", "apps.html", v)
 	d.Lead = sentence(plural(len(v.Apps), "app or script has access.", "apps and scripts have access."))
 	d.Acts = []page.Link{{URL: p.url("make"), Text: "Make a token"}}
@@ -118,8 +118,8 @@ func (v *appsPage) add(k key) {
 	v.Apps[i].Keys = append(v.Apps[i].Keys, k)
 }
 
-// names are how the apps are called.
-func (p *Pages) names(q *request, apps []*app) map[string]string {
+// namesOf are how the apps are called.
+func namesOf(p *Pages, q *request, apps []*app) map[string]string {
 	var ids []string
 	for _, a := range apps {
 		ids = append(ids, a.ClientID)

@@ -17,9 +17,9 @@ type confirmation struct {
 	Fields                  [][2]string
 }
 
-// confirm makes the page; word is that of the page that it belongs to, to that of
+// confirmPage makes the page; word is that of the page that it belongs to, to that of
 // the form. Each field is a name and a value.
-func (p *Pages) confirm(q *request, word, to string, v confirmation) *reply {
+func confirmPage(p *Pages, q *request, word, to string, v confirmation) *reply {
 	v.Post, v.Back = p.url(to), p.url(word)
 	if v.Keep == "" {
 		v.Keep = "Keep it"
@@ -48,15 +48,15 @@ func (p *Pages) askRevoke(q *request) (*reply, error) {
 		if q.admin() && len(q.st.Me) != 1 {
 			v.About = "of everybody"
 		}
-		return p.confirm(q, "", "revoke", v), nil
+		return confirmPage(p, q, "", "revoke", v), nil
 	}
 	a := all[0]
-	name := p.names(q, []*app{{ClientID: a.ClientID}})[a.ClientID]
+	name := namesOf(p, q, []*app{{ClientID: a.ClientID}})[a.ClientID]
 	if name == "" {
 		name = page.Short(a.ClientID)
 	}
-	v := confirmation{Name: name, Deed: "Revoke " + name, About: page.Short(a.ClientID), Fields: [][2]string{{"client", client}}, What: []string{
-		"Its access ends at once.", "What it has published stays on your site.", "You can let it in again: sign in there as before."}}
+	v := confirmation{Name: name, Deed: "Revoke " + name, About: page.Short(a.ClientID), Fields: [][2]string{{"client", client}}}
+	v.What = []string{"Its access ends at once.", "What it has published stays on your site.", "You can let it in again: sign in there as before."}
 	if id != "" {
 		v.Fields = [][2]string{{"id", id}}
 	}
@@ -66,7 +66,7 @@ func (p *Pages) askRevoke(q *request) (*reply, error) {
 	if len(all) > 1 {
 		v.What[0] = "All its access ends at once; it has it " + plural(len(all), "time", "times") + "."
 	}
-	return p.confirm(q, "", "revoke", v), nil
+	return confirmPage(p, q, "", "revoke", v), nil
 }
 
 // askForget is GET BASE/owner/forget.
@@ -80,7 +80,7 @@ func (p *Pages) askForget(q *request) (*reply, error) {
 	if err != nil || i < 0 {
 		return nil, cmpErr(err)
 	}
-	return p.confirm(q, "connections", "connections", confirmation{Name: name, Deed: "Forget " + name, About: list[i].Provider,
+	return confirmPage(p, q, "connections", "connections", confirmation{Name: name, Deed: "Forget " + name, About: list[i].Provider,
 		What: []string{"Your scripts get no token of it any more.", list[i].Provider + " is asked to revoke it.",
 			"You can connect it again."},
 		Fields: [][2]string{{"do", "forget"}, {"user", user}, {"name", name}}}), nil
@@ -96,14 +96,15 @@ func cmpErr(err error) error {
 
 // askRemove is GET BASE/owner/remove.
 func (p *Pages) askRemove(q *request) (*reply, error) {
-	v := confirmation{Name: q.form["server"], About: "a site that checks access", Fields: [][2]string{{"do", "remove server"}, {"name", q.form["server"]}},
-		What: []string{"It can no longer ask whose a token is, so apps may not get in there.", "If you add it again it gets a new secret."}}
+	v := confirmation{Name: q.form["server"], About: "a site that checks access",
+		Fields: [][2]string{{"do", "remove server"}, {"name", q.form["server"]}},
+		What:   []string{"It can no longer ask whose a token is, so apps may not get in there.", "If you add it again it gets a new secret."}}
 	if key := q.form["key"]; key != "" {
 		v = confirmation{Name: key, About: "an API key", Fields: [][2]string{{"do", "remove key"}, {"name", key}},
 			What: []string{"Scripts that use it get no tokens any more.", "It cannot be undone: you would make a new key."}}
 	}
 	v.Deed = "Remove " + v.Name
-	return p.confirm(q, "programs", "programs", v), nil
+	return confirmPage(p, q, "programs", "programs", v), nil
 }
 
 // revoke is POST BASE/owner/revoke: one key, those of an app, or all; only the

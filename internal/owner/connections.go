@@ -41,14 +41,14 @@ func (p *Pages) connections(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := connectionsPage{common: p.common(q), Refreshed: q.form["done"] == "refreshed"}
+	v := connectionsPage{common: newCommon(p, q), Refreshed: q.form["done"] == "refreshed"}
 	for _, s := range sites {
 		if inBrowser(s) {
 			v.Sites = append(v.Sites, s.Name)
 		}
 	}
 	for _, c := range list {
-		v.Connections = append(v.Connections, p.newConnection(c, v.Sites))
+		v.Connections = append(v.Connections, newConnection(p, c, v.Sites))
 	}
 	order := map[string]int{"bad": 0, "warn": 1, "good": 2}
 	slices.SortStableFunc(v.Connections, func(a, b connection) int { return cmp.Compare(order[a.Tag], order[b.Tag]) })
@@ -62,7 +62,7 @@ func inBrowser(s provider.Provider) bool {
 	return !s.Static && s.Login == nil && (s.AuthURL != "" || s.Issuer != "")
 }
 
-func (p *Pages) newConnection(c keeper.Connection, sites []string) connection {
+func newConnection(p *Pages, c keeper.Connection, sites []string) connection {
 	v := connection{Connection: c, Label: c.Name,
 		Broken:     c.State == keeper.StateDead || c.State == keeper.StateFailing,
 		CanRefresh: c.Refreshable && c.State != keeper.StateDead && c.State != keeper.StateForgetting}
@@ -71,12 +71,12 @@ func (p *Pages) newConnection(c keeper.Connection, sites []string) connection {
 		v.Label = c.User + "/" + c.Name
 	}
 	if c.Grant == keeper.GrantCode && slices.Contains(sites, c.Provider) {
-		v.ConnectURL = p.connectURL(c.Provider, c.Name, c.User)
+		v.ConnectURL = connectURL(p, c.Provider, c.Name, c.User)
 	}
 	return v
 }
 
-func (p *Pages) connectURL(provider, name, user string) string {
+func connectURL(p *Pages, provider, name, user string) string {
 	return p.In.URL + "/keep/connect?" + url.Values{"provider": {provider}, "name": {name}, "user": {user}}.Encode()
 }
 
@@ -115,7 +115,7 @@ func (p *Pages) connect(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	to := p.connectURL(site.Name, q.form["name"], "")
+	to := connectURL(p, site.Name, q.form["name"], "")
 	d := p.newPage(q, "connections", "To "+site.Name, "message.html", message{Link: page.Link{URL: to, Text: "Go on to " + site.Name}})
 	d.Refresh = template.URL(to)
 	return &reply{page: d}, nil
@@ -138,13 +138,13 @@ func (p *Pages) changeConnection(q *request) (*reply, error) {
 		if err != nil {
 			return nil, err
 		}
-		return p.forgotten(q, name, o), nil
+		return forgotten(p, q, name, o), nil
 	}
 	return nil, badRequest("it does not say what to do")
 }
 
 // forgotten says what became of the tokens at the site.
-func (p *Pages) forgotten(q *request, name string, o keeper.Outcome) *reply {
+func forgotten(p *Pages, q *request, name string, o keeper.Outcome) *reply {
 	title, said := "Forgotten", ""
 	switch o.Result {
 	case keeper.Revoked:

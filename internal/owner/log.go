@@ -101,7 +101,8 @@ func (p *Pages) log(q *request) (*reply, error) {
 		last.Events = append(last.Events, newLogEvent(e, names))
 	}
 	if len(events) > eventsPerPage {
-		v.Older = p.url("log") + "?" + url.Values{"only": {q.form["only"]}, "before": {strconv.FormatInt(events[eventsPerPage-1].ID, 10)}}.Encode()
+		last := strconv.FormatInt(events[eventsPerPage-1].ID, 10)
+		v.Older = p.url("log") + "?" + url.Values{"only": {q.form["only"]}, "before": {last}}.Encode()
 	}
 	d := p.newPage(q, "log", "Log", "log.html", v)
 	d.Acts = []page.Link{{URL: p.url("log"), Text: "Everything", Current: !v.Warnings},
@@ -154,7 +155,9 @@ func warning(kind string) string {
 
 func details(e store.Event) string {
 	var all []string
-	for _, part := range [][2]string{{"", e.Detail}, {"app ", e.ClientID}, {"by ", e.Actor}, {"for ", e.Me}, {"token ", e.TokenID}, {"from ", e.Address}} {
+	for _, part := range [][2]string{
+		{"", e.Detail}, {"app ", e.ClientID}, {"by ", e.Actor}, {"for ", e.Me}, {"token ", e.TokenID}, {"from ", e.Address},
+	} {
 		if part[1] != "" {
 			all = append(all, part[0]+part[1])
 		}

@@ -28,12 +28,12 @@ type end struct {
 
 // makeForm is GET BASE/owner/make.
 func (p *Pages) makeForm(q *request) (*reply, error) {
-	return &reply{page: p.makePage(q, "")}, nil
+	return &reply{page: newMakePage(p, q, "")}, nil
 }
 
-// makePage is the form, filled in as it was sent; fault says why nothing was made.
-func (p *Pages) makePage(q *request, fault string) *page.Page {
-	v := makePage{common: p.common(q), Fault: fault, Name: q.form["name"], Client: q.form["client"], Other: q.form["other"]}
+// newMakePage is the form, filled in as it was sent; fault says why nothing was made.
+func newMakePage(p *Pages, q *request, fault string) *page.Page {
+	v := makePage{common: newCommon(p, q), Fault: fault, Name: q.form["name"], Client: q.form["client"], Other: q.form["other"]}
 	if q.admin() && len(q.st.Me) > 1 {
 		v.People = q.st.Me
 	}
@@ -80,7 +80,7 @@ func (p *Pages) makeToken(q *request) (*reply, error) {
 		fault = "This site issues no tokens for " + me + "."
 	}
 	if fault != "" {
-		return &reply{status: http.StatusBadRequest, page: p.makePage(q, fault)}, nil
+		return &reply{status: http.StatusBadRequest, page: newMakePage(p, q, fault)}, nil
 	}
 	life, err := time.ParseDuration("0" + days + "h")
 	if err != nil {
@@ -91,7 +91,7 @@ func (p *Pages) makeToken(q *request) (*reply, error) {
 		return nil, err
 	}
 	v := secretPage{Secret: string(secret), Token: &newToken{client, me, scopesOf(scope)}}
-	return p.secretReply(q, "", "Your new token", v), nil
+	return secretReply(p, q, "", "Your new token", v), nil
 }
 
 // slug is the last part of the address of a program that has a name only.
@@ -120,7 +120,7 @@ type newToken struct {
 	Scopes     []scope
 }
 
-func (p *Pages) secretReply(q *request, word, title string, v secretPage) *reply {
+func secretReply(p *Pages, q *request, word, title string, v secretPage) *reply {
 	v.Back = p.url(word)
 	d := p.newPage(q, word, title, "secret.html", v)
 	d.Lead, d.Column = "Whoever has it can do what it may do, so treat it like a password.", true

@@ -21,7 +21,7 @@ type sitesAndKeysPage struct {
 // programs is GET BASE/owner/programs: the resource servers, which may introspect,
 // and the API keys, with which scripts fetch the tokens that are kept.
 func (p *Pages) programs(q *request) (*reply, error) {
-	v := sitesAndKeysPage{common: p.common(q), HasKeys: p.Out.On(q.ctx()), DefaultUser: keeper.DefaultUser}
+	v := sitesAndKeysPage{common: newCommon(p, q), HasKeys: p.Out.On(q.ctx()), DefaultUser: keeper.DefaultUser}
 	var err error
 	if v.Servers, err = p.In.Grants.Servers(q.ctx()); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (p *Pages) changePrograms(q *request) (*reply, error) {
 	case "add key":
 		return p.addKey(q, name)
 	case "remove server":
-		err = p.removeServer(q, name)
+		err = removeServer(p, q, name)
 	case "remove key":
 		err = p.Out.APIKeys().Remove(q.ctx(), name)
 	default:
@@ -73,7 +73,7 @@ func (p *Pages) addServer(q *request, name string) (*reply, error) {
 	if err := v.Validate(); err != nil {
 		return nil, badRequest(err.Error())
 	}
-	if p.hasServer(q, name) {
+	if hasServer(p, q, name) {
 		return nil, badRequest("there is one of this name already; remove it first to give it a new secret")
 	}
 	secret, err := p.In.Grants.AddServer(q.ctx(), v)
@@ -81,18 +81,18 @@ func (p *Pages) addServer(q *request, name string) (*reply, error) {
 		return nil, err
 	}
 	shown := secretPage{Secret: string(secret), ServerUses: p.In.URL + "/introspect"}
-	return p.secretReply(q, "programs", "Secret of "+name, shown), nil
+	return secretReply(p, q, "programs", "Secret of "+name, shown), nil
 }
 
-func (p *Pages) removeServer(q *request, name string) error {
-	if !p.hasServer(q, name) {
+func removeServer(p *Pages, q *request, name string) error {
+	if !hasServer(p, q, name) {
 		return &oauth.Error{Status: http.StatusNotFound, Description: "there is no server of this name"}
 	}
 	return p.In.Grants.RemoveServer(q.ctx(), name)
 }
 
 // hasServer is false if the database cannot be read; what follows fails with the cause.
-func (p *Pages) hasServer(q *request, name string) bool {
+func hasServer(p *Pages, q *request, name string) bool {
 	servers, _ := p.In.Grants.Servers(q.ctx())
 	return slices.ContainsFunc(servers, func(s grant.ResourceServer) bool { return s.Name == name })
 }
@@ -104,5 +104,5 @@ func (p *Pages) addKey(q *request, name string) (*reply, error) {
 		return nil, err
 	}
 	v := secretPage{Secret: string(secret), ScriptUses: p.In.URL + "/keep/token?name=…"}
-	return p.secretReply(q, "programs", "API key "+name, v), nil
+	return secretReply(p, q, "programs", "API key "+name, v), nil
 }

@@ -33,7 +33,7 @@ func (p *Pages) home(q *request) (*reply, error) {
 }
 
 func newSignInPage(p *Pages, q *request, notice string) *page.Page {
-	v := signInPage{common: p.common(q), Notice: notice, NoEndpoint: len(q.st.Endpoints) == 0, AskAddress: len(q.st.Me) == 0}
+	v := signInPage{common: newCommon(p, q), Notice: notice, NoEndpoint: len(q.st.Endpoints) == 0, AskAddress: len(q.st.Me) == 0}
 	// Links, because browsers check every redirect after a form against form-action.
 	add := func(text string, params url.Values) {
 		if to := returnTo(q.form["to"]); to != "" {
@@ -130,7 +130,7 @@ func (p *Pages) sessions(q *request) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, own := sessionsPage{common: p.common(q), Current: q.session, Sessions: all}, 0
+	v, own := sessionsPage{common: newCommon(p, q), Current: q.session, Sessions: all}, 0
 	for _, s := range all {
 		if s.Me == q.session.Me {
 			own++

@@ -27,23 +27,23 @@ func (p *Pages) newPage(q *request, word, title, template string, data any) *pag
 	d := &page.Page{Title: title, Heading: title, Site: q.st.Site(), Form: true, Home: p.url(""), Template: template, Data: data}
 	if q.session != nil {
 		d.SignOut = p.url("signout")
-		d.Links = p.navigation(q, word)
+		d.Links = navigation(p, q, word)
 	}
 	return d
 }
 
-// common is what most pages show.
+// newCommon is what most pages show.
 type common struct {
 	Owner, Site string // addresses of the owner's pages and of the site
 	Now         time.Time
 	Endpoints   []string // where one signs in
 }
 
-func (p *Pages) common(q *request) common {
+func newCommon(p *Pages, q *request) common {
 	return common{p.url(""), q.st.Site(), q.now, q.st.Endpoints}
 }
 
-func (p *Pages) navigation(q *request, word string) []page.Link {
+func navigation(p *Pages, q *request, word string) []page.Link {
 	var links []page.Link
 	add := func(to, text string) {
 		links = append(links, page.Link{URL: p.url(to), Text: text, Current: to == word})
@@ -92,10 +92,10 @@ func (p *Pages) write(w http.ResponseWriter, q *request, rep *reply) {
 	if rep.status == 0 {
 		rep.status = http.StatusOK
 	}
-	p.writePage(w, rep.status, q.http.Method == http.MethodHead, rep.page)
+	writePage(p, w, rep.status, q.http.Method == http.MethodHead, rep.page)
 }
 
-func (p *Pages) writePage(w http.ResponseWriter, status int, headOnly bool, d *page.Page) {
+func writePage(p *Pages, w http.ResponseWriter, status int, headOnly bool, d *page.Page) {
 	if err := d.Write(w, status, headOnly, templates()); err != nil {
 		p.In.Log.Error("owner's page not rendered", "error", err)
 		http.Error(w, d.Title, http.StatusInternalServerError)
@@ -160,7 +160,7 @@ func (p *Pages) KeeperPage(w http.ResponseWriter, status int, title string, para
 	if p.In.URL != "" {
 		m.Link = page.Link{URL: p.url("connections"), Text: "To the connections"}
 	}
-	p.writePage(w, status, false, &page.Page{Title: title, Heading: title, Template: "message.html", Data: m})
+	writePage(p, w, status, false, &page.Page{Title: title, Heading: title, Template: "message.html", Data: m})
 }
 
 // plural counts things in words, at the beginning of a sentence or in it.
