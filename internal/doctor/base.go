@@ -73,7 +73,7 @@ func (s *Site) basePost(ctx context.Context) (*answer, Finding) {
 	case said["error"] == "invalid_request":
 		return a, fail("look for a rewrite or redirect in front of the program", "POST reaches the token endpoint without its body")
 	case said["error"] == "server_error" && faulty != nil,
-		said["error"] == "temporarily_unavailable" && (s.databaseFile(ctx).Level != OK || s.shown(ctx).Level == Fail):
+		said["error"] == "temporarily_unavailable" && (s.databaseFile().Level != OK || s.shown().Level == Fail):
 		return a, Finding{} // said already
 	case said["error"] == "server_error":
 		return a, fail("look into the error log", "the token endpoint answers with an error of its own: %v", said["error_description"])

@@ -121,7 +121,7 @@ func (s sqlFile) future(ctx context.Context) Finding {
 
 // lock takes the lock that every change needs, and lets it go.
 func (s sqlFile) lock(ctx context.Context) Finding {
-	if s.databaseFile(ctx).Level != OK {
+	if s.databaseFile().Level != OK {
 		return Finding{}
 	}
 	conn, err := s.DB.Conn(ctx)

@@ -107,9 +107,6 @@ type Volume struct {
 	ReadOnly bool
 }
 
-// A check looks at one thing. A Finding without level means that it does not apply.
-type check func(context.Context) Finding
-
 // Inside makes the checks of the installation that this process can see.
 func (s *Site) Inside(ctx context.Context) []Finding {
 	program := append([]Finding{ok("%s", s.About)}, s.Script.Findings()...)
@@ -118,15 +115,19 @@ func (s *Site) Inside(ctx context.Context) []Finding {
 			program[i].Level = Warn // it runs
 		}
 	}
-	program = append(append(program, s.limits()...), run(ctx, s.scriptOwner, s.tlsRoots, s.keyFile, s.errorLog)...)
-	f, database := sqlFile{s}, run(ctx, s.databaseFile, s.shown, s.publicDatabase)
+	program = append(append(program, s.limits()...), s.tlsRoots(), s.keyFile(ctx), s.errorLog(),
+		s.owned(string(s.Script), "if this is the web server: other accounts on this machine may reach the database too, "+
+			"so ask the host for suexec; if it is a command line, run it as that user"))
+	f, database := sqlFile{s}, []Finding{s.databaseFile(), s.shown(), s.publicDatabase(ctx)}
 	if _, err := os.Stat(filepath.Dir(s.Database)); err == nil {
-		database = append(append(database, s.folderMode(ctx)), f.volume(ctx)...)
+		database = append(append(database, s.folderMode()), f.volume(ctx)...)
 	}
-	if s.databaseFile(ctx).Level == OK {
-		database = append(append(database, f.content(ctx)...), run(ctx, s.databaseMode, s.databaseOwner, f.journal, f.future)...)
+	if s.databaseFile().Level == OK {
+		database = append(append(database, f.content(ctx)...), s.databaseMode(), f.journal(ctx), f.future(ctx),
+			s.owned(s.Database, "give the file to the user that the web server runs the program as, and run this command as that user"))
 	}
-	return slices.Concat(in(Program, program), in(Database, given(database...)), in(Endpoint, s.trust(ctx)), in(Program, s.Kept(ctx)))
+	program = append(program, s.Kept(ctx)...)
+	return slices.Concat(in(Program, given(program...)), in(Database, given(database...)), in(Endpoint, s.trust(ctx)))
 }
 
 // Outside makes the checks of the live site: of a profile URL and of what can be
@@ -156,13 +157,6 @@ func in(group string, findings []Finding) []Finding {
 		findings[i].Group = group
 	}
 	return findings
-}
-
-func run(ctx context.Context, checks ...check) (out []Finding) {
-	for _, look := range checks {
-		out = append(out, look(ctx))
-	}
-	return given(out...)
 }
 
 // given leaves out what does not apply.

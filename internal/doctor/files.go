@@ -16,7 +16,7 @@ import (
 // beside is the advice for everything that lies where visitors can reach it.
 const beside = "move the database to a folder that the web server does not show (beside public_html, not in it) and change the line `database:`"
 
-func (s *Site) databaseFile(context.Context) Finding {
+func (s *Site) databaseFile() Finding {
 	info, err := os.Stat(s.Database)
 	dir := filepath.Dir(s.Database)
 	folder, err2 := os.Stat(dir)
@@ -37,7 +37,7 @@ func (s *Site) databaseFile(context.Context) Finding {
 
 // databaseMode is lenient where the folder lets nobody else in, but for what the
 // program refuses: a file that everybody may write.
-func (s *Site) databaseMode(context.Context) Finding {
+func (s *Site) databaseMode() Finding {
 	info, err := os.Stat(s.Database)
 	if err != nil {
 		return Finding{}
@@ -57,7 +57,7 @@ func (s *Site) databaseMode(context.Context) Finding {
 
 // folderMode does not mind those who may only pass through to files that they
 // know by name: the files are closed on their own.
-func (s *Site) folderMode(context.Context) Finding {
+func (s *Site) folderMode() Finding {
 	dir := filepath.Dir(s.Database)
 	info, err := os.Stat(dir)
 	if err != nil {
@@ -96,14 +96,6 @@ func (s *Site) holdsMore(dir string) bool {
 	return slices.ContainsFunc(needed, func(shown string) bool { return strings.HasPrefix(shown, dir+"/") })
 }
 
-func (s *Site) databaseOwner(context.Context) Finding {
-	return s.owned(s.Database, "give the file to the user that the web server runs the program as, and run this command as that user")
-}
-
-func (s *Site) scriptOwner(context.Context) Finding {
-	return s.owned(string(s.Script), "if this is the web server: other accounts on this machine may reach the database too, so ask the host for suexec; if it is a command line, run it as that user")
-}
-
 // owned warns if a file belongs to another user than the process runs as.
 func (s *Site) owned(file, do string) Finding {
 	info, err := os.Stat(file)
@@ -111,10 +103,10 @@ func (s *Site) owned(file, do string) Finding {
 		return Finding{}
 	}
 	uid, known := s.Owner(info)
-	if !known {
+	switch {
+	case !known:
 		return Finding{}
-	}
-	if uid != s.UID {
+	case uid != s.UID:
 		return warn(do, "%s belongs to user %d, and this process runs as user %d", file, uid, s.UID)
 	}
 	return ok("%s belongs to the user of this process (%d)", file, uid)
@@ -122,7 +114,7 @@ func (s *Site) owned(file, do string) Finding {
 
 // shown fails if a file of ours is in the reach of the web server: below a folder that
 // it shows, or below that of the script. It warns where only the names of folders tell.
-func (s *Site) shown(context.Context) Finding {
+func (s *Site) shown() Finding {
 	roots := s.Roots
 	if s.Script != "" {
 		roots = append(slices.Clone(roots), s.Script.folder())
@@ -163,7 +155,7 @@ func (s *Site) keyFile(ctx context.Context) Finding {
 
 // errorLog tries to open the log as the program does, but does not create it:
 // a file made by another user would be one that the program cannot write.
-func (s *Site) errorLog(context.Context) Finding {
+func (s *Site) errorLog() Finding {
 	if s.ErrorLog == "" {
 		return Finding{}
 	}

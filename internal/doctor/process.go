@@ -1,7 +1,6 @@
 package doctor
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 )
@@ -10,11 +9,10 @@ import (
 
 // A resource is a limit that a host may set too low for a Go program.
 type resource struct {
-	name    string
-	number  int
-	enough  uint64
-	inBytes bool
-	do      string
+	name   string
+	number int
+	enough uint64
+	do     string
 }
 
 // resources lists the limits with what measurement says is enough.
@@ -24,9 +22,9 @@ func resources() []resource {
 		space, do = 256<<20, "ask the host to raise RLIMIT_AS (Apache: RLimitMEM)"
 	}
 	return []resource{
-		{"address space (RLIMIT_AS)", rlimitAS, space, true, do},
-		{"data (RLIMIT_DATA)", rlimitData, 112 << 20, true, "ask the host to raise RLIMIT_DATA"},
-		{"processes and threads (RLIMIT_NPROC)", rlimitNproc, 20, false, "ask the host to raise RLIMIT_NPROC (Apache: RLimitNPROC); the program needs 6 for itself"},
+		{"address space (RLIMIT_AS)", rlimitAS, space, do},
+		{"data (RLIMIT_DATA)", rlimitData, 112 << 20, "ask the host to raise RLIMIT_DATA"},
+		{"processes and threads (RLIMIT_NPROC)", rlimitNproc, 20, "ask the host to raise RLIMIT_NPROC (Apache: RLimitNPROC); the program needs 6 for itself"},
 	}
 }
 
@@ -49,13 +47,13 @@ func (s *Site) limits() []Finding {
 }
 
 func (r resource) amount(n uint64) string {
-	if r.inBytes {
+	if r.enough > 1<<20 { // bytes
 		return fmt.Sprintf("%d MB", n>>20)
 	}
 	return strconv.FormatUint(n, 10)
 }
 
-func (s *Site) tlsRoots(context.Context) Finding {
+func (s *Site) tlsRoots() Finding {
 	source, err := s.TLSRoots()
 	switch {
 	case err != nil:

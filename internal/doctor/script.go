@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -33,7 +32,7 @@ func (s Script) Findings() []Finding {
 	if info, err := os.Stat(string(s)); err != nil || !info.Mode().IsRegular() {
 		return nil
 	}
-	return in(Program, run(context.Background(), s.begins, s.firstLine, s.htaccess, s.mode, s.folderMode, s.mintoken))
+	return in(Program, given(s.begins(), s.firstLine(), s.htaccess(), s.mode(), s.mintoken()))
 }
 
 func (s Script) folder() string { return filepath.Dir(string(s)) }
@@ -60,7 +59,7 @@ const (
 )
 
 // begins finds what an editor put in front of #!.
-func (s Script) begins(context.Context) Finding {
+func (s Script) begins() Finding {
 	text := start(string(s), 512)
 	switch {
 	case bytes.HasPrefix(text, []byte(utf8Mark)):
@@ -80,7 +79,7 @@ func (s Script) begins(context.Context) Finding {
 }
 
 // firstLine follows the path after #!: the kernel knows no \r, no quotes and one argument.
-func (s Script) firstLine(context.Context) Finding {
+func (s Script) firstLine() Finding {
 	text := string(bytes.TrimSpace(bytes.TrimPrefix(start(string(s), 512), []byte(utf8Mark))))
 	line, isScript := strings.CutPrefix(text, "#!")
 	line, _, _ = strings.Cut(line, "\n")
@@ -120,33 +119,27 @@ func (s Script) firstLine(context.Context) Finding {
 	return ok("the first line of %s leads to %s", filepath.Base(string(s)), path)
 }
 
-// mode is suexec's rule: a script that others may change is not run.
-func (s Script) mode(context.Context) Finding {
+// mode is suexec's rule: a script that others may change, or in a folder that they may
+// change, is not run.
+func (s Script) mode() Finding {
+	const open = "%s can be changed by others (mode %04o); many web servers run no such script"
 	info, err := os.Stat(string(s))
-	if err != nil {
-		return Finding{}
-	}
-	mode, isText := info.Mode(), bytes.Contains(start(string(s), 16), []byte("#!"))
+	dir, err2 := os.Stat(s.folder())
 	switch {
-	case mode.Perm()&0o022 != 0 || mode&(fs.ModeSetuid|fs.ModeSetgid) != 0:
-		return fail("", "%s can be changed by others (mode %04o); many web servers do not run such a script", s, mode.Perm()).chmod("755", string(s))
-	case isText && mode.Perm()&0o111 == 0:
-		return fail("", "%s is not executable (mode %04o)", s, mode.Perm()).chmod("755", string(s))
+	case err != nil || err2 != nil:
+		return Finding{}
+	case info.Mode().Perm()&0o022 != 0 || info.Mode()&(fs.ModeSetuid|fs.ModeSetgid) != 0:
+		return fail("", open, s, info.Mode().Perm()).chmod("755", string(s))
+	case dir.Mode().Perm()&0o022 != 0:
+		return fail("", open, s.folder(), dir.Mode().Perm()).chmod("755", s.folder())
+	case info.Mode().Perm()&0o111 == 0 && bytes.Contains(start(string(s), 16), []byte("#!")):
+		return fail("", "%s is not executable (mode %04o)", s, info.Mode().Perm()).chmod("755", string(s))
 	}
 	return ok("only its owner can change %s", s)
 }
 
-func (s Script) folderMode(context.Context) Finding {
-	dir := s.folder()
-	info, err := os.Stat(dir)
-	if err != nil || info.Mode().Perm()&0o022 == 0 {
-		return Finding{}
-	}
-	return fail("", "the folder %s can be changed by others (mode %04o); many web servers run no script there", dir, info.Mode().Perm()).chmod("755", dir)
-}
-
 // htaccess finds a mark in front of its first line, which is an error 500 for the whole folder.
-func (s Script) htaccess(context.Context) Finding {
+func (s Script) htaccess() Finding {
 	file := filepath.Join(s.folder(), ".htaccess")
 	if text := start(file, 3); !bytes.HasPrefix(text, []byte(utf8Mark)) && !bytes.HasPrefix(text, []byte("\xff\xfe")) {
 		return Finding{}
@@ -155,7 +148,7 @@ func (s Script) htaccess(context.Context) Finding {
 }
 
 // mintoken finds php-mintoken's own endpoint, left running on the same database.
-func (s Script) mintoken(context.Context) Finding {
+func (s Script) mintoken() Finding {
 	dir := s.folder()
 	for _, folder := range []string{dir, filepath.Join(dir, "mintoken"), filepath.Join(dir, "../mintoken"), filepath.Dir(dir)} {
 		file := filepath.Join(folder, "endpoint.php")
