@@ -3,7 +3,6 @@ package keeper
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -45,28 +44,26 @@ func (t APIKeys) Add(ctx context.Context, a APIKey) (Secret, error) {
 		return "", fault.Invalid(fmt.Sprintf("API key name %q", a.Name), "1 to 200 characters without slash or control characters")
 	}
 	s, now := secret.New("mkk_"), t.Now()
-	return s, store.Write(ctx, t.DB, func(tx *sql.Tx) error {
-		n, err := store.ExecCount(ctx, tx, "adding API key "+a.Name, `INSERT INTO api_keys
+	return s, store.Transact(ctx, t.DB, func(tx *store.Tx) {
+		if tx.Exec("adding API key "+a.Name, `INSERT INTO api_keys
 			(api_key_name, key_hash, user_id, provider_name, can_write, created)
 			VALUES (?, ?, nullif(?, ''), nullif(?, ''), ?, ?) ON CONFLICT (api_key_name) DO NOTHING`,
-			a.Name, s.Hash(), a.User, a.Provider, a.Write, store.Time(now))
-		if err == nil && n == 0 {
-			return &Fault{Kind: ErrExists, What: "API key " + a.Name + " is already there", Hint: "`mintkeep apikey remove` it first"}
+			a.Name, s.Hash(), a.User, a.Provider, a.Write, store.Time(now)) == 0 {
+			tx.Fail(&Fault{Kind: ErrExists, What: "API key " + a.Name + " is already there", Hint: "`mintkeep apikey remove` it first"})
 		}
-		return errors.Join(err, store.Record(ctx, tx, store.Event{At: now, Kind: "api key added", Detail: a.Provider, Actor: a.Name}))
+		tx.Record(store.Event{At: now, Kind: "api key added", Detail: a.Provider, Actor: a.Name})
 	})
 }
 
 // Remove ends a key at once; ErrUnknown if there is none of that name.
 func (t APIKeys) Remove(ctx context.Context, name string) error {
-	return store.Write(ctx, t.DB, func(tx *sql.Tx) error {
+	return store.Transact(ctx, t.DB, func(tx *store.Tx) {
 		doing := "removing API key " + name
-		err1 := store.Exec(ctx, tx, doing, `DELETE FROM api_reads WHERE api_key_name = ?`, name)
-		n, err := store.ExecCount(ctx, tx, doing, `DELETE FROM api_keys WHERE api_key_name = ?`, name)
-		if err == nil && n == 0 {
-			return &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no API key %q", name), Hint: "`mintkeep apikey list`"}
+		tx.Exec(doing, `DELETE FROM api_reads WHERE api_key_name = ?`, name)
+		if tx.Exec(doing, `DELETE FROM api_keys WHERE api_key_name = ?`, name) == 0 {
+			tx.Fail(&Fault{Kind: ErrUnknown, What: fmt.Sprintf("no API key %q", name), Hint: "`mintkeep apikey list`"})
 		}
-		return errors.Join(err1, err, store.Record(ctx, tx, store.Event{At: t.Now(), Kind: "api key removed", Actor: name}))
+		tx.Record(store.Event{At: t.Now(), Kind: "api key removed", Actor: name})
 	})
 }
 
@@ -109,18 +106,14 @@ func (t APIKeys) RecordRead(ctx context.Context, a APIKey, c Connection) error {
 	if ago := now.Sub(last); err != nil || found && ago >= 0 && ago < time.Minute {
 		return err
 	}
-	return store.Write(ctx, t.DB, func(tx *sql.Tx) error {
-		n, err1 := store.ExecCount(ctx, tx, doing, `INSERT INTO api_reads (api_key_name, connection_id, last_use)
+	return store.Transact(ctx, t.DB, func(tx *store.Tx) {
+		if tx.Exec(doing, `INSERT INTO api_reads (api_key_name, connection_id, last_use)
 			SELECT api_key_name, connection_id, ? FROM api_keys, connections WHERE api_key_name = ? AND connection_id = ?
-			ON CONFLICT DO UPDATE SET last_use = excluded.last_use`, store.Time(now), a.Name, c.ID)
-		err2 := store.Exec(ctx, tx, doing, `UPDATE api_keys SET last_use = ? WHERE api_key_name = ?`, store.Time(now), a.Name)
-		err3 := store.Exec(ctx, tx, doing, `UPDATE connections SET last_use = ? WHERE connection_id = ?`, store.Time(now), c.ID)
-		if err := errors.Join(err1, err2, err3); err != nil {
-			return err
+			ON CONFLICT DO UPDATE SET last_use = excluded.last_use`, store.Time(now), a.Name, c.ID) == 0 {
+			tx.Fail(unknownToken(c.Name))
 		}
-		if n == 0 {
-			return unknownToken(c.Name)
-		}
-		return store.Record(ctx, tx, store.Event{At: now, Kind: "read", Connection: c.User + "/" + c.Name, Actor: a.Name})
+		tx.Exec(doing, `UPDATE api_keys SET last_use = ? WHERE api_key_name = ?`, store.Time(now), a.Name)
+		tx.Exec(doing, `UPDATE connections SET last_use = ? WHERE connection_id = ?`, store.Time(now), c.ID)
+		tx.Record(store.Event{At: now, Kind: "read", Connection: c.User + "/" + c.Name, Actor: a.Name})
 	})
 }

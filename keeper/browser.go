@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
-	"errors"
 	"net/url"
 	"time"
 
@@ -42,9 +41,7 @@ func (b Browser) Ticket(ctx context.Context, t Target) (link Secret, err error) 
 		return "", fault.Invalid("provider "+p.Name+" has no browser flow", "`mintkeep connect` without -web")
 	}
 	ticket := secret.New("mkt_")
-	err = store.Write(ctx, k.DB, func(tx *sql.Tx) error {
-		return insertFlow(ctx, tx, k.now(), "ticket", ticket, t, "", sql.NullString{})
-	})
+	err = store.Transact(ctx, k.DB, func(tx *store.Tx) { insertFlow(tx, k.now(), "ticket", ticket, t, "", sql.NullString{}) })
 	q := url.Values{"provider": {t.Provider}, "name": {t.Name}, "user": {t.User}, "ticket": {string(ticket)}}
 	return Secret(k.URL + "/keep/connect?" + q.Encode()), err
 }
@@ -85,12 +82,10 @@ func (b Browser) Start(ctx context.Context, t Target) (BrowserFlow, error) {
 	f := BrowserFlow{State: secret.New("mks_"), Browser: secret.New("mkb_"), Lifetime: flowLifetime}
 	verifier := oauth2.GenerateVerifier()
 	f.URL = p.AuthorizationURL(string(f.State), b.callbackURL(p), t.Scope, verifier)
-	return f, store.Write(ctx, k.DB, func(tx *sql.Tx) error {
-		key, err := keys.Current(ctx, tx)
-		if err != nil {
-			return err
+	return f, store.Transact(ctx, k.DB, func(tx *store.Tx) {
+		if key, ok := sealingKey(tx, keys); ok {
+			insertFlow(tx, k.now(), "code", f.State, t, f.Browser.Hash(), key.Seal(Secret(verifier), verifierOf(f.State)))
 		}
-		return insertFlow(ctx, tx, k.now(), "code", f.State, t, f.Browser.Hash(), key.Seal(Secret(verifier), verifierOf(f.State)))
 	})
 }
 
@@ -160,13 +155,12 @@ func (b Browser) Finish(ctx context.Context, f ReturnedFlow, query url.Values) (
 }
 
 // insertFlow also deletes what has expired.
-func insertFlow(ctx context.Context, tx *sql.Tx, now time.Time, kind string, s Secret, t Target, browser string,
-	verifier sql.NullString) error {
+func insertFlow(tx *store.Tx, now time.Time, kind string, s Secret, t Target, browser string, verifier sql.NullString) {
 	const doing = "starting a browser flow"
-	err := store.Exec(ctx, tx, doing, `DELETE FROM flows WHERE expires <= ?`, store.Time(now))
-	return errors.Join(err, store.Exec(ctx, tx, doing, `INSERT INTO flows (flow_hash, kind, provider_name, user_id, connection_name,
+	tx.Exec(doing, `DELETE FROM flows WHERE expires <= ?`, store.Time(now))
+	tx.Exec(doing, `INSERT INTO flows (flow_hash, kind, provider_name, user_id, connection_name,
 		scope, browser_hash, verifier, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, s.Hash(), kind, t.Provider, t.User, t.Name,
-		t.Scope, browser, verifier, store.Time(now), store.Time(now.Add(flowLifetime))))
+		t.Scope, browser, verifier, store.Time(now), store.Time(now.Add(flowLifetime)))
 }
 
 // take deletes a ticket or a state and returns it: it can be had once, a state

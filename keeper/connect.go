@@ -176,31 +176,26 @@ func (k *Keeper) saveConnection(ctx context.Context, keys *keyring.Keyring, n Ne
 			"a line break at its end or inside it?")
 	}
 	err := retryWrite(ctx, func() error {
-		return store.Write(ctx, k.DB, func(tx *sql.Tx) error {
+		return store.Transact(ctx, k.DB, func(tx *store.Tx) {
 			before, err := k.load(ctx, tx, n.User, n.Name)
-			if err != nil && !errors.Is(err, ErrUnknown) {
-				return err
-			}
 			if !by.Covers(n.User, n.Provider) || err == nil && !by.Covers(n.User, before.Provider) {
-				return &Fault{Kind: ErrDenied, What: "this API key is for another provider"}
+				tx.Fail(&Fault{Kind: ErrDenied, What: "this API key is for another provider"})
 			}
+			tx.Fail(notUnknown(err))
 			if event == "connected" && n.Token.RefreshToken == "" && n.Kind == KindOAuth2 && n.Grant != GrantClientCredentials &&
 				before.Kind == KindOAuth2 && before.clientID == n.ClientID &&
 				slices.Contains([]string{StateOK, StateFailing}, before.rowState) {
 				n.kept = before
 			}
 			now := k.now()
-			var events []store.Event
 			switch before.rowState {
 			case StateForgetting: // the old token is still to be revoked
-				if err := queueRevocation(ctx, tx, keys, before, errors.New(before.LastError), now); err != nil {
-					return err
-				}
+				queueRevocation(tx, keys, before, errors.New(before.LastError), now)
 			case StateFailing, StateDead:
-				events = append(events, before.event(now, "recovered", ""))
+				tx.Record(before.event(now, "recovered", ""))
 			}
-			e := store.Event{At: now, Kind: event, Connection: n.User + "/" + n.Name, Detail: n.Grant, Actor: by.Name}
-			return errors.Join(n.write(ctx, tx, keys, now), record(ctx, tx, append(events, e)...))
+			n.write(tx, keys, now)
+			tx.Record(store.Event{At: now, Kind: event, Connection: n.User + "/" + n.Name, Detail: n.Grant, Actor: by.Name})
 		})
 	})
 	if err != nil {
@@ -209,29 +204,15 @@ func (k *Keeper) saveConnection(ctx context.Context, keys *keyring.Keyring, n Ne
 	return k.Connection(ctx, n.User, n.Name)
 }
 
-func record(ctx context.Context, tx *sql.Tx, events ...store.Event) error {
-	for _, e := range events {
-		if err := store.Record(ctx, tx, e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // write replaces the row of the same user and name, or adds one.
-func (n NewConnection) write(ctx context.Context, tx *sql.Tx, keys *keyring.Keyring, at time.Time) error {
-	key, err := keys.Current(ctx, tx)
-	if err != nil {
-		return err
+func (n NewConnection) write(tx *store.Tx, keys *keyring.Keyring, at time.Time) {
+	key, ok := sealingKey(tx, keys)
+	if !ok {
+		return
 	}
-	var scopes sql.NullString
-	if n.Scopes != nil {
-		list, err := json.Marshal(n.Scopes)
-		if err != nil {
-			return err
-		}
-		scopes = sql.NullString{String: string(list), Valid: true}
-	}
+	list, err := json.Marshal(n.Scopes)
+	tx.Fail(err)
+	scopes := sql.NullString{String: string(list), Valid: n.Scopes != nil}
 	seal := func(s Secret, column string) sql.NullString {
 		return key.Seal(s, keyring.At("connections", column, n.User, n.Name))
 	}
@@ -240,7 +221,7 @@ func (n NewConnection) write(ctx context.Context, tx *sql.Tx, keys *keyring.Keyr
 		refresh, refreshExpires = n.kept.refresh, cmp.Or(refreshExpires, n.kept.RefreshExpires)
 	}
 	now := store.Time(at)
-	return store.Exec(ctx, tx, fmt.Sprintf("keeping connection %s/%s", n.User, n.Name), `INSERT INTO connections
+	tx.Exec(fmt.Sprintf("keeping connection %s/%s", n.User, n.Name), `INSERT INTO connections
 		(user_id, connection_name, provider_name, grant_type, token_kind, token_type, token_field, scope, requested_scope, scopes, client_id, client_secret, access_token, refresh_token, username, password, extra,
 		expires, lifetime, refresh_expires, created, updated)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)

@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"time"
@@ -94,13 +93,13 @@ func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, b
 		}
 	}
 	return o, retryWrite(ctx, func() error {
-		return store.Write(ctx, k.DB, func(tx *sql.Tx) error { return k.saveForgotten(ctx, tx, keys, c, o, by) })
+		return store.Transact(ctx, k.DB, func(tx *store.Tx) { k.saveForgotten(tx, keys, c, o, by) })
 	})
 }
 
 // saveForgotten removes the connection, or notes that it is to go. If somebody
 // has connected again meanwhile, the new connection stays.
-func (k *Keeper) saveForgotten(ctx context.Context, tx *sql.Tx, keys *keyring.Keyring, c connectionRow, o Outcome, by APIKey) error {
+func (k *Keeper) saveForgotten(tx *store.Tx, keys *keyring.Keyring, c connectionRow, o Outcome, by APIKey) {
 	now, where := k.now(), fmt.Sprintf("%s/%s", c.User, c.Name)
 	e := c.event(now, "forgotten", o.Result)
 	e.Actor = by.Name
@@ -111,17 +110,16 @@ func (k *Keeper) saveForgotten(ctx context.Context, tx *sql.Tx, keys *keyring.Ke
 			updated = ?, lease_until = NULL WHERE connection_id = ? AND generation = ?`
 		args = append([]any{text.FirstLine(o.Err.Error()), store.Time(now.Add(backoff(c.Failures, o.Err))), store.Time(now)}, args...)
 	}
-	n, err := store.ExecCount(ctx, tx, "forgetting "+where, query, args...)
-	if err == nil && n == 0 {
-		err = &Fault{Kind: ErrTemporary, What: "connection " + where + " was made anew meanwhile and stays"}
+	if tx.Exec("forgetting "+where, query, args...) == 0 {
+		tx.Fail(&Fault{Kind: ErrTemporary, What: "connection " + where + " was made anew meanwhile and stays"})
 	}
-	if err == nil && o.Result == Queued {
-		err = queueRevocation(ctx, tx, keys, c, o.Err, now)
+	if o.Result == Queued {
+		queueRevocation(tx, keys, c, o.Err, now)
 	}
-	if err == nil && o.Result != KeptQueued {
-		err = store.Exec(ctx, tx, "forgetting "+where, `DELETE FROM api_reads WHERE connection_id = ?`, c.ID)
+	if o.Result != KeptQueued {
+		tx.Exec("forgetting "+where, `DELETE FROM api_reads WHERE connection_id = ?`, c.ID)
 	}
-	return errors.Join(err, record(ctx, tx, e))
+	tx.Record(e)
 }
 
 // revokeTokens revokes the refresh token, and with it the access token if that is
@@ -174,10 +172,10 @@ func (k *Keeper) Revoke(ctx context.Context, user, name, which string) error {
 		return err
 	}
 	now := k.now()
-	return store.Write(ctx, k.DB, func(tx *sql.Tx) error {
-		err := store.Exec(ctx, tx, "dropping a revoked token", `UPDATE connections SET access_token = NULL, expires = ?,
+	return store.Transact(ctx, k.DB, func(tx *store.Tx) {
+		tx.Exec("dropping a revoked token", `UPDATE connections SET access_token = NULL, expires = ?,
 			generation = generation + 1 WHERE connection_id = ? AND generation = ?`, store.Time(now.Add(-time.Second)), c.ID, c.generation)
-		return errors.Join(err, record(ctx, tx, c.event(now, "revoked", which)))
+		tx.Record(c.event(now, "revoked", which))
 	})
 }
 

@@ -170,10 +170,10 @@ func (r refresh) requestNewToken(ctx context.Context) (n newToken, err error) {
 // them. If the row has moved on meanwhile, the row wins.
 func (r refresh) saveNewToken(ctx context.Context, n newToken) (saved bool, err error) {
 	now, c := r.now(), r.connectionRow
-	err = store.Write(ctx, r.DB, func(tx *sql.Tx) error {
-		key, err := r.keys.Current(ctx, tx)
-		if err != nil {
-			return err
+	err = store.Transact(ctx, r.DB, func(tx *store.Tx) {
+		key, ok := sealingKey(tx, r.keys)
+		if !ok {
+			return
 		}
 		next := cmp.Or(n.RefreshToken, n.used) // RFC 6749 section 6: no new one means that the old one stays
 		var previous sql.NullString            // NULL leaves the one that is there
@@ -184,7 +184,7 @@ func (r refresh) saveNewToken(ctx context.Context, n newToken) (saved bool, err 
 		if refreshExpires.IsZero() && next == n.used {
 			refreshExpires = c.RefreshExpires
 		}
-		changed, err := store.ExecCount(ctx, tx, fmt.Sprintf("saving the new token of connection %s/%s", c.User, c.Name), `UPDATE connections
+		saved = tx.Exec(fmt.Sprintf("saving the new token of connection %s/%s", c.User, c.Name), `UPDATE connections
 			SET access_token = ?, refresh_token = ?, previous_refresh_token = coalesce(?, previous_refresh_token),
 			token_type = ?, scope = ?, expires = ?, lifetime = ?, refresh_expires = ?, generation = generation + 1, lease_until = NULL,
 			recovered = CASE WHEN state = 'ok' THEN recovered ELSE ? END,
@@ -192,25 +192,21 @@ func (r refresh) saveNewToken(ctx context.Context, n newToken) (saved bool, err 
 			WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
 			key.Seal(n.AccessToken, c.at("access_token")), key.Seal(next, c.at("refresh_token")), previous,
 			n.TokenType, cmp.Or(n.Scope, c.Scope), store.NullTime(n.Expires), lifetime(n.TokenResponse, now),
-			store.NullTime(refreshExpires), store.Time(now), store.Time(now), store.Time(now), c.ID, c.generation)
-		if saved = changed == 1; err != nil || !saved {
-			return err
+			store.NullTime(refreshExpires), store.Time(now), store.Time(now), store.Time(now), c.ID, c.generation) == 1
+		if !saved {
+			return
 		}
 		if c.rowState != StateOK {
 			r.log().Info("connection recovered", "user", c.User, "connection", c.Name)
-			if err := record(ctx, tx, c.event(now, "recovered", "")); err != nil {
-				return err
-			}
+			tx.Record(c.event(now, "recovered", ""))
 		}
 		week := refreshExpires.AddDate(0, 0, -7)
 		if !refreshExpires.IsZero() && !now.Before(week) && c.Updated.Before(week) { // told once
 			why := "its refresh token ends at " + refreshExpires.Format(time.DateTime) + " UTC"
 			r.log().Warn("connection ends soon", "user", c.User, "connection", c.Name, "why", why, "reconnect", c.reconnect())
-			if err := record(ctx, tx, c.event(now, "ends soon", why+"; again with: "+c.reconnect())); err != nil {
-				return err
-			}
+			tx.Record(c.event(now, "ends soon", why+"; again with: "+c.reconnect()))
 		}
-		return record(ctx, tx, c.event(now, "refreshed", ""))
+		tx.Record(c.event(now, "refreshed", ""))
 	})
 	return saved, err
 }
@@ -228,16 +224,16 @@ func (r refresh) saveFailure(ctx context.Context, failure error) error {
 	if e := (*provider.Error)(nil); errors.As(failure, &e) && e.Hint != "" {
 		why += "; " + e.Hint
 	}
-	return store.Write(ctx, r.DB, func(tx *sql.Tx) error {
-		n, err := store.ExecCount(ctx, tx, fmt.Sprintf("saving the state of connection %s/%s", c.User, c.Name), `UPDATE connections
+	return store.Transact(ctx, r.DB, func(tx *store.Tx) {
+		n := tx.Exec(fmt.Sprintf("saving the state of connection %s/%s", c.User, c.Name), `UPDATE connections
 			SET state = ?, failures = failures + 1, retry_after = ?, last_error = ?, lease_until = NULL, updated = ?
 			WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
 			state, store.NullTime(retry), why, store.Time(now), c.ID, c.generation)
-		if n == 0 || err != nil || c.rowState == state {
-			return err // told once is enough
+		if n == 0 || c.rowState == state {
+			return // told once is enough
 		}
 		r.log().Warn("connection "+state, "user", c.User, "connection", c.Name, "why", why, "reconnect", c.reconnect())
-		return record(ctx, tx, c.event(now, state, why+"; again with: "+c.reconnect()))
+		tx.Record(c.event(now, state, why+"; again with: "+c.reconnect()))
 	})
 }
 

@@ -128,91 +128,82 @@ func (r Registry) Add(ctx context.Context, p provider.Provider) error {
 	if err := p.Check(); err != nil {
 		return err
 	}
-	return r.write(ctx, func(tx *sql.Tx, key keyring.Key) error {
+	return r.write(ctx, func(tx *store.Tx, key keyring.Key) {
 		args, err := values(p, key, sql.NullString{})
-		if err != nil {
-			return err
-		}
+		tx.Fail(err)
 		now := store.Time(r.Now())
-		n, err := store.ExecCount(ctx, tx, "adding provider "+p.Name, `INSERT INTO providers (`+providerColumns+`, created, updated)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, append(args, now, now)...)
-		if err == nil && n == 0 {
-			return &Fault{Kind: ErrExists, What: "provider " + p.Name + " is already there", Hint: "`mintkeep provider set` changes it"}
+		if tx.Exec("adding provider "+p.Name, `INSERT INTO providers (`+providerColumns+`, created, updated)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, append(args, now, now)...) == 0 {
+			tx.Fail(&Fault{Kind: ErrExists, What: "provider " + p.Name + " is already there", Hint: "`mintkeep provider set` changes it"})
 		}
-		return errors.Join(err, r.record(ctx, tx, "provider added", p.Name))
+		r.record(tx, "provider added", p.Name)
 	})
 }
 
 // write runs fn in a transaction, with the key that secrets are sealed with.
-func (r Registry) write(ctx context.Context, fn func(*sql.Tx, keyring.Key) error) error {
+func (r Registry) write(ctx context.Context, fn func(*store.Tx, keyring.Key)) error {
 	keys, err := r.Keys.Load()
 	if err != nil {
 		return err
 	}
-	return store.Write(ctx, r.DB, func(tx *sql.Tx) error {
-		key, err := keys.Current(ctx, tx)
-		if err != nil {
-			return err
+	return store.Transact(ctx, r.DB, func(tx *store.Tx) {
+		if key, ok := sealingKey(tx, keys); ok {
+			fn(tx, key)
 		}
-		return fn(tx, key)
 	})
+}
+
+// sealingKey is what values written in tx are sealed with. Without one tx fails.
+func sealingKey(tx *store.Tx, keys *keyring.Keyring) (keyring.Key, bool) {
+	key, err := keys.Current(tx.Context(), tx)
+	tx.Fail(err)
+	return key, err == nil
 }
 
 // record notes what became of a provider. Connections that failed may work with
 // what it is now, and are tried at once.
-func (r Registry) record(ctx context.Context, tx *sql.Tx, kind, name string) error {
-	err := store.Exec(ctx, tx, kind, `UPDATE connections SET retry_after = NULL WHERE provider_name = ? AND state = 'failing'`, name)
-	if err != nil {
-		return err
-	}
-	return store.Record(ctx, tx, store.Event{At: r.Now(), Kind: kind, Detail: name})
+func (r Registry) record(tx *store.Tx, kind, name string) {
+	tx.Exec(kind, `UPDATE connections SET retry_after = NULL WHERE provider_name = ? AND state = 'failing'`, name)
+	tx.Record(store.Event{At: r.Now(), Kind: kind, Detail: name})
 }
 
 // Set changes a provider. change sees it without its secret; a ClientSecret that
 // it sets replaces the sealed one, HasSecret = false removes it. Connections stay.
 func (r Registry) Set(ctx context.Context, name string, change func(*provider.Provider) error) error {
-	return r.write(ctx, func(tx *sql.Tx, key keyring.Key) error {
+	return r.write(ctx, func(tx *store.Tx, key keyring.Key) {
 		p, sealed, err := loadProvider(ctx, tx, name)
-		if err != nil {
-			return err
+		if err == nil {
+			err = change(&p)
 		}
-		if err := change(&p); err != nil {
-			return err
+		if err == nil && p.Name != name {
+			err = fault.Invalid("a provider cannot be renamed", "its connections refer to it by name")
 		}
-		if p.Name != name {
-			return fault.Invalid("a provider cannot be renamed", "its connections refer to it by name")
-		}
-		if err := p.Check(); err != nil {
-			return err
+		if err == nil {
+			err = p.Check()
 		}
 		if !p.HasSecret {
 			sealed = sql.NullString{}
 		}
+		tx.Fail(err)
 		args, err := values(p, key, sealed)
-		if err != nil {
-			return err
-		}
-		err = store.Exec(ctx, tx, "changing provider "+name, `UPDATE providers SET (`+providerColumns+`, updated)
+		tx.Fail(err)
+		tx.Exec("changing provider "+name, `UPDATE providers SET (`+providerColumns+`, updated)
 			= (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE provider_name = ?`, append(args, store.Time(r.Now()), name)...)
-		return errors.Join(err, r.record(ctx, tx, "provider changed", name))
+		r.record(tx, "provider changed", name)
 	})
 }
 
 // Remove removes a provider; ErrInvalid while a connection needs it.
 func (r Registry) Remove(ctx context.Context, name string) error {
-	return store.Write(ctx, r.DB, func(tx *sql.Tx) error {
+	return store.Transact(ctx, r.DB, func(tx *store.Tx) {
 		doing, used := "removing provider "+name, 0
-		_, err := store.Row(ctx, tx, doing, `SELECT count(*) FROM connections WHERE provider_name = ?`, []any{name}, &used)
-		if err != nil {
-			return err
-		}
+		tx.Row(doing, `SELECT count(*) FROM connections WHERE provider_name = ?`, []any{name}, &used)
 		if used > 0 {
-			return fault.Invalid(fmt.Sprintf("provider %s still has %d connection(s)", name, used), "`mintkeep forget NAME` each of them first")
+			tx.Fail(fault.Invalid(fmt.Sprintf("provider %s still has %d connection(s)", name, used), "`mintkeep forget NAME` each of them first"))
 		}
-		n, err := store.ExecCount(ctx, tx, doing, `DELETE FROM providers WHERE provider_name = ?`, name)
-		if err == nil && n == 0 {
-			return &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no provider %q", name), Hint: "`mintkeep provider list`"}
+		if tx.Exec(doing, `DELETE FROM providers WHERE provider_name = ?`, name) == 0 {
+			tx.Fail(&Fault{Kind: ErrUnknown, What: fmt.Sprintf("no provider %q", name), Hint: "`mintkeep provider list`"})
 		}
-		return errors.Join(err, r.record(ctx, tx, "provider removed", name))
+		r.record(tx, "provider removed", name)
 	})
 }

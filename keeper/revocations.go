@@ -95,14 +95,15 @@ func (k *Keeper) retryRevocation(ctx context.Context, keys *keyring.Keyring, q q
 		}
 	}
 	now := k.now()
-	return o, store.Write(ctx, k.DB, func(tx *sql.Tx) error {
+	return o, store.Transact(ctx, k.DB, func(tx *store.Tx) {
 		const doing = "saving a revocation"
 		if o.Result == Queued {
-			return store.Exec(ctx, tx, doing, `UPDATE revocations SET retry_after = ?, last_error = ? WHERE revocation_id = ?`,
+			tx.Exec(doing, `UPDATE revocations SET retry_after = ?, last_error = ? WHERE revocation_id = ?`,
 				store.Time(now.Add(backoff(q.tries, err))), text.FirstLine(err.Error()), q.id)
+			return
 		}
-		err := store.Exec(ctx, tx, doing, `DELETE FROM revocations WHERE revocation_id = ?`, q.id)
-		return errors.Join(err, record(ctx, tx, store.Event{At: now, Kind: "revocation", Detail: q.provider + " " + o.Result}))
+		tx.Exec(doing, `DELETE FROM revocations WHERE revocation_id = ?`, q.id)
+		tx.Record(store.Event{At: now, Kind: "revocation", Detail: q.provider + " " + o.Result})
 	})
 }
 
@@ -126,17 +127,15 @@ const (
 )
 
 // queueRevocation keeps a copy of what the provider has yet to revoke.
-func queueRevocation(ctx context.Context, tx *sql.Tx, keys *keyring.Keyring, c connectionRow, why error, now time.Time) error {
-	key, err := keys.Current(ctx, tx)
-	if err != nil {
-		return err
+func queueRevocation(tx *store.Tx, keys *keyring.Keyring, c connectionRow, why error, now time.Time) {
+	key, ok := sealingKey(tx, keys)
+	if !ok {
+		return
 	}
 	clientSecret, err1 := keys.Open(c.clientSecret, c.at("client_secret"))
 	access, err2 := keys.Open(c.access, c.at("access_token"))
 	token, err3 := keys.Open(c.refresh, c.at("refresh_token"))
-	if err := errors.Join(err1, err2, err3); err != nil {
-		return err
-	}
+	tx.Fail(errors.Join(err1, err2, err3))
 	id, hint := rand.Text(), hintRefresh
 	if token == "" {
 		token, access, hint = access, "", hintAccess
@@ -146,7 +145,7 @@ func queueRevocation(ctx context.Context, tx *sql.Tx, keys *keyring.Keyring, c c
 	}
 	q := queuedRevocation{id: id}
 	seal := func(s Secret, column string) sql.NullString { return key.Seal(s, q.at(column)) }
-	return store.Exec(ctx, tx, "queueing a revocation", `INSERT INTO revocations (revocation_id, provider_name, client_id, client_secret, hint, token, access_token,
+	tx.Exec("queueing a revocation", `INSERT INTO revocations (revocation_id, provider_name, client_id, client_secret, hint, token, access_token,
 		retry_after, last_error, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, id, c.Provider, c.clientID,
 		seal(clientSecret, "client_secret"), hint, seal(token, "token"), seal(access, "access_token"),
 		store.Time(now.Add(backoff(0, why))), text.FirstLine(why.Error()), store.Time(now))
