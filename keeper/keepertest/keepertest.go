@@ -159,33 +159,12 @@ func (p *Provider) active(token string) bool {
 	return ok && !a.revoked && !a.grant.dead && p.Now().Before(a.expires)
 }
 
-// RefreshActive reports whether a refresh token is good.
-func (p *Provider) RefreshActive(token string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	g := p.grants[token]
-	return g != nil && !g.dead && g.current == token
-}
-
 // Grant makes an access and a refresh token by hand, for tests that begin with a connection.
 func (p *Provider) Grant(scope string) (accessToken, refreshToken string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	g := &grant{scope: scope}
 	return p.mint(g), p.renew(g)
-}
-
-// Pending lists the user codes of device flows that wait for a decision.
-func (p *Provider) Pending() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	codes := []string{}
-	for _, d := range p.devices {
-		if d.state == "" {
-			codes = append(codes, d.userCode)
-		}
-	}
-	return codes
 }
 
 // Approve decides that the user of a device code said yes ("" is all of them).
