@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"net/http"
@@ -15,17 +16,61 @@ import (
 // whom a 200 is answered, and hand on the header fields that say who it is.
 func (h *Handler) verify(q *request) (*oauth.Reply, error) {
 	at, named := q.resource()
-	if !named && !q.hasAuth && oauth.PrefersHTML(q.http.Header) {
+	if named {
+		return h.verifyResource(q, at)
+	}
+	if !q.hasAuth && oauth.PrefersHTML(q.http.Header) {
 		return h.publicPage(q)
 	}
-	if named && at == "" {
-		return nil, invalidToken("the parameter resource is empty")
-	}
-	t, err := h.verifyBearer(q, at)
+	t, err := h.verifyBearer(q, "")
 	if err != nil {
 		return nil, err
 	}
-	reply, err := oauth.NewReply(struct {
+	return verified(q, t)
+}
+
+// verifyResource is a verification for a resource. Its 200 says in header fields who
+// it is, for a web server to hand on; its 401 is one that the resource can give to
+// its client as it is, with the address of the resource's own metadata (RFC 9728
+// section 5.1) and the scope that is usual there.
+func (h *Handler) verifyResource(q *request, at oauth.Resource) (*oauth.Reply, error) {
+	t, err := h.verifyBearer(q, cmp.Or(at, "nowhere"))
+	if e := oauth.AsError(err); e != nil && e.Status == http.StatusUnauthorized {
+		return nil, h.challenge(q, e, at)
+	}
+	if err != nil {
+		return nil, err
+	}
+	reply, err := verified(q, t)
+	if err == nil {
+		reply.Header = map[string]string{"Mintkeep-Me": t.Me, "Mintkeep-Client-Id": t.ClientID, "Mintkeep-Scope": t.Scope}
+	}
+	return reply, err
+}
+
+// challenge adds to a 401 where the metadata of the resource lies.
+func (h *Handler) challenge(q *request, e *oauth.Error, at oauth.Resource) error {
+	address, err := at.Metadata()
+	if err != nil {
+		return e
+	}
+	server, err := h.Grants.ServerAt(q.ctx(), at)
+	if err != nil {
+		return err
+	}
+	says := ` resource_metadata="` + address + `"`
+	if server != nil && server.Scope != "" {
+		says += `, scope="` + server.Scope + `"`
+	}
+	if e.Code == "invalid_token" {
+		says = "," + says
+	}
+	e.Header["WWW-Authenticate"] += says
+	return e
+}
+
+func verified(q *request, t *grant.Token) (*oauth.Reply, error) {
+	return oauth.NewReply(struct {
 		Me       string `json:"me"`
 		ClientID string `json:"client_id"`
 		Scope    string `json:"scope"`
@@ -33,10 +78,6 @@ func (h *Handler) verify(q *request) (*oauth.Reply, error) {
 		Nonce    uint64 `json:"nonce"`
 		Exp      int64  `json:"exp,omitempty"`
 	}{t.Me, t.ClientID, t.Scope, t.Created.Unix(), nonce(t), expiry(t, q.Settings)}, q.asForm)
-	if err == nil && named {
-		reply.Header = map[string]string{"Mintkeep-Me": t.Me, "Mintkeep-Client-Id": t.ClientID, "Mintkeep-Scope": t.Scope}
-	}
-	return reply, err
 }
 
 // nonce is stable for a token and below 2^53, so that it survives JavaScript.

@@ -1,6 +1,9 @@
 package oauth
 
-import "errors"
+import (
+	"errors"
+	"net/url"
+)
 
 // Resource is the address of a service that tokens are for (RFC 8707), in the one
 // spelling in which it is compared and shown: scheme and host in lower case, without
@@ -24,6 +27,23 @@ func ParseResource(s string) (Resource, error) {
 		u.Path = "/"
 	}
 	return Resource(u.String()), nil
+}
+
+// Metadata is where a resource says who gives out tokens for it (RFC 9728 section
+// 3.1); it fails for what ParseResource refuses.
+func (r Resource) Metadata() (string, error) {
+	if _, err := ParseResource(string(r)); err != nil {
+		return "", err
+	}
+	u, err := url.Parse(string(r))
+	if err != nil {
+		return "", err
+	}
+	if u.Path == "/" {
+		u.Path = ""
+	}
+	u.Path, u.RawPath = "/.well-known/oauth-protected-resource"+u.Path, ""
+	return u.String(), nil
 }
 
 // Takes reports whether what a token request names is this resource: naming none is
