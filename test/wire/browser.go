@@ -68,7 +68,7 @@ func next(at *url.URL, resp *http.Response, page, password string) (*url.URL, ur
 	if !form.Has("_csrf") && !form.Has("flow") {
 		return nil, nil, fmt.Errorf("%s answers %d %s", at, resp.StatusCode, page)
 	}
-	if m := regexp.MustCompile(`<form method="post" action="([^"]*)"`).FindStringSubmatch(page); m != nil {
+	if m := regexp.MustCompile(`<form[^>]* action="([^"]*)"`).FindStringSubmatch(page); m != nil {
 		to, err := at.Parse(html.UnescapeString(m[1]))
 		return to, form, err
 	}
