@@ -10,7 +10,7 @@ import (
 // `settings`. The reading, the verb `setting` and the two tables of docs/settings.md are
 // made from it. A new setting is a line here and a field where it is used.
 func settings() config.Table {
-	onOff := config.OneOf("on", "off")
+	onOff := []string{"on", "off"}
 	return config.Table{
 		{Name: "database", Path: true, File: func(c *config.Config) *string { return &c.Database },
 			Meaning: "the database file, outside of what the web server shows"},
@@ -18,9 +18,11 @@ func settings() config.Table {
 			Meaning: "the address of the token endpoint: https, no slash at the end"},
 		{Name: "endpoint", Files: func(c *config.Config) *[]string { return &c.Endpoints }, CheckKey: config.CheckEndpoint,
 			Row: true, Many: true, Check: config.CheckURL, Canonical: oauth.CanonicalURL,
+			Title:   "Sign-in pages",
 			Meaning: "a trusted authorization endpoint; there may be several. What it says about who you are is believed."},
 		{Name: "me", Files: func(c *config.Config) *[]string { return &c.Me },
 			Row: true, Many: true, DefaultNote: "any", Check: config.CheckURL, Canonical: oauth.CanonicalURL,
+			Title:   "Profiles",
 			Meaning: "a profile that gets tokens, such as your home page; there may be several. Those of others are refused, whenever they were made."},
 		{Name: "key_file", Path: true, File: func(c *config.Config) *string { return &c.KeyFile },
 			Meaning: "sealing key of the outbound half; `mintkeep.key` beside the database"},
@@ -35,20 +37,28 @@ func settings() config.Table {
 		{Name: "shared_host", File: func(c *config.Config) *string { return &c.SharedHost }, Check: config.OneOf("no", "yes"),
 			Meaning: "`yes` lets you use the owner's pages at an address such as `https://example.com/~you/`. Your cookies go to everybody who has pages on that host."},
 		{Name: "admin", Files: func(c *config.Config) *[]string { return &c.Admins }, Row: true, Many: true, DefaultNote: "the only `me`", Check: config.CheckURL, Canonical: oauth.CanonicalURL,
+			Title:   "Administrators",
 			Meaning: "who sees everything on the owner's pages"},
 		{Name: "idle_lifetime", Row: true, Default: "90d", Check: config.CheckDuration,
+			Title:   "A token ends unused after",
 			Meaning: "a token dies after this long without use"},
 		{Name: "max_lifetime", Row: true, Default: "never", Check: config.CheckDuration,
+			Title:   "Every token ends after",
 			Meaning: "… and in any case after this long"},
 		{Name: "refresh_lifetime", Row: true, Default: "365d", Check: config.CheckDuration,
+			Title:   "An app can renew its token for",
 			Meaning: "a refresh token dies after this long without use"},
-		{Name: "introspect_self", Row: true, Default: "on", Check: onOff,
+		{Name: "introspect_self", Row: true, Default: "on", Options: onOff,
+			Title:   "Tokens may ask about themselves",
 			Meaning: "a site may introspect a token with that token alone"},
-		{Name: "direct", Row: true, Default: "on", Check: onOff,
+		{Name: "direct", Row: true, Default: "on", Options: onOff,
+			Title:   "Let in apps that skip this site",
 			Meaning: "codes of the trusted endpoints are redeemed directly; `off`: only codes of the front"},
-		{Name: "require_pkce", Row: true, Default: "off", Check: onOff,
+		{Name: "require_pkce", Row: true, Default: "off", Options: onOff,
+			Title:   "Demand proof that it is the same app (PKCE)",
 			Meaning: "the front refuses apps that do not use PKCE"},
-		{Name: "default_format", Row: true, Default: "json", Check: config.OneOf("json", "form"),
+		{Name: "default_format", Row: true, Default: "json", Options: []string{"json", "form"},
+			Title:   "Form of the answers",
 			Meaning: "how a site is answered that names no format; `form` for old ones"},
 	}
 }

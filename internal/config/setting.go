@@ -30,6 +30,10 @@ type Setting struct {
 	Default string
 	// DefaultNote says for people what applies where there is no default.
 	DefaultNote string
+	// Title is what a person reads above the field of a row.
+	Title string
+	// Options are the only values, if they are few.
+	Options []string
 	// Check returns what is wrong with a value; nil accepts any.
 	Check func(string) error
 	// CheckKey is in place of Check for a value of the configuration file.
@@ -45,10 +49,13 @@ type Table []Setting
 
 // check returns what is wrong with the value of a row.
 func (s Setting) check(value string) error {
-	if s.Check == nil {
-		return nil
+	switch {
+	case s.Options != nil:
+		return OneOf(s.Options...)(value)
+	case s.Check != nil:
+		return s.Check(value)
 	}
-	return s.Check(value)
+	return nil
 }
 
 func (s Setting) checkKey(value string) error {

@@ -22,6 +22,8 @@ func posts() map[string]url.Values {
 		"/sessions":    {"which": {"others"}},
 		"/connections": {"do": {"forget"}, "user": {"owner"}, "name": {"club"}},
 		"/programs":    {"do": {"add server"}, "name": {"evil"}},
+		"/settings":    {"do": {"save"}, "idle_lifetime": {"1s"}},
+		"/download":    {},
 	}
 }
 
@@ -58,7 +60,7 @@ func TestHeaders(t *testing.T) {
 	h := newHouse(t)
 	h.keeping()
 	v := h.signedIn(jane)
-	pages := []string{"", "/make", "/connections", "/programs", "/log", "/check", "/sessions", "/nowhere", "/callback", "/connect?provider=club", "/signin?page=yes", h.In.URL + "/keep/callback"}
+	pages := []string{"", "/make", "/connections", "/programs", "/log", "/check", "/sessions", "/settings", "/revoke?all=yes", "/forget?user=owner&name=x", "/remove?server=x", "/nowhere", "/callback", "/connect?provider=club", "/signin?page=yes", h.In.URL + "/keep/callback"}
 	sights := []sight{h.visitor().get(""), v.post("/make", "client", app, "scope", "create"), v.post("/programs", "do", "add server", "name", "x"), v.post("/revoke")}
 	for _, p := range pages {
 		sights = append(sights, v.get(p))

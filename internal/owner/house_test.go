@@ -19,6 +19,7 @@ import (
 	"mintkeep/endpoint"
 	"mintkeep/endpoint/authorize"
 	"mintkeep/endpoint/grant"
+	"mintkeep/internal/config"
 	"mintkeep/internal/demo"
 	"mintkeep/internal/discover"
 	"mintkeep/internal/owner"
@@ -105,7 +106,7 @@ func newHouseAt(t testing.TB, door func(http.Handler) *httptest.Server) *house {
 	in := &endpoint.Handler{Grants: grants, Log: log,
 		Authorize: &authorize.Handler{Grants: grants, Upstreams: client, Discover: &discover.Client{Trusted: client}, Log: log}}
 	out := &keeper.Keeper{DB: db, Now: h.clock, Keys: keyring.Source{Path: filepath.Join(dir, "mintkeep.key")}}
-	h.Pages = &owner.Pages{In: in, Out: out, Check: func(*http.Request) []owner.Finding { return h.findings }}
+	h.Pages = &owner.Pages{In: in, Out: out, Config: &config.Config{Database: filepath.Join(dir, "tokens.db")}, Check: func(*http.Request) []owner.Finding { return h.findings }}
 	kept := &api.Handler{Keeper: out, Admin: h.Admin, Page: h.KeeperPage,
 		Route: func(r *http.Request) string { route, _ := in.Route(r); return route }}
 	srv := door(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -16,6 +16,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"path"
 	"strconv"
 	"strings"
@@ -24,6 +25,7 @@ import (
 
 	"mintkeep/endpoint"
 	"mintkeep/endpoint/grant"
+	"mintkeep/internal/config"
 	"mintkeep/internal/oauth"
 	"mintkeep/internal/page"
 	"mintkeep/keeper"
@@ -37,6 +39,11 @@ type Pages struct {
 	Out *keeper.Keeper
 	// SharedHost allows these pages where neighbours have pages on the same host name.
 	SharedHost bool
+	// Table, Config and Parse are the settings that there are, the configuration, and how
+	// the rows of the table settings are checked together with it.
+	Table  config.Table
+	Config *config.Config
+	Parse  func([]config.Row) (*grant.Settings, error)
 	// Check looks for what is wrong with the installation.
 	Check func(*http.Request) []Finding
 }
@@ -80,6 +87,7 @@ type reply struct {
 	to      string // where the browser is redirected to, if not empty
 	header  map[string]string
 	cookies []*http.Cookie
+	file    *os.File // what is sent instead of a page
 }
 
 type handler func(*Pages, *request) (*reply, error)
@@ -111,6 +119,8 @@ func routeFor(word string) route {
 		"forget":      {admin, (*Pages).askForget, nil},
 		"remove":      {admin, (*Pages).askRemove, nil},
 		"programs":    {admin, (*Pages).programs, (*Pages).changePrograms},
+		"settings":    {admin, (*Pages).settings, (*Pages).changeSettings},
+		"download":    {admin, nil, (*Pages).download},
 		"log":         {admin, (*Pages).log, nil},
 		"check":       {admin, (*Pages).check, nil},
 	}[word]

@@ -3,6 +3,7 @@ package owner
 import (
 	"embed"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -87,6 +88,13 @@ func (p *Pages) write(w http.ResponseWriter, q *request, rep *reply) {
 		h.Set("Location", rep.to)
 		h.Set("Referrer-Policy", "no-referrer")
 		w.WriteHeader(http.StatusSeeOther)
+		return
+	}
+	if rep.file != nil {
+		defer rep.file.Close()
+		if _, err := io.Copy(w, rep.file); err != nil {
+			p.In.Log.Warn("download not finished", "error", err)
+		}
 		return
 	}
 	if rep.status == 0 {

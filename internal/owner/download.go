@@ -1,0 +1,85 @@
+package owner
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"mintkeep/internal/store"
+)
+
+// copyMark stands in the name of a copy that is being made, before the id of the process.
+const copyMark = ".download-"
+
+// download is POST BASE/owner/download: a copy of the database, without sessions,
+// pending flows and codes. The copy lies beside the database until it is sent, since
+// only there it is known that there is room and that nobody else looks.
+func (p *Pages) download(q *request) (*reply, error) {
+	if !isFresh(q) {
+		return staleReply(p, q), nil
+	}
+	RemoveCopies(p.Config.Database)
+	f, err := copyDatabase(q.ctx(), p.In.Grants.DB, p.Config.Database)
+	if err != nil {
+		return nil, fmt.Errorf("copying the database: %w", err)
+	}
+	info, err := f.Stat()
+	if err == nil {
+		err = store.Write(q.ctx(), p.In.Grants.DB, func(tx *sql.Tx) error {
+			return store.Record(q.ctx(), tx, store.Event{At: q.now, Kind: "downloaded", Me: q.session.Me})
+		})
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &reply{file: f, header: map[string]string{"Content-Type": "application/vnd.sqlite3",
+		"Content-Length":      strconv.FormatInt(info.Size(), 10),
+		"Content-Disposition": `attachment; filename="mintkeep-` + q.now.Format("2006-01-02") + `.db"`}}, nil
+}
+
+// copyDatabase makes the copy and opens it; its name is gone when it returns.
+func copyDatabase(ctx context.Context, db *sql.DB, path string) (*os.File, error) {
+	made, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+copyMark+strconv.Itoa(os.Getpid())+"-*") // 0600
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(made.Name())
+	if err := made.Close(); err != nil {
+		return nil, err
+	}
+	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, made.Name()); err != nil {
+		return nil, err
+	}
+	copied, err := store.OpenAsIs(made.Name(), false)
+	if err != nil {
+		return nil, err
+	}
+	_, err = copied.ExecContext(ctx, `PRAGMA journal_mode = MEMORY; PRAGMA secure_delete = ON;
+		DELETE FROM sessions; DELETE FROM authorizations; DELETE FROM codes; DELETE FROM flows; UPDATE refresh_tokens SET reply = NULL; VACUUM`)
+	if err = errors.Join(err, copied.Close()); err != nil {
+		return nil, err
+	}
+	return os.Open(made.Name())
+}
+
+// RemoveCopies removes the copies that processes left which were killed while they made them.
+func RemoveCopies(database string) {
+	left, _ := filepath.Glob(strings.NewReplacer("[", "?", "*", "?", `\`, "?").Replace(database) + copyMark + "*")
+	for _, file := range left {
+		id, _, _ := strings.Cut(file[strings.LastIndex(file, copyMark)+len(copyMark):], "-")
+		pid, err := strconv.Atoi(id)
+		if err != nil {
+			continue
+		}
+		if p, err := os.FindProcess(pid); pid == os.Getpid() || err == nil && p.Signal(syscall.Signal(0)) == nil {
+			continue
+		}
+		_ = os.Remove(file) // the next process tries again
+	}
+}
