@@ -2,7 +2,6 @@ package keeper
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -29,13 +28,10 @@ func (a APIKey) Covers(user, providerName string) bool {
 }
 
 // APIKeys is the table of API keys. It has their hashes only.
-type APIKeys struct {
-	DB  *sql.DB
-	Now func() time.Time
-}
+type APIKeys struct{ keeper *Keeper }
 
 // APIKeys gives access to the API keys.
-func (k *Keeper) APIKeys() APIKeys { return APIKeys{k.DB, k.now} }
+func (k *Keeper) APIKeys() APIKeys { return APIKeys{k} }
 
 // Add makes a key and returns its secret, which is not stored. ErrExists if the
 // name is taken.
@@ -43,8 +39,8 @@ func (t APIKeys) Add(ctx context.Context, a APIKey) (Secret, error) {
 	if !text.ValidName(a.Name) {
 		return "", fault.Invalid(fmt.Sprintf("API key name %q", a.Name), "1 to 200 characters without slash or control characters")
 	}
-	s, now := secret.New("mkk_"), t.Now()
-	return s, store.Transact(ctx, t.DB, func(tx *store.Tx) {
+	s, now := secret.New("mkk_"), t.keeper.now()
+	return s, store.Transact(ctx, t.keeper.DB, func(tx *store.Tx) {
 		if tx.Exec("adding API key "+a.Name, `INSERT INTO api_keys
 			(api_key_name, key_hash, user_id, provider_name, can_write, created)
 			VALUES (?, ?, nullif(?, ''), nullif(?, ''), ?, ?) ON CONFLICT (api_key_name) DO NOTHING`,
@@ -57,13 +53,13 @@ func (t APIKeys) Add(ctx context.Context, a APIKey) (Secret, error) {
 
 // Remove ends a key at once; ErrUnknown if there is none of that name.
 func (t APIKeys) Remove(ctx context.Context, name string) error {
-	return store.Transact(ctx, t.DB, func(tx *store.Tx) {
+	return store.Transact(ctx, t.keeper.DB, func(tx *store.Tx) {
 		doing := "removing API key " + name
 		tx.Exec(doing, `DELETE FROM api_reads WHERE api_key_name = ?`, name)
 		if tx.Exec(doing, `DELETE FROM api_keys WHERE api_key_name = ?`, name) == 0 {
 			tx.Fail(&Fault{Kind: ErrUnknown, What: fmt.Sprintf("no API key %q", name), Hint: "`mintkeep apikey list`"})
 		}
-		tx.Record(store.Event{At: t.Now(), Kind: "api key removed", Actor: name})
+		tx.Record(store.Event{At: t.keeper.now(), Kind: "api key removed", Actor: name})
 	})
 }
 
@@ -75,7 +71,7 @@ func (a *APIKey) columns() []any {
 
 // List returns the keys, sorted by name.
 func (t APIKeys) List(ctx context.Context) ([]APIKey, error) {
-	return store.List(ctx, t.DB, "reading API keys", func(scan func(...any) error) (a APIKey, err error) {
+	return store.List(ctx, t.keeper.DB, "reading API keys", func(scan func(...any) error) (a APIKey, err error) {
 		err = scan(a.columns()...)
 		return a, err
 	}, `SELECT `+apiKeyColumns+` FROM api_keys ORDER BY api_key_name`)
@@ -85,7 +81,7 @@ func (t APIKeys) List(ctx context.Context) ([]APIKey, error) {
 func (t APIKeys) Find(ctx context.Context, s Secret) (a APIKey, err error) {
 	found := false
 	if s.WellFormed("mkk_") {
-		found, err = store.Row(ctx, t.DB, "looking up an API key", `SELECT `+apiKeyColumns+` FROM api_keys WHERE key_hash = ?`,
+		found, err = store.Row(ctx, t.keeper.DB, "looking up an API key", `SELECT `+apiKeyColumns+` FROM api_keys WHERE key_hash = ?`,
 			[]any{s.Hash()}, a.columns()...)
 	}
 	if err == nil && !found {
@@ -99,14 +95,14 @@ func (t APIKeys) Find(ctx context.Context, s Secret) (a APIKey, err error) {
 // the caller must not hand the token out.
 func (t APIKeys) RecordRead(ctx context.Context, a APIKey, c Connection) error {
 	const doing = "recording a read"
-	now := t.Now()
+	now := t.keeper.now()
 	var last time.Time
-	found, err := store.Row(ctx, t.DB, doing, `SELECT last_use FROM api_reads WHERE api_key_name = ? AND connection_id = ?`,
+	found, err := store.Row(ctx, t.keeper.DB, doing, `SELECT last_use FROM api_reads WHERE api_key_name = ? AND connection_id = ?`,
 		[]any{a.Name, c.ID}, store.Into(&last))
 	if ago := now.Sub(last); err != nil || found && ago >= 0 && ago < time.Minute {
 		return err
 	}
-	return store.Transact(ctx, t.DB, func(tx *store.Tx) {
+	return store.Transact(ctx, t.keeper.DB, func(tx *store.Tx) {
 		if tx.Exec(doing, `INSERT INTO api_reads (api_key_name, connection_id, last_use)
 			SELECT api_key_name, connection_id, ? FROM api_keys, connections WHERE api_key_name = ? AND connection_id = ?
 			ON CONFLICT DO UPDATE SET last_use = excluded.last_use`, store.Time(now), a.Name, c.ID) == 0 {
