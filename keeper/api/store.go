@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
@@ -117,8 +116,7 @@ func (q storeRequest) connection(user string, now time.Time) (keeper.NewConnecti
 	if t.AccessToken == "" && (q.TokenType != keeper.KindOAuth2 || t.RefreshToken == "") {
 		return n, badRequest("token_data has no %s", fields[0])
 	}
-	t.Expires, t.RefreshExpires = provider.Ends(q.TokenData, now)
-	t.Expires = cmp.Or(t.Expires, provider.JWTExpiry(t.AccessToken))
+	t.SetEnds(now, 0, q.TokenData)
 	if q.ExpiresAt != nil && *q.ExpiresAt != "" {
 		if t.Expires = provider.ParseTime(*q.ExpiresAt, now); t.Expires.IsZero() {
 			return n, badRequest("expires_at is not a date and time")

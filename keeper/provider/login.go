@@ -93,7 +93,7 @@ func (c Client) postLogin(ctx context.Context, p Provider, path string, body map
 	if t.AccessToken == "" {
 		return t, noToken(f, l.Access, secrets)
 	}
-	t.setEnds(sent, p, g, f)
+	t.SetEnds(sent, p.Lifetime, g, f)
 	t.Expires = cmp.Or(ParseTime(g.text(l.AccessExpires), sent), t.Expires)
 	t.RefreshExpires = cmp.Or(ParseTime(g.text(l.RefreshExpiry), sent), t.RefreshExpires)
 	return t, nil

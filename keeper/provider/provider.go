@@ -15,7 +15,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"golang.org/x/oauth2"
 
@@ -166,8 +165,6 @@ func (p Provider) joinScope(scope string) string {
 	}
 	return strings.ReplaceAll(scope, " ", p.Separator)
 }
-
-func (p Provider) lifetime() time.Duration { return time.Duration(p.Lifetime) * time.Second }
 
 // AuthorizationURL is the authorization request: RFC 6749 section 4.1.1, with
 // PKCE S256 (RFC 7636 section 4.3) where the provider takes it.

@@ -39,7 +39,7 @@ func (c Client) requestToken(ctx context.Context, p Provider, form url.Values) (
 	if t.TokenType == "" || strings.EqualFold(t.TokenType, "bearer") || !FitsHeader(secret.Secret(t.TokenType)) {
 		t.TokenType = "Bearer"
 	}
-	t.setEnds(sent, p, g, f)
+	t.SetEnds(sent, p.Lifetime, g, f)
 	return t, nil
 }
 
@@ -54,10 +54,10 @@ func noToken(f fields, name string, secrets []string) *Error {
 	return e
 }
 
-// setEnds says when the tokens end: as the first of the answers does that says it,
-// or as the token itself does if it is a JWT, the sooner of both; else after the
-// assumed lifetime; zero if nothing is known.
-func (t *TokenResponse) setEnds(sent time.Time, p Provider, answers ...fields) {
+// SetEnds says when the tokens end: as the first of the answers does that says it,
+// or as the token itself does if it is a JWT, the sooner of both; else after so many
+// assumed seconds; zero if nothing is known.
+func (t *TokenResponse) SetEnds(sent time.Time, assumed int, answers ...map[string]any) {
 	for _, f := range answers {
 		access, refresh := Ends(f, sent)
 		t.Expires, t.RefreshExpires = cmp.Or(t.Expires, access), cmp.Or(t.RefreshExpires, refresh)
@@ -66,8 +66,8 @@ func (t *TokenResponse) setEnds(sent time.Time, p Provider, answers ...fields) {
 		t.Expires = end
 	}
 	t.RefreshExpires = cmp.Or(t.RefreshExpires, JWTExpiry(t.RefreshToken))
-	if t.Expires.IsZero() && p.Lifetime > 0 {
-		t.Expires = sent.Add(p.lifetime())
+	if t.Expires.IsZero() && assumed > 0 {
+		t.Expires = sent.Add(time.Duration(assumed) * time.Second)
 	}
 }
 
