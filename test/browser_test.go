@@ -21,6 +21,7 @@ type browser struct {
 	ctx     context.Context
 	name    string
 	scripts bool
+	width   int64
 	axe     string // axe-core's source
 	shots   int
 }
@@ -34,12 +35,12 @@ type look struct {
 }
 
 func looks() []look {
-	return []look{{"desk", 1100, true, false}, {"phone", 360, true, true}, {"noscript", 360, false, false}}
+	return []look{{"desk", 1280, true, false}, {"phone", 360, true, true}, {"noscript", 360, false, false}}
 }
 
 func newBrowser(t *testing.T, l look) *browser {
 	t.Helper()
-	b := &browser{t: t, ctx: startChromium(t), name: l.name, scripts: l.scripts}
+	b := &browser{t: t, ctx: startChromium(t), name: l.name, scripts: l.scripts, width: l.width}
 	nodeModules(t, "axe-core")
 	source, err := os.ReadFile("testdata/clients/node_modules/axe-core/axe.min.js")
 	if err != nil {
@@ -123,17 +124,15 @@ func (b *browser) on(find, do string) {
 }
 
 // inspect holds the page that is shown against what every page must be: nothing sticks
-// out at the side (the menu slides in its own box), and axe-core finds nothing. With SCREENSHOTS=dir it is also photographed.
+// out at the side at any width (the menu slides in its own box), axe-core finds nothing,
+// and nothing was fetched. With SCREENSHOTS=dir it is also photographed.
 func (b *browser) inspect(name string) {
 	b.t.Helper()
-	wide, err := b.js(`(() => {
-		const width = document.documentElement.clientWidth, out = []
-		if (document.documentElement.scrollWidth > width) out.push('page ' + document.documentElement.scrollWidth)
-		for (const e of document.body.querySelectorAll('*')) if (e.getBoundingClientRect().right > width + 1 && !e.closest('.tabs')) out.push(e.tagName + ' ' + e.innerText)
-		return out.join('; ')
-	})()`)
-	if err != nil || wide != "" {
-		b.t.Errorf("%s: wider than the window: %s %v", name, wide, err)
+	for _, width := range []int64{320, 360, 768, 1280, b.width} {
+		if err := chromedp.Do(b.ctx, chromedp.EmulateViewport(width, 800)); err != nil {
+			b.t.Fatal(err)
+		}
+		b.fits(fmt.Sprintf("%s at %d px", name, width))
 	}
 	if b.scripts {
 		b.runAxe(name)
@@ -149,6 +148,20 @@ func (b *browser) inspect(name string) {
 	}
 	if err != nil {
 		b.t.Error(err)
+	}
+}
+
+// fits asserts that the page is no wider than the window and a single file.
+func (b *browser) fits(name string) {
+	b.t.Helper()
+	wide, err := b.js(`(() => {
+		const width = document.documentElement.clientWidth, out = []
+		if (document.documentElement.scrollWidth > width) out.push('page ' + document.documentElement.scrollWidth)
+		for (const e of document.body.querySelectorAll('*')) if (e.getBoundingClientRect().right > width + 1 && !e.closest('.tabs')) out.push(e.tagName + ' ' + e.innerText)
+		return out.concat(performance.getEntriesByType('resource').map(e => 'fetches ' + e.name)).join('; ')
+	})()`)
+	if err != nil || wide != "" {
+		b.t.Errorf("%s: wider than the window, or more than one file: %s %v", name, wide, err)
 	}
 }
 
