@@ -272,7 +272,7 @@ CREATE TABLE IF NOT EXISTS connections (
 );
 
 -- Callers of the HTTP API. key_hash is SHA-256 (hex) of a key with 256 random
--- bits; user_id and provider_name limit the key, NULL is all.
+-- bits, or of a key of the owner's own salt:HMAC-SHA-256 (hex) under a random salt; user_id and provider_name limit the key, NULL is all.
 CREATE TABLE IF NOT EXISTS api_keys (
     api_key_name  TEXT NOT NULL PRIMARY KEY,
     key_hash      TEXT NOT NULL UNIQUE,

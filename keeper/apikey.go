@@ -1,8 +1,14 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"mintkeep/internal/secret"
@@ -36,15 +42,47 @@ func (k *Keeper) APIKeys() APIKeys { return APIKeys{k} }
 // Add makes a key and returns its secret, which is not stored. ErrExists if the
 // name is taken.
 func (t APIKeys) Add(ctx context.Context, a APIKey) (Secret, error) {
-	if !text.ValidName(a.Name) {
-		return "", fault.Invalid(fmt.Sprintf("API key name %q", a.Name), "1 to 200 characters without slash or control characters")
+	s := secret.New("mkk_")
+	return s, t.add(ctx, a, s.Hash())
+}
+
+// minOwnKey is how many characters a key of the owner's own choice must have.
+const minOwnKey = 32
+
+// AddOwn adds a key that the owner chose, such as one that scripts have already.
+// It fails with ErrInvalid if it has less than 32 characters, or others than
+// printable ASCII.
+//
+// Nobody knows how random it is, so its HMAC under a random salt is kept.
+func (t APIKeys) AddOwn(ctx context.Context, a APIKey, own Secret) error {
+	unfit := func(r rune) bool { return r <= ' ' || r > '~' }
+	if len(own) < minOwnKey || strings.ContainsFunc(string(own), unfit) || own.WellFormed("mkk_") {
+		return fault.Invalid("the API key", "at least 32 printable ASCII characters without spaces; `openssl rand -hex 32` makes a good one")
 	}
-	s, now := secret.New("mkk_"), t.keeper.now()
-	return s, store.Transact(ctx, t.keeper.DB, func(tx *store.Tx) {
+	if _, err := t.Find(ctx, own); !errors.Is(err, ErrUnknown) {
+		return cmp.Or(err, error(&Fault{Kind: ErrExists, What: "this API key is already there under another name"}))
+	}
+	salt := string(secret.New(""))
+	return t.add(ctx, a, salt+":"+hmacOf(salt, own))
+}
+
+// hmacOf is what is kept of a key of the owner's own.
+func hmacOf(salt string, own Secret) string {
+	h := hmac.New(sha256.New, []byte(salt))
+	h.Write([]byte(own))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func (t APIKeys) add(ctx context.Context, a APIKey, hash string) error {
+	if !text.ValidName(a.Name) {
+		return fault.Invalid(fmt.Sprintf("API key name %q", a.Name), "1 to 200 characters without slash or control characters")
+	}
+	now := t.keeper.now()
+	return store.Transact(ctx, t.keeper.DB, func(tx *store.Tx) {
 		if tx.Exec("adding API key "+a.Name, `INSERT INTO api_keys
 			(api_key_name, key_hash, user_id, provider_name, can_write, created)
 			VALUES (?, ?, nullif(?, ''), nullif(?, ''), ?, ?) ON CONFLICT (api_key_name) DO NOTHING`,
-			a.Name, s.Hash(), a.User, a.Provider, a.Write, store.Time(now)) == 0 {
+			a.Name, hash, a.User, a.Provider, a.Write, store.Time(now)) == 0 {
 			tx.Fail(&Fault{Kind: ErrExists, What: "API key " + a.Name + " is already there", Hint: "`mintkeep apikey remove` it first"})
 		}
 		tx.Record(store.Event{At: now, Kind: "api key added", Detail: a.Provider, Actor: a.Name})
@@ -79,15 +117,39 @@ func (t APIKeys) List(ctx context.Context) ([]APIKey, error) {
 
 // Find returns the key with that secret; ErrUnknown if there is none.
 func (t APIKeys) Find(ctx context.Context, s Secret) (a APIKey, err error) {
+	hash := s.Hash()
+	if !s.WellFormed("mkk_") {
+		if hash, err = t.ownHash(ctx, s); err != nil {
+			return a, err
+		}
+	}
 	found := false
-	if s.WellFormed("mkk_") {
+	if hash != "" {
 		found, err = store.Row(ctx, t.keeper.DB, "looking up an API key", `SELECT `+apiKeyColumns+` FROM api_keys WHERE key_hash = ?`,
-			[]any{s.Hash()}, a.columns()...)
+			[]any{hash}, a.columns()...)
 	}
 	if err == nil && !found {
 		err = &Fault{Kind: ErrUnknown, What: "unknown API key"}
 	}
 	return a, err
+}
+
+// ownHash is the key_hash of a key of the owner's own; "" if there is none like it.
+// Only the owner adds such keys, so there are few to compare.
+func (t APIKeys) ownHash(ctx context.Context, own Secret) (string, error) {
+	if len(own) < minOwnKey || len(own) > 4096 {
+		return "", nil
+	}
+	all, err := store.List(ctx, t.keeper.DB, "looking up an API key", func(scan func(...any) error) (hash string, err error) {
+		err = scan(&hash)
+		return hash, err
+	}, `SELECT key_hash FROM api_keys WHERE key_hash LIKE '%:%'`)
+	for _, hash := range all {
+		if salt, sum, _ := strings.Cut(hash, ":"); hmac.Equal([]byte(hmacOf(salt, own)), []byte(sum)) {
+			return hash, err
+		}
+	}
+	return "", err
 }
 
 // RecordRead records that a key read a connection, at most once a minute for

@@ -196,20 +196,47 @@ func (k *Keeper) accessToken(ctx context.Context, user, name string) (c connecti
 	return c, p, access, err
 }
 
-// Introspect asks the provider about a connection's access token (RFC 7662
-// section 2.1) and returns its answer.
-func (k *Keeper) Introspect(ctx context.Context, user, name string) (map[string]any, error) {
-	_, p, access, err := k.accessToken(ctx, user, name)
+// An Inspection says what is asked of a provider about a connection's token.
+type Inspection struct {
+	Refresh      bool   // about the refresh token instead of the access token
+	ClientID     string // who asks, if not the provider's client
+	ClientSecret Secret // … with its secret
+}
+
+// Introspect asks the provider about a connection's token (RFC 7662 section 2.1)
+// and returns its answer.
+func (k *Keeper) Introspect(ctx context.Context, user, name string, i Inspection) (map[string]any, error) {
+	c, p, token, err := k.accessToken(ctx, user, name)
+	hint := hintAccess
+	if err == nil && i.Refresh {
+		hint = hintRefresh
+		token, err = k.refreshToken(c)
+	}
 	if err != nil {
 		return nil, err
+	}
+	if i.ClientID != "" {
+		p.ClientID, p.ClientSecret = i.ClientID, i.ClientSecret
 	}
 	if p.IntrospectURL == "" {
 		return nil, fault.Invalid("provider "+p.Name+" has no introspection endpoint",
 			"`mintkeep provider set "+text.ShellWord(p.Name)+" -introspect-url URL`")
 	}
-	m, err := k.client().Introspect(ctx, p, access)
+	m, err := k.client().Introspect(ctx, p, token, hint)
 	if err != nil {
 		return nil, fmt.Errorf("introspecting %s: %w", name, err)
 	}
 	return m, nil
+}
+
+// refreshToken is the refresh token of a connection; ErrInvalid if there is none.
+func (k *Keeper) refreshToken(c connectionRow) (token Secret, err error) {
+	keys, err := k.Keys.Load()
+	if err == nil {
+		token, err = keys.Open(c.refresh, c.at("refresh_token"))
+	}
+	if err == nil && token == "" {
+		err = fault.Invalid("connection "+c.Name+" has no refresh token", "")
+	}
+	return token, err
 }

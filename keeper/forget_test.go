@@ -98,7 +98,7 @@ func TestRevokeAccessAndIntrospect(t *testing.T) {
 	h.provider()
 	h.connect()
 	access := tokens(t, h)
-	m, err := h.Introspect(ctx, "owner", "box")
+	m, err := h.Introspect(ctx, "owner", "box", keeper.Inspection{})
 	check(t, err)
 	equal(t, "active", m["active"], any(true))
 	check(t, h.Revoke(ctx, "owner", "box", "access_token"))

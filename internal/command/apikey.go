@@ -10,6 +10,7 @@ func apiKeyVerb(f *flag.FlagSet) action {
 	var key keeper.APIKey
 	f.StringVar(&key.User, "user", "", "only for connections of this `user`")
 	f.StringVar(&key.Provider, "provider", "", "only for connections to this `provider`")
+	file := f.String("key-file", "", "with add: a key of your own, at least 32 characters, in this `file`; nothing is printed")
 	f.BoolVar(&key.Write, "write", false, "may also store, refresh and delete")
 	return func(c *Command) error {
 		return c.withKeeper(func(k *keeper.Keeper) error {
@@ -19,6 +20,13 @@ func apiKeyVerb(f *flag.FlagSet) action {
 					return err
 				}
 				key.Name = c.args[1]
+				if *file != "" {
+					own, err := c.secret("API key", *file)
+					if err != nil {
+						return err
+					}
+					return k.APIKeys().AddOwn(c.ctx, key, own)
+				}
 				secret, err := k.APIKeys().Add(c.ctx, key)
 				return c.println(string(secret), err)
 			case c.is("remove", 1):

@@ -30,14 +30,26 @@ func refreshVerb(f *flag.FlagSet) action {
 }
 
 func introspectVerb(f *flag.FlagSet) action {
-	var user string
+	var user, secretFile string
+	var ask keeper.Inspection
 	userFlag(f, &user)
+	which := f.String("token", "access", "which of the two: `access` or refresh")
+	f.StringVar(&ask.ClientID, "client-id", "", "ask as another client, with this `id`; its secret comes from stdin")
+	f.StringVar(&secretFile, "secret-file", "", "read that secret from this `file` instead")
 	return func(c *Command) error {
 		if len(c.args) != 1 {
 			return c.usage()
 		}
-		return c.withKeeper(func(k *keeper.Keeper) error {
-			members, err := k.Introspect(c.ctx, orOwner(user), c.args[0])
+		if ask.Refresh = *which == "refresh"; !ask.Refresh && *which != "access" {
+			return c.usageErrorf("-token is access or refresh")
+		}
+		return c.withKeeper(func(k *keeper.Keeper) (err error) {
+			if ask.ClientID != "" {
+				if ask.ClientSecret, err = c.secret("Client secret", secretFile); err != nil {
+					return err
+				}
+			}
+			members, err := k.Introspect(c.ctx, orOwner(user), c.args[0], ask)
 			if err != nil {
 				return err
 			}
@@ -67,6 +79,20 @@ func forgetVerb(f *flag.FlagSet) action {
 				return c.listOutcomes(nil, err, keeper.KeptQueued)
 			}
 			return c.listOutcomes([]keeper.Outcome{outcome}, nil, keeper.KeptQueued)
+		})
+	}
+}
+
+func revokeVerb(f *flag.FlagSet) action {
+	var user string
+	userFlag(f, &user)
+	which := f.String("token", "", "which of the two: `access`, and the rest is kept; or refresh, and the connection is of no further use")
+	return func(c *Command) error {
+		if len(c.args) != 1 || *which != "access" && *which != "refresh" {
+			return c.usage()
+		}
+		return c.withKeeper(func(k *keeper.Keeper) error {
+			return wrap("revoke", k.Revoke(c.ctx, orOwner(user), c.args[0], *which+"_token"))
 		})
 	}
 }

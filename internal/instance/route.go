@@ -38,7 +38,7 @@ func (s *Instance) route(db *sql.DB) http.Handler {
 		}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := r.URL.Path
-		if !strings.Contains(p, "/keep/") && !strings.Contains(p, "/v2/users/") && !strings.Contains(p, "/owner") {
+		if !strings.Contains(p, "/keep/") && !strings.Contains(p, "/v2/users/") && !strings.HasSuffix(p, "/api/token.php") && !strings.Contains(p, "/owner") {
 			in.ServeHTTP(w, r)
 			return
 		}

@@ -26,9 +26,12 @@ type Handler struct {
 	Page func(w http.ResponseWriter, status int, title string, paragraphs ...string)
 }
 
+// tokenKeepRoute is the address under which the clients of TokenKeep ask.
+const tokenKeepRoute = "api/token.php"
+
 // Serves reports whether a route belongs to the keeper.
 func Serves(route string) bool {
-	return strings.HasPrefix(route, "keep/") || strings.HasPrefix(route, "v2/users/")
+	return strings.HasPrefix(route, "keep/") || strings.HasPrefix(route, "v2/users/") || route == tokenKeepRoute
 }
 
 // ServeHTTP implements http.Handler.
@@ -132,6 +135,7 @@ func (h *Handler) findRoute(method string, path []string) (route, error) {
 	allow := []string{}
 	for _, known := range []route{
 		{"keep/token", http.MethodGet, http.StatusOK, h.getToken},
+		{tokenKeepRoute, http.MethodGet, http.StatusOK, h.getToken},
 		{"v2/users/*/tokens", http.MethodGet, http.StatusOK, h.listTokens},
 		{"v2/users/*/tokens", http.MethodPost, http.StatusCreated, h.storeToken},
 		{"v2/users/*/tokens/*", http.MethodGet, http.StatusOK, h.readToken},

@@ -202,6 +202,10 @@ func (p *Provider) introspect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	token := r.FormValue("token")
+	if g := p.grants[token]; g != nil && !g.dead && g.current == token {
+		write(w, http.StatusOK, map[string]any{"active": true, "scope": g.scope, "client_id": ClientID})
+		return
+	}
 	if !p.active(token) {
 		write(w, http.StatusOK, map[string]any{"active": false})
 		return

@@ -168,7 +168,7 @@ func TestLabels(t *testing.T) {
 			p := provider.Provider{TokenURL: url, DeviceURL: url, IntrospectURL: url, Options: provider.Options{Login: &provider.Login{Base: url, Access: "access_token"}}}
 			third, err3 := c.LogIn(t.Context(), p, "u", "p")
 			device, err4 := c.StartDevice(t.Context(), p, "")
-			active, err5 := c.Introspect(t.Context(), p, "a")
+			active, err5 := c.Introspect(t.Context(), p, "a", "access_token")
 			p.Login = nil
 			first, err1 := c.ExchangeCode(t.Context(), p, "c", "https://back.example/", "v")
 			later, err2 := c.Refresh(t.Context(), p, "", "r")

@@ -128,7 +128,7 @@ func TestRefusals(t *testing.T) {
 			_, code := c.ExchangeCode(t.Context(), p, "the-code", "https://back.example/", "the-verifier")
 			_, device := c.StartDevice(t.Context(), p, "")
 			_, poll := c.PollDevice(t.Context(), p, "the-device-code")
-			_, introspect := c.Introspect(t.Context(), p, "the-access-token")
+			_, introspect := c.Introspect(t.Context(), p, "the-access-token", "access_token")
 			_, password := c.Password(t.Context(), p, "ada", "the-password", "")
 			_, metadata := c.Discover(t.Context(), url)
 			for asked, err := range map[string]error{"refresh": refresh, "code": code, "device": device, "poll": poll, "introspect": introspect,

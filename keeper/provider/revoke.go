@@ -39,6 +39,6 @@ func (c Client) Revoke(ctx context.Context, p Provider, token secret.Secret, hin
 
 // Introspect asks the provider about an access token (RFC 7662 section 2.1) and
 // returns its answer as it is.
-func (c Client) Introspect(ctx context.Context, p Provider, access secret.Secret) (map[string]any, error) {
-	return c.post(ctx, p, p.IntrospectURL, url.Values{"token": {string(access)}, "token_type_hint": {"access_token"}})
+func (c Client) Introspect(ctx context.Context, p Provider, token secret.Secret, hint string) (map[string]any, error) {
+	return c.post(ctx, p, p.IntrospectURL, url.Values{"token": {string(token)}, "token_type_hint": {hint}})
 }
