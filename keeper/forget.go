@@ -210,7 +210,7 @@ func (k *Keeper) Introspect(ctx context.Context, user, name string, i Inspection
 	hint := hintAccess
 	if err == nil && i.Refresh {
 		hint = hintRefresh
-		token, err = k.refreshToken(c)
+		token, err = refreshTokenOf(c, k.Keys)
 	}
 	if err != nil {
 		return nil, err
@@ -229,9 +229,9 @@ func (k *Keeper) Introspect(ctx context.Context, user, name string, i Inspection
 	return m, nil
 }
 
-// refreshToken is the refresh token of a connection; ErrInvalid if there is none.
-func (k *Keeper) refreshToken(c connectionRow) (token Secret, err error) {
-	keys, err := k.Keys.Load()
+// refreshTokenOf is the refresh token of a connection; ErrInvalid if there is none.
+func refreshTokenOf(c connectionRow, from keyring.Source) (token Secret, err error) {
+	keys, err := from.Load()
 	if err == nil {
 		token, err = keys.Open(c.refresh, c.at("refresh_token"))
 	}
