@@ -22,8 +22,8 @@ done
 "$tree/usr/bin/mintkeep" completion bash >"$tree/usr/share/bash-completion/completions/mintkeep"
 "$tree/usr/bin/mintkeep" completion fish >"$tree/usr/share/fish/vendor_completions.d/mintkeep.fish"
 "$tree/usr/bin/mintkeep" completion zsh >"$tree/usr/share/zsh/vendor-completions/_mintkeep"
-cp deploy/daemon.conf "$doc/examples/mintkeep.conf"
-cp deploy/*.conf deploy/*.htaccess deploy/Caddyfile deploy/token.cgi deploy/token.php deploy/why.php "$doc/examples/"
+cp deploy/*.conf deploy/*.htaccess deploy/*Caddyfile deploy/token.cgi deploy/token.php deploy/why.php "$doc/examples/"
+cp deploy/daemon.conf "$doc/examples/mintkeep.conf" # over the one that lies beside a document root
 cp README.md docs/*.md "$doc/"
 cat LICENSE "$out/NOTICES.txt" >"$doc/copyright"
 gzip -9nc CHANGELOG.md >"$doc/changelog.gz"
