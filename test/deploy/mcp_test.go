@@ -97,14 +97,20 @@ func TestMCPConformanceApacheCGI(t *testing.T) {
 // tool, and is refused when the token is revoked.
 func TestMCPClient(t *testing.T) {
 	h, resource, _ := resourceHost(t)
+	h.mcpServer(t, resource)
+	for _, scope := range []string{"", "notes other:word"} {
+		h.signsIn(t, resource, "CLIENT_ID=http://127.0.0.1/", "REDIRECT_URI=http://127.0.0.1:3118/callback", "SCOPE="+scope)
+	}
+}
+
+// mcpServer starts the MCP server, and nginx in front of it.
+func (h *host) mcpServer(t *testing.T, resource string) {
+	t.Helper()
 	port := freePort(t)
 	server := mcp(t, []string{fmt.Sprint("PORT=", port)}, "server.mjs")
 	h.start(server, fmt.Sprintf("127.0.0.1:%d", port))
 	h.nginx(readdressed(t, "resource-nginx.conf", "https://example.com/mcp", resource, "https://example.com/token", h.base,
 		"127.0.0.1:3000", fmt.Sprintf("127.0.0.1:%d", port)))
-	for _, scope := range []string{"", "notes other:word"} {
-		h.signsIn(t, resource, "CLIENT_ID=http://127.0.0.1/", "REDIRECT_URI=http://127.0.0.1:3118/callback", "SCOPE="+scope)
-	}
 }
 
 // signsIn runs the SDK's client to its end.

@@ -90,13 +90,13 @@ func (h *host) startHTTP(c *exec.Cmd) *os.Process {
 }
 
 // serve starts `mintkeep serve`, which wants a database to be there.
-func (h *host) serve(address string) *os.Process {
+func (h *host) serve(address string, flags ...string) *os.Process {
 	h.t.Helper()
 	config := h.conf()
 	if _, err := os.Stat(h.path("mintkeep/tokens.db")); err != nil {
 		run(h.t, h.command(h.path("bin/mintkeep"), "init", "-config", config))
 	}
-	return h.start(h.command(h.path("bin/mintkeep"), "serve", "-config", config, "-listen", address), address)
+	return h.start(h.command(h.path("bin/mintkeep"), append([]string{"serve", "-config", config, "-listen", address}, flags...)...), address)
 }
 
 func (h *host) showLogs() {

@@ -49,12 +49,12 @@ func service(t *testing.T) (address string) {
 }
 
 // resourceHost is a host whose token endpoint serves beside the web server.
-func resourceHost(t *testing.T) (h *host, resource, secret string) {
+func resourceHost(t *testing.T, flags ...string) (h *host, resource, secret string) {
 	t.Helper()
 	h = newHost(t, "/token")
 	address := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	h.base = "http://" + address + "/token"
-	h.serve(address)
+	h.serve(address, flags...)
 	resource = fmt.Sprintf("http://127.0.0.1:%d/mcp", h.port)
 	return h, resource, h.mintkeep("server", "add", "mcp", "-resource", resource, "-scope", "notes")
 }
