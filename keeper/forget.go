@@ -132,25 +132,27 @@ func (k *Keeper) revokeTokens(ctx context.Context, keys *keyring.Keyring, c conn
 	if err != nil {
 		return err
 	}
-	access, err1 := keys.Open(c.access, c.at("access_token"))
-	refresh, err2 := keys.Open(c.refresh, c.at("refresh_token"))
-	if err := errors.Join(err1, err2); err != nil {
+	token, access, hint, err := c.toRevoke(keys, p.Login != nil, k.now())
+	if err != nil || token == "" && hint == hintAccess {
 		return err
 	}
-	hint := hintRefresh
-	switch {
-	case p.Login != nil:
-		hint = hintLogout
-	case !c.Expires.IsZero() && !c.Expires.After(k.now()):
+	return revoke(ctx, k.client(), p, token, access, hint)
+}
+
+// toRevoke is the token to revoke, what it is, and the access token to revoke after it.
+func (c connectionRow) toRevoke(keys *keyring.Keyring, login bool, now time.Time) (token, access Secret, hint string, err error) {
+	access, err1 := keys.Open(c.access, c.at("access_token"))
+	token, err2 := keys.Open(c.refresh, c.at("refresh_token"))
+	if login {
+		return token, access, hintLogout, errors.Join(err1, err2)
+	}
+	if !c.Expires.IsZero() && !c.Expires.After(now) {
 		access = ""
 	}
-	if refresh == "" && hint == hintRefresh {
-		refresh, access, hint = access, "", hintAccess
+	if token == "" {
+		return access, "", hintAccess, errors.Join(err1, err2)
 	}
-	if refresh == "" && hint == hintAccess {
-		return nil
-	}
-	return revoke(ctx, k.client(), p, refresh, access, hint)
+	return token, access, hintRefresh, errors.Join(err1, err2)
 }
 
 // Revoke revokes one token of a connection at the provider, "access_token" or

@@ -133,20 +133,14 @@ func queueRevocation(tx *store.Tx, keys *keyring.Keyring, c connectionRow, why e
 		return
 	}
 	clientSecret, err1 := keys.Open(c.clientSecret, c.at("client_secret"))
-	access, err2 := keys.Open(c.access, c.at("access_token"))
-	token, err3 := keys.Open(c.refresh, c.at("refresh_token"))
-	tx.Fail(errors.Join(err1, err2, err3))
-	id, hint := rand.Text(), hintRefresh
-	if token == "" {
-		token, access, hint = access, "", hintAccess
+	token, access, hint, err2 := c.toRevoke(keys, c.Grant == GrantLogin, now)
+	if tx.Fail(errors.Join(err1, err2)); token == "" {
+		return
 	}
-	if c.Grant == GrantLogin {
-		hint = hintLogout
-	}
-	q := queuedRevocation{id: id}
+	q := queuedRevocation{id: rand.Text()}
 	seal := func(s Secret, column string) sql.NullString { return key.Seal(s, q.at(column)) }
 	tx.Exec("queueing a revocation", `INSERT INTO revocations (revocation_id, provider_name, client_id, client_secret, hint, token, access_token,
-		retry_after, last_error, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, id, c.Provider, c.clientID,
+		retry_after, last_error, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, q.id, c.Provider, c.clientID,
 		seal(clientSecret, "client_secret"), hint, seal(token, "token"), seal(access, "access_token"),
 		store.Time(now.Add(backoff(0, why))), text.FirstLine(why.Error()), store.Time(now))
 }
