@@ -129,7 +129,11 @@ func knownNames(q *request, p *Pages, events []store.Event) (map[string]string, 
 
 func newLogEvent(e store.Event, names map[string]string) logEvent {
 	k := kindOf(e.Kind)
-	v := logEvent{Event: e, Who: k.whose, Did: k.did, Sign: k.sign, Class: k.class, Warning: warning(e.Kind), Details: details(e)}
+	v := logEvent{Event: e, Who: k.whose, Did: k.did, Sign: k.sign, Class: k.class, Warning: warning(e.Kind)}
+	if k.whose == byPerson {
+		e.Me, e.ClientID = "", ""
+	}
+	v.Details = details(e)
 	switch {
 	case k.whose == byApp && e.ClientID == "" && e.Connection != "":
 		v.Who, v.Did = e.Connection, e.Kind
@@ -138,7 +142,7 @@ func newLogEvent(e store.Event, names map[string]string) logEvent {
 	case k.whose == byConnection:
 		v.Who = cmp.Or(e.Connection, "A connection")
 	case k.whose == byPerson:
-		v.Who = cmp.Or(page.Short(e.Me), "Somebody")
+		v.Who = cmp.Or(page.Short(v.Me), "Somebody")
 	}
 	return v
 }
@@ -182,6 +186,7 @@ type group struct {
 func (p *Pages) check(q *request) (*reply, error) {
 	v, broken, passed := checkPage{}, 0, 0
 	for _, f := range p.Check(q.http) {
+		f.What, f.Do = sentence(f.What), sentence(f.Do)
 		if f.Level != "ok" {
 			v.Bad = append(v.Bad, f)
 			if f.Level == "fail" {
@@ -204,9 +209,11 @@ func (p *Pages) check(q *request) (*reply, error) {
 	switch {
 	case broken > 0:
 		d.Heading = sentence(plural(broken, "thing is broken", "things are broken"))
-		d.Lead = sentence(plural(len(v.Bad)-broken, "more could be better.", "more could be better."))
 	case len(v.Bad) > 0:
 		d.Heading = sentence(plural(len(v.Bad), "thing could be better", "things could be better"))
+	}
+	if broken > 0 && len(v.Bad) > broken {
+		d.Lead = sentence(plural(len(v.Bad)-broken, "more could be better.", "more could be better."))
 	}
 	d.Acts = []page.Link{{URL: p.url("check"), Text: "Check again"}}
 	return &reply{page: d}, nil

@@ -198,9 +198,9 @@ func TestLogAndCheck(t *testing.T) {
 	v.get("/log?before=12").shows(t, 200, "signed in")
 	v.get("/log?only=warnings").shows(t, 200, "used twice").hides(t, "signed in here", "got access")
 	h.findings = []owner.Finding{{Group: "your site", Level: "ok", What: "url is fine"}}
-	v.get("/check").shows(t, 200, "url is fine", "as it should be", "One check passed")
+	v.get("/check").shows(t, 200, "Url is fine", "as it should be", "One check passed")
 	h.findings = append(h.findings, owner.Finding{Level: "fail", What: "no space", Do: "delete something"})
-	v.get("/check").shows(t, 200, "One thing is broken", "delete something", "Your site")
+	v.get("/check").shows(t, 200, "One thing is broken", "Delete something", "Your site")
 }
 
 func TestSessions(t *testing.T) {

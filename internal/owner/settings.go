@@ -53,7 +53,8 @@ func settingsReply(p *Pages, q *request, faults map[string]string) (*reply, erro
 		v.Notice = "It applies at once, also to access that exists already."
 	}
 	for _, s := range p.Table.Rows() {
-		f := settingField{Setting: s, Hint: strings.ReplaceAll(sentence(s.Meaning), "`", ""), Fault: faults[s.Name]}
+		f := settingField{Setting: s, Hint: plain(s.Meaning), Fault: faults[s.Name]}
+		f.DefaultNote = strings.ReplaceAll(s.DefaultNote, "`", "")
 		f.All = s.Values(rows, p.Config)
 		f.Value = f.All[0].Text
 		if f.Fault != "" {
@@ -77,6 +78,11 @@ func settingsReply(p *Pages, q *request, faults map[string]string) (*reply, erro
 		rep.status, d.Title = http.StatusBadRequest, "Not saved: Settings"
 	}
 	return rep, nil
+}
+
+// plain is a meaning as a sentence without marks.
+func plain(meaning string) string {
+	return strings.TrimSuffix(sentence(strings.ReplaceAll(strings.TrimPrefix(meaning, "… "), "`", "")), ".") + "."
 }
 
 // isFresh reports whether the person has signed in lately: a browser that was left

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"mintkeep/endpoint/grant"
 	"mintkeep/internal/oauth"
@@ -184,8 +186,6 @@ func plural(n int, one, several string) string {
 
 // sentence is a text with a capital.
 func sentence(s string) string {
-	if s == "" {
-		return ""
-	}
-	return strings.ToUpper(s[:1]) + s[1:]
+	first, size := utf8.DecodeRuneInString(s)
+	return strings.Replace(s, s[:size], string(unicode.ToUpper(first)), min(size, 1))
 }

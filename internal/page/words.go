@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // functions are what every template can call.
@@ -81,8 +82,10 @@ func Short(address string) string {
 
 // letter is what stands on the icon of a name.
 func letter(name string) string {
-	for _, r := range strings.ToUpper(strings.TrimSpace(name)) {
-		return string(r)
+	for _, r := range name {
+		if unicode.IsLetter(r) || unicode.IsNumber(r) {
+			return string(unicode.ToUpper(r))
+		}
 	}
 	return "?"
 }
