@@ -200,7 +200,7 @@ CREATE TABLE IF NOT EXISTS sealing (
 );
 
 -- Sites that give us tokens.
---   auth_style     header or body (RFC 6749 section 2.3.1); never guessed
+--   auth_style     header or body (RFC 6749 section 2.3.1), or header-raw; never guessed
 --   client_secret  sealed
 --   options        JSON: more parameters, the fields of a JSON login, …
 CREATE TABLE IF NOT EXISTS providers (
@@ -214,7 +214,7 @@ CREATE TABLE IF NOT EXISTS providers (
     introspect_url TEXT NOT NULL DEFAULT '',
     client_id      TEXT NOT NULL DEFAULT '',
     client_secret  TEXT,
-    auth_style     TEXT NOT NULL CHECK (auth_style IN ('header', 'body')),
+    auth_style     TEXT NOT NULL CHECK (auth_style IN ('header', 'header-raw', 'body')),
     scope          TEXT NOT NULL DEFAULT '',
     options        TEXT NOT NULL DEFAULT '{}',
     created        TEXT NOT NULL,

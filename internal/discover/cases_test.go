@@ -115,7 +115,7 @@ func TestRelCases(t *testing.T) {
 	}
 }
 
-// TestReferencesInAttributes: "&section=" is no "§" and "&param=" no "¶": what looks like
+// TestReferencesInAttributes (L11): "&section=" is no "§" and "&param=" no "¶": what looks like
 // a character reference without its semicolon is left alone before "=" (HTML standard,
 // named character reference state).
 func TestReferencesInAttributes(t *testing.T) {

@@ -90,13 +90,22 @@ func dropPassing(tx *Tx, _ Options) {
 	tx.Exec("upgrading", `DROP TABLE IF EXISTS refusals`)
 }
 
-// addResource adds the resource of a grant, and the life of a kept token.
-func addResource(tx *Tx, _ Options) {
+// addResource adds the resource of a grant, the life of a kept token, and a third
+// auth_style of providers: that table is made anew, since SQLite changes no CHECK.
+func addResource(tx *Tx, o Options) {
 	const text = " TEXT NOT NULL DEFAULT ''"
 	addColumns(tx, "grants", "resource"+text)
 	addColumns(tx, "authorizations", "resource"+text)
 	addColumns(tx, "resource_servers", "resource"+text, "scope"+text)
 	addColumns(tx, "connections", "lifetime INTEGER NOT NULL DEFAULT 0")
+	there := false
+	tx.Row("upgrading", `SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = 'providers'`, nil, &there)
+	if there {
+		tx.Exec("upgrading", `ALTER TABLE providers RENAME TO providers_before`)
+		tx.Exec("upgrading", o.Schema)
+		tx.Exec("upgrading", `INSERT INTO providers SELECT * FROM providers_before`)
+		tx.Exec("upgrading", `DROP TABLE providers_before`)
+	}
 }
 
 // addColumns adds those that a table lacks. A table that is not there yet is made

@@ -92,6 +92,11 @@ func TestUpgrade(t *testing.T) {
 				if got := shape(t, db); got != fresh {
 					t.Errorf("the tables are\n%s\nthose of a new database\n%s", got, fresh)
 				}
+				if _, err := db.Exec(`INSERT INTO providers (provider_name, auth_style, created, updated) VALUES ('raw', 'header-raw', '', '')`); err != nil {
+					t.Error(err)
+				} else if _, err := db.Exec(`DELETE FROM providers WHERE provider_name = 'raw'`); err != nil {
+					t.Error(err)
+				}
 				for table, want := range test.rows {
 					n := 0
 					if err := db.QueryRow(`SELECT count(*) FROM ` + table).Scan(&n); err != nil || n != want {
