@@ -51,7 +51,8 @@ func (h *host) kept(ctx context.Context, key string) (*http.Response, error) {
 
 // Apache ends a CGI process with SIGTERM, and SIGKILL 3 s later, when the client
 // has left, it took too long, or Apache restarts; mod_fcgid does so with
-// processes that stay. A refresh that was sent is saved all the same.
+// processes that stay. Others send signals as well. A refresh that was sent is
+// saved all the same.
 func TestApacheEndsRefresh(t *testing.T) {
 	rounds := 2
 	if os.Getenv("MINTKEEP_LONG") == "1" {
@@ -71,7 +72,7 @@ func TestApacheEndsRefresh(t *testing.T) {
 			h.install(map[string]string{"cgi": "apache-cgi.htaccess", "fcgi": "apache-fcgid.htaccess"}[file], "site/auth/.htaccess", 0o644)
 			box, key := h.keeps()
 			server := h.apache([]string{module}, further)
-			for _, ending := range []string{"the client leaves", "a timeout", "a restart", "a graceful restart"} {
+			for _, ending := range []string{"the client leaves", "a timeout", "a restart", "a graceful restart", "SIGTERM", "SIGINT", "SIGHUP"} {
 				for range rounds {
 					h.endedRefresh(box, key, ending, server)
 				}
@@ -111,6 +112,11 @@ func (h *host) endedRefresh(box *keepertest.Provider, key, ending string, server
 		_ = server.Signal(syscall.SIGHUP)
 	case "a graceful restart":
 		_ = server.Signal(syscall.SIGUSR1)
+	}
+	if signal, ok := map[string]syscall.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": syscall.SIGINT, "SIGHUP": syscall.SIGHUP}[ending]; ok {
+		for _, pid := range h.processes() {
+			_ = syscall.Kill(pid, signal)
+		}
 	}
 	h.t.Log(ending, delay, <-answered)
 	leave()
