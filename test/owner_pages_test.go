@@ -55,7 +55,7 @@ func TestManyInBrowser(t *testing.T) {
 func (k *keepSite) many(n int) {
 	k.t.Helper()
 	names := []string{"Inkwell", "Ein Lesegerät mit einem ganz besonders langen Namen, der nicht in eine Zeile paßt", "قارئ المدونات ذو الاسم الطويل جدا",
-		"Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft", "読書", "‮reversed"}
+		"Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft", "読書", "\u202ereversed"}
 	states := []string{"ok", "failing", "dead", "forgetting"}
 	for i := range n {
 		app, name := fmt.Sprintf("https://app-%d.example/%s", i, strings.Repeat("long-path/", i%7)), names[i%len(names)]+" "+strconv.Itoa(i)

@@ -23,6 +23,7 @@ const unusedAfter = 60 * 24 * time.Hour
 type appsPage struct {
 	common
 	Notice    string // what was just done
+	Fault     string // what the person should mend
 	Apps      []*app
 	Everybody bool // the access is not only the person's own
 	Ended     []key
@@ -83,8 +84,8 @@ func (p *Pages) apps(q *request) (*reply, error) {
 	v.Notice = map[string]string{
 		"one": "The access is revoked.", "app": "The app has no access any more.", "all": "Nothing has access any more.",
 	}[q.form["done"]]
-	if v.Notice == "" && len(q.st.Admins) == 0 {
-		v.Notice = nobodyIsAdmin(q.session.Me)
+	if len(q.st.Admins) == 0 {
+		v.Fault = nobodyIsAdmin(q.session.Me)
 	}
 	ended := 0
 	for _, a := range all {

@@ -17,10 +17,11 @@ const signInLife = 10 * time.Minute
 
 type signInPage struct {
 	common
-	Notice     string
-	NoEndpoint bool        // no authorization endpoint is trusted
-	Links      []page.Link // one for each person of this site
-	AskAddress bool        // any address may sign in
+	Fault, Base string // why somebody was not signed in; address of the endpoint
+	Notice      string
+	NoEndpoint  bool        // no authorization endpoint is trusted
+	Links       []page.Link // one for each person of this site
+	AskAddress  bool        // any address may sign in
 }
 
 // home is GET BASE/owner: the apps, or where one signs in. BASE/owner is also the
@@ -29,11 +30,13 @@ func (p *Pages) home(q *request) (*reply, error) {
 	if q.session != nil {
 		return p.apps(q)
 	}
-	return &reply{page: newSignInPage(p, q, map[string]string{"out": "You are signed out."}[q.form["said"]])}, nil
+	return &reply{page: newSignInPage(p, q, map[string]string{"out": "You are signed out."}[q.form["said"]], "")}, nil
 }
 
-func newSignInPage(p *Pages, q *request, notice string) *page.Page {
-	v := signInPage{common: newCommon(p, q), Notice: notice, NoEndpoint: len(q.st.Endpoints) == 0, AskAddress: len(q.st.Me) == 0}
+// newSignInPage is where one signs in; fault says why somebody was not.
+func newSignInPage(p *Pages, q *request, notice, fault string) *page.Page {
+	v := signInPage{common: newCommon(p, q), Notice: notice, Fault: fault, Base: p.In.URL,
+		NoEndpoint: len(q.st.Endpoints) == 0, AskAddress: len(q.st.Me) == 0}
 	// Links, because browsers check every redirect after a form against form-action.
 	add := func(text string, params url.Values) {
 		if to := returnTo(q.form["to"]); to != "" {
@@ -89,7 +92,7 @@ func (p *Pages) callback(q *request) (*reply, error) {
 	done := p.cookie(signInCookie, "", 0)
 	if q.form["error"] != "" {
 		p.In.Log.Warn("not signed in", "error", q.form["error"], "description", q.form["error_description"])
-		d := newSignInPage(p, q, "You were not signed in: "+q.form["error_description"]+".") // from here: state has been compared
+		d := newSignInPage(p, q, "", "You were not signed in: "+q.form["error_description"]+".") // from here: state has been compared
 		return &reply{status: http.StatusForbidden, page: d, cookies: []*http.Cookie{done}}, nil
 	}
 	me, err := p.In.Authorize.SignedIn(q.ctx(), q.form["code"], p.url("callback"), kept[1])

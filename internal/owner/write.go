@@ -1,6 +1,7 @@
 package owner
 
 import (
+	"context"
 	"embed"
 	"errors"
 	"io"
@@ -118,7 +119,13 @@ func (p *Pages) errorReply(q *request, err error) *reply {
 	if e.Status >= http.StatusInternalServerError {
 		p.In.Log.Error("owner's page failed", "path", q.http.URL.Path, "error", err.Error())
 	}
-	title, m := "This did not work", message{Link: page.Link{URL: p.url(""), Text: "To the first page"}}
+	title, word, m := "This did not work", "", message{Link: page.Link{URL: p.url(""), Text: "To the first page"}}
+	switch back := p.word(q.http); {
+	case q.session == nil && q.st != nil:
+		m.Link.Text = "Sign in"
+	case q.http.Method == http.MethodPost && routeFor(back).get != nil:
+		word, m.Link = back, page.Link{URL: p.url(back), Text: "Go back"}
+	}
 	switch {
 	case e.Status == http.StatusNotFound:
 		title = "Nothing here"
@@ -128,7 +135,7 @@ func (p *Pages) errorReply(q *request, err error) *reply {
 			"With a shell: mintkeep doctor. The error log has the details."}
 	}
 	m.Paragraphs = []string{"The reason: " + e.Description + "."}
-	d := p.newPage(q, "", title, "message.html", m)
+	d := p.newPage(q, word, title, "message.html", m)
 	d.Column = true
 	return &reply{status: e.Status, header: e.Header, page: d}
 }
@@ -170,7 +177,8 @@ func (p *Pages) KeeperPage(w http.ResponseWriter, status int, title string, para
 	if p.In.URL != "" {
 		m.Link = page.Link{URL: p.url("connections"), Text: "To the connections"}
 	}
-	writePage(p, w, status, false, &page.Page{Title: title, Heading: title, Template: "message.html", Data: m})
+	st, _ := p.In.Grants.Settings(context.Background()) // if they cannot be read, the header names no site
+	writePage(p, w, status, false, &page.Page{Title: title, Heading: title, Site: st.Site(), Template: "message.html", Data: m})
 }
 
 // plural counts things in words, at the beginning of a sentence or in it.

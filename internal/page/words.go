@@ -55,6 +55,7 @@ func inWords(now, t time.Time) string {
 // span is a length of time in the largest unit of which it has two, or in a smaller one.
 func span(d time.Duration) string {
 	const day = 24 * time.Hour
+	d += 30 * time.Second // what ends in 30 days does so a second later too
 	n, unit := int(d/time.Minute), "minute"
 	switch {
 	case d >= 730*day:
