@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,10 @@ func TestFront(t *testing.T) {
 	}
 	if inner.Get("state") == clientState || inner.Get("code_challenge") == s256(proof) || !strings.HasPrefix(inner.Get("redirect_uri"), h.URL+"/callback?flow=") {
 		t.Errorf("Selfauth gets %v", inner)
+	}
+	_, flow, _ := strings.Cut(inner.Get("redirect_uri"), "?flow=") // F14: short, because Selfauth shows it on a telephone
+	if !regexp.MustCompile(`^[0-9A-Za-z]{22}$`).MatchString(flow) {
+		t.Errorf("F14: the flow is called %q", flow)
 	}
 	back := v.get(v.signIn(first.to(), "update").String())
 	q := back.to().Query()
