@@ -44,7 +44,20 @@ func TestD3RefusedInTheSitesOwnForm(t *testing.T) {
 
 // The polls of the device flow are understood in the site's own form as well.
 func TestD3DevicePoll(t *testing.T) {
-	for body, kind := range map[string]error{
+	for answer, kind := range map[string]error{
+		`400 `:                                  nil, // Trakt, to the end of its line
+		`404 `:                                  keeper.ErrExpired,
+		`409 `:                                  keeper.ErrExpired,
+		`410 `:                                  keeper.ErrExpired,
+		`418 `:                                  keeper.ErrDenied,
+		`429 `:                                  nil,
+		`202 `:                                  nil,
+		`200 {"authorized":false}`:              nil,
+		`200 {"status":"waiting"}`:              nil,
+		`200 {"status":"denied"}`:               keeper.ErrDenied,
+		`200 {"result":"x","status":"EXPIRED"}`: keeper.ErrExpired,
+		`428 {"message":"not ready"}`:           nil,
+		`403 {"message":"The request was cancelled"}`:                                 keeper.ErrDenied,
 		`{"status":400,"message":"authorization_pending"}`:                            nil,
 		`{"error":{"message":"The user must take a pending action","code":31}}`:       nil,
 		`{"message":"Polling too frequently"}`:                                        nil,
@@ -56,14 +69,26 @@ func TestD3DevicePoll(t *testing.T) {
 	} {
 		h := newHouse(t)
 		h.provider()
-		h.box.Fail("/token", 1, 400, body)
-		_, err := h.Connect(t.Context(), keeper.Target{Provider: "box"}, keeper.GrantDevice, keeper.Ask{
+		status, err := strconv.Atoi(answer[:3])
+		if err != nil {
+			status, answer = 400, "400 "+answer
+		}
+		h.box.Fail("/token", 1, status, answer[4:])
+		_, err = h.Connect(t.Context(), keeper.Target{Provider: "box"}, keeper.GrantDevice, keeper.Ask{
 			Wait: func(_ context.Context, d time.Duration) error { h.clock.pass(d); h.box.Approve(""); return nil }})
 		if kind == nil {
 			check(t, err)
 		} else {
 			wants(t, err, kind)
 		}
+	}
+	h := newHouse(t)
+	h.provider()
+	h.box.Fail("/token", 1, 200, `{"data":{"access_token":"a"}}`)
+	_, err := h.Connect(t.Context(), keeper.Target{Provider: "box"}, keeper.GrantDevice, keeper.Ask{
+		Wait: func(_ context.Context, d time.Duration) error { h.clock.pass(d); return nil }})
+	if err == nil || !strings.Contains(err.Error(), "token_path") {
+		t.Errorf("a token that lies deeper: %v", err)
 	}
 }
 

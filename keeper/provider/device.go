@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
+	"regexp"
 	"time"
 
 	"mintkeep/internal/secret"
@@ -60,7 +62,31 @@ func (c Client) StartDevice(ctx context.Context, p Provider, scope string) (Devi
 }
 
 // PollDevice asks once whether the person has decided (RFC 8628 section 3.4). The
-// error codes of section 3.5 come as Error.
+// error codes of section 3.5 come as Error, with that Meaning.
 func (c Client) PollDevice(ctx context.Context, p Provider, code secret.Secret) (TokenResponse, error) {
-	return c.requestToken(ctx, p, url.Values{"grant_type": {deviceGrant}, "device_code": {string(code)}})
+	t, err := c.requestToken(ctx, p, url.Values{"grant_type": {deviceGrant}, "device_code": {string(code)}})
+	if e := (*Error)(nil); errors.As(err, &e) && e.Meaning() == "" && !e.page {
+		e.meant = e.pollMeaning()
+	}
+	return t, err
+}
+
+// pollMeaning is what the answer to a poll means that does not say it in full: a
+// single word, or the status alone.
+func (e *Error) pollMeaning() string {
+	for _, m := range []meaning{
+		{"authorization_pending", `\b(waiting|not yet|not ready|in progress|unconfirmed|unapproved)\b`},
+		{"access_denied", `\b(denied|declined|rejected|refused|cancel+ed)\b`},
+		{"expired_token", `\b(expired|time ?out|timed out)\b`},
+	} {
+		if regexp.MustCompile(m.said).MatchString(e.words()) {
+			return m.code
+		}
+	}
+	if !e.silent {
+		return ""
+	}
+	return map[int]string{http.StatusOK: "authorization_pending", http.StatusPreconditionRequired: "authorization_pending",
+		http.StatusBadRequest: "authorization_pending", http.StatusNotFound: "expired_token", http.StatusConflict: "expired_token",
+		http.StatusGone: "expired_token", http.StatusTeapot: "access_denied", http.StatusTooManyRequests: "slow_down"}[e.Status] // as Trakt has them
 }

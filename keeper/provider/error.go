@@ -20,6 +20,8 @@ type Error struct {
 	refused     bool          // a JSON login, which has no codes, refused the credential
 	page        bool          // the answer was a web page
 	mute        bool          // the answer was 400 and said nothing
+	silent      bool          // it said nothing, whatever its status
+	meant       string        // its meaning, where only the request tells it; "" if its words do
 }
 
 func (e *Error) Error() string {

@@ -79,6 +79,7 @@ func newError(status int, f fields, body []byte, secrets []string) *Error {
 		}
 	}
 	e.Description = strings.Join(said, ": ")
+	e.silent = e.Code+e.Description == ""
 	e.mute = status == http.StatusBadRequest && len(f) > 0 && e.Code == "" &&
 		(e.Description == "" || strings.EqualFold(e.Description, http.StatusText(status)))
 	e.Code, e.Description = text.Redact(e.Code, secrets), text.Redact(e.Description, secrets)
@@ -112,6 +113,9 @@ func meanings() []meaning {
 // section 3.5, or "" if nothing is recognised. A web page means nothing: it comes
 // from somebody in the way.
 func (e *Error) Meaning() string {
+	if e.meant != "" {
+		return e.meant
+	}
 	code := strings.ToLower(e.Code)
 	if slices.Contains(strings.Fields(`invalid_grant invalid_client unauthorized_client unsupported_grant_type invalid_scope access_denied
 		authorization_pending slow_down expired_token server_error temporarily_unavailable`), code) {

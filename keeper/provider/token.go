@@ -47,6 +47,7 @@ func (c Client) requestToken(ctx context.Context, p Provider, form url.Values) (
 func noToken(f fields, name string, secrets []string) *Error {
 	e := newError(http.StatusOK, f, nil, secrets)
 	if path := f.pathTo(); path != "" {
+		e.silent = false
 		e.Description = text.Redact(fmt.Sprintf(`the token lies in %q: -options '{"token_path":%[1]q}'`, path), secrets)
 	} else if e.Code+e.Description == "" {
 		e.Description = "no " + name + " in the answer"
