@@ -111,7 +111,7 @@ func (s *Store) RevokeAll(ctx context.Context, me string) (int, error) {
 func (s *Store) revokeGrants(ctx context.Context, ofGrant, ofToken string, arg ...any) (revoked int, err error) {
 	err = s.write(ctx, s.ownersRequest(), func(t *tx) {
 		loose := t.listTokens(`WHERE grant_id IS NULL AND (revoked IS NULL OR revoked > ?) `+ofToken, append([]any{store.Time(t.Now)}, arg...)...)
-		grants := t.listTokens(`WHERE grants.created IS NOT NULL AND ended IS NULL `+ofGrant+` GROUP BY grant_id`, arg...)
+		grants := t.listTokens(`JOIN grants USING (grant_id) WHERE ended IS NULL `+ofGrant+` GROUP BY grant_id`, arg...)
 		// What was allowed a moment ago may still be a code.
 		t.Exec("deleting codes", `DELETE FROM codes WHERE used IS NULL AND grant_id IN
 			(SELECT grant_id FROM grants WHERE ended IS NULL `+ofGrant+`)`, arg...)

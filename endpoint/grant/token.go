@@ -68,17 +68,21 @@ func IsTokenError(err error) bool {
 }
 
 // The times are cast because the driver would turn columns declared TIMESTAMP
-// into its own idea of a time.
+// into its own idea of a time. Of the grant there is one text, whether it has ended and
+// its resource: a subquery, which costs less than a join.
 const tokenColumns = `token_id, token_hash, auth_me, auth_client_id, auth_scope,
 	CAST(tokens.created AS TEXT), CAST(last_use AS TEXT), CAST(revoked AS TEXT), revoked IS NOT NULL,
-	coalesce(grant_id, 0), coalesce(last_server, ''), ended IS NOT NULL, coalesce(resource, '')
-	FROM tokens LEFT JOIN grants USING (grant_id) `
+	coalesce(grant_id, 0), coalesce(last_server, ''),
+	coalesce((SELECT (ended IS NOT NULL) || resource FROM grants WHERE grants.grant_id = tokens.grant_id), '0')
+	FROM tokens `
 
 func scanToken(scan func(...any) error) (*Token, error) {
 	var t Token
 	var revoked bool
+	ended := "0"
 	err := scan(&t.ID, &t.hash, &t.Me, &t.ClientID, &t.Scope, store.Into(&t.Created), store.Into(&t.LastUse), store.Into(&t.Revoked),
-		&revoked, &t.GrantID, &t.Server, &t.Ended, &t.Resource)
+		&revoked, &t.GrantID, &t.Server, &ended)
+	t.Ended, t.Resource = ended[0] == '1', oauth.Resource(ended[1:])
 	if revoked && t.Revoked.IsZero() { // unreadable: closed rather than open
 		t.Revoked = time.Unix(0, 0)
 	}
