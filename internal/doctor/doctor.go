@@ -22,6 +22,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"mintkeep/internal/discover"
 )
@@ -154,7 +155,7 @@ func (s *Site) Outside(ctx context.Context, profile string) []Finding {
 // in says what findings are about.
 func in(group string, findings []Finding) []Finding {
 	for i := range findings {
-		findings[i].Group = group
+		findings[i].Group, findings[i].What = group, oneLine(findings[i].What)
 	}
 	return findings
 }
@@ -191,10 +192,11 @@ func Print(w io.Writer, findings []Finding, colours bool) error {
 	return nil
 }
 
-// oneLine keeps what other machines wrote from faking lines or steering a terminal.
+// oneLine keeps what other machines wrote from faking lines, steering a terminal or
+// turning the text around it.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r < 0xa0 || r == 0x2028 || r == 0x2029 {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == 0x2028 || r == 0x2029 {
 			return ' '
 		}
 		return r
