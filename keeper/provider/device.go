@@ -37,6 +37,7 @@ func (c Client) StartDevice(ctx context.Context, p Provider, scope string) (Devi
 	if err != nil {
 		return DeviceAuthorization{}, fmt.Errorf("starting the device flow: %w", err)
 	}
+	f = f.at(p.TokenPath, "device_code")
 	d := DeviceAuthorization{Code: secret.Secret(f.text("device_code")), UserCode: f.text("user_code"), URL: f.text("verification_uri"),
 		CompleteURL: f.text("verification_uri_complete")}
 	sent := c.now()

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"mintkeep/keeper/provider"
 )
@@ -124,6 +125,15 @@ func TestTokenPath(t *testing.T) {
 				t.Errorf("%s, want %s", said, test.want)
 			}
 		})
+	}
+}
+
+// The device's code lies there as well.
+func TestTokenPathOfDevice(t *testing.T) {
+	url, c := site(t, 200, "application/json", `{"code":0,"data":{"device_code":"d","user_code":"u","verification_url":"https://site.example/","expires_in":60}}`)
+	d, err := c.StartDevice(t.Context(), provider.Provider{DeviceURL: url, Options: provider.Options{TokenPath: "data"}}, "")
+	if err != nil || d.Code != "d" || d.UserCode != "u" || leftOf(d.Expires) != time.Minute {
+		t.Errorf("%+v, %v", d, err)
 	}
 }
 
