@@ -9,6 +9,7 @@ import (
 
 	"mintkeep/internal/page"
 	"mintkeep/internal/store"
+	"mintkeep/keeper"
 )
 
 const eventsPerPage = 50
@@ -136,11 +137,11 @@ func newLogEvent(e store.Event, names map[string]string) logEvent {
 	v.Details = details(e)
 	switch {
 	case k.whose == byApp && e.ClientID == "" && e.Connection != "":
-		v.Who, v.Did = e.Connection, e.Kind
+		v.Who, v.Did = strings.TrimPrefix(e.Connection, keeper.DefaultUser+"/"), e.Kind
 	case k.whose == byApp:
 		v.Who = cmp.Or(names[e.ClientID], page.Short(e.ClientID), "An app")
 	case k.whose == byConnection:
-		v.Who = cmp.Or(e.Connection, "A connection")
+		v.Who = cmp.Or(strings.TrimPrefix(e.Connection, keeper.DefaultUser+"/"), "A connection")
 	case k.whose == byPerson:
 		v.Who = cmp.Or(page.Short(v.Me), "Somebody")
 	}
