@@ -93,14 +93,31 @@ func TestMCPConformanceApacheCGI(t *testing.T) {
 	h.conforms(t)
 }
 
-// TestMCPClient: the SDK's client signs in to a small MCP server behind nginx, calls a
-// tool, and is refused when the token is revoked.
+// sdks are the clients: the npm SDK's and the Go SDK's, a module of its own.
+func sdks(t *testing.T) map[string]func(env []string) *exec.Cmd {
+	t.Helper()
+	program := filepath.Join(scratch, "gosdk")
+	build := exec.Command("go", "build", "-o", program, ".")
+	build.Dir = "../testdata/mcp/gosdk"
+	if out, err := build.CombinedOutput(); err != nil {
+		tools.Missing(t, "the Go SDK of MCP", "cd test/testdata/mcp/gosdk && go mod download: "+string(out))
+	}
+	return map[string]func(env []string) *exec.Cmd{
+		"npm": func(env []string) *exec.Cmd { return mcp(t, env, "client.mjs") },
+		"go": func(env []string) *exec.Cmd {
+			c := exec.CommandContext(t.Context(), program)
+			c.Env = append(os.Environ(), env...)
+			return c
+		},
+	}
+}
+
+// TestMCPClient: the SDKs' clients sign in to a small MCP server behind nginx, call a
+// tool, and are refused when the token is revoked.
 func TestMCPClient(t *testing.T) {
 	h, resource, _ := resourceHost(t)
 	h.mcpServer(t, resource)
-	for _, scope := range []string{"", "notes other:word"} {
-		h.signsIn(t, resource, "CLIENT_ID=http://127.0.0.1/", "REDIRECT_URI=http://127.0.0.1:3118/callback", "SCOPE="+scope)
-	}
+	h.signIn(t, resource, "CLIENT_ID=http://127.0.0.1/", "REDIRECT_URI=http://127.0.0.1:3118/callback")
 }
 
 // mcpServer starts the MCP server, and nginx in front of it.
@@ -113,10 +130,19 @@ func (h *host) mcpServer(t *testing.T, resource string) {
 		"127.0.0.1:3000", fmt.Sprintf("127.0.0.1:%d", port)))
 }
 
-// signsIn runs the SDK's client to its end.
-func (h *host) signsIn(t *testing.T, resource string, env ...string) {
+// signIn runs the clients, with and without a scope.
+func (h *host) signIn(t *testing.T, resource string, env ...string) {
 	t.Helper()
-	c := mcp(t, append(env, "RESOURCE="+resource), "client.mjs")
+	for name, client := range sdks(t) {
+		for _, scope := range []string{"", "notes offline_access other:word"} {
+			t.Run(name+" "+scope, func(t *testing.T) { h.signsIn(t, client(append(env, "RESOURCE="+resource, "SCOPE="+scope))) })
+		}
+	}
+}
+
+// signsIn runs a client to its end.
+func (h *host) signsIn(t *testing.T, c *exec.Cmd) {
+	t.Helper()
 	in, err := c.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -161,6 +187,6 @@ func (h *host) signsIn(t *testing.T, resource string, env ...string) {
 		t.Error(err)
 	}
 	if got := strings.Join(said, " "); got != "VISIT UNAUTHORIZED AUTHORIZED TOOL VISIT REFUSED" {
-		t.Errorf("%v: %s", env, got)
+		t.Error(got)
 	}
 }
