@@ -17,7 +17,7 @@ func (h *Handler) findResource(ctx context.Context, st *grant.Settings, a *grant
 	}
 	at, err := oauth.ParseResource(named)
 	if err != nil {
-		return oauth.InvalidTarget("the resource " + named + " cannot be used: " + err.Error())
+		return oauth.InvalidTarget("the resource cannot be used: " + err.Error())
 	}
 	server, err := h.Grants.ServerAt(ctx, at)
 	if err != nil {

@@ -3,6 +3,7 @@ package oauth
 import (
 	"errors"
 	"net/url"
+	"strings"
 )
 
 // Resource is the address of a service that tokens are for (RFC 8707), in the one
@@ -39,11 +40,12 @@ func (r Resource) Metadata() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	site := u.Scheme + "://" + u.Host
+	rest := strings.TrimPrefix(string(r), site)
 	if u.Path == "/" {
-		u.Path = ""
+		rest = rest[1:]
 	}
-	u.Path, u.RawPath = "/.well-known/oauth-protected-resource"+u.Path, ""
-	return u.String(), nil
+	return site + "/.well-known/oauth-protected-resource" + rest, nil
 }
 
 // Takes reports whether what a token request names is this resource: naming none is

@@ -106,6 +106,11 @@ func (h *host) isProtected(t *testing.T, resource string, cached time.Duration) 
 	for _, more := range []string{"?resource=" + url.QueryEscape(resource), "/", "/x?access_token=" + token, "/%2e%2e/mcp"} {
 		get(t, resource+more, "").want(t, more, 401)
 	}
+	for _, path := range []string{"//mcp", "/./mcp", "/x/../mcp", "/%6dcp", "/mcp%2fx", "/mcp;x", "/mcpx", "/MCP", "/mintkeep-asked"} {
+		if a := get(t, strings.TrimSuffix(resource, "/mcp")+path, ""); strings.Contains(a.body, "service") || a.status == 200 && a.body != "" {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
 	lies := []string{"Authorization", "Bearer " + token, "Mintkeep-Me", "https://evil.example/", "Mintkeep-Client-Id", "x", "Mintkeep-Scope", "admin", "Mintkeep_Me", "x", "mintkeep_scope", "x"}
 	a := send(t, resource+"/tool?a=b", nil, false, lies...)
 	a.want(t, "a living token", 200)

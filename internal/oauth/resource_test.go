@@ -1,0 +1,43 @@
+package oauth
+
+import "testing"
+
+// TestResource: what is the same resource, and what can be none (interface.md 5).
+func TestResource(t *testing.T) {
+	const mcp = "https://mcp.example/a/b"
+	for s, want := range map[string]Resource{
+		mcp: mcp, "HTTPS://MCP.example:443/a/b": mcp, "https://mcp.example./a/b": mcp,
+		"https://mcp.example/a/b/": "https://mcp.example/a/b/", "https://mcp.example/a/b?": "https://mcp.example/a/b?",
+		"https://mcp.example/A/b": "https://mcp.example/A/b", "https://mcp.example/a%2Fb": "https://mcp.example/a%2Fb",
+		"https://mcp.example/%61/b": "https://mcp.example/%61/b", "https://mcp.example//a/b": "https://mcp.example//a/b",
+		"https://mcp.example:8443/a/b": "https://mcp.example:8443/a/b", "https://mcp.example?x": "https://mcp.example/?x",
+		"https://mcp.example": "https://mcp.example/", "http://127.0.0.1:3000": "http://127.0.0.1:3000/", "http://localhost/mcp": "http://localhost/mcp",
+		"https://bücher.example/": "https://xn--bcher-kva.example/",
+	} {
+		if got, err := ParseResource(s); got != want || err != nil {
+			t.Errorf("%s: %q %v", s, got, err)
+		}
+		if again, err := ParseResource(string(want)); again != want || err != nil {
+			t.Errorf("%s: %q the second time, %v", want, again, err)
+		}
+	}
+	for _, s := range []string{"", "mcp", "/mcp", "//mcp.example/", "http://mcp.example/", "ftp://mcp.example/", "https://mcp.example/#", "https://mcp.example/#x",
+		"https://u@mcp.example/", "https://mcp.example/../x", "https://mcp.example/a b", `https://mcp.example/"`, "https://10.0.0.1/", "https:///x",
+		"urn:x:y", "https://mcp.example/ https://other.example/", "https://mcp.example/\r\nX: y"} {
+		if r, err := ParseResource(s); err == nil || r != Resource(s) {
+			t.Errorf("%q was taken as %q", s, r)
+		}
+		if s != "" && Resource(mcp).Takes(s) {
+			t.Errorf("%q is taken", s)
+		}
+		if at, err := Resource(s).Metadata(); err == nil {
+			t.Errorf("%q has metadata at %q", s, at)
+		}
+	}
+	for r, want := range map[Resource]string{mcp: "https://mcp.example/.well-known/oauth-protected-resource/a/b", "https://mcp.example/": "https://mcp.example/.well-known/oauth-protected-resource",
+		"https://mcp.example/a/?x": "https://mcp.example/.well-known/oauth-protected-resource/a/?x", "https://mcp.example/a%2Fb": "https://mcp.example/.well-known/oauth-protected-resource/a%2Fb"} {
+		if got, err := r.Metadata(); got != want || err != nil {
+			t.Errorf("%s: %q %v", r, got, err)
+		}
+	}
+}
