@@ -167,8 +167,11 @@ func TestE1SlowPages(t *testing.T) {
 	}
 	v := h.visitor()
 	v.redeemAt("", v.goThrough(modern()).Query().Get("code")).want(t, http.StatusOK, "")
-	if n := len(read); n != 4 {
-		t.Errorf("%d pages are read", n)
+	for range 4 { // a slow machine may have let the sign-in pass the last of them
+		<-read
+	}
+	if n := len(read); n != 0 {
+		t.Errorf("%d pages more than four are read", n)
 	}
 	close(end)
 	all.Wait()

@@ -52,7 +52,9 @@ func (h *Handler) errorPage(q *request, e *oauth.Error) (*oauth.Reply, error) {
 		}
 		v.Next = "You did nothing wrong, and no access was given. Go back to the app and begin again. If it happens twice, its maker will want to read this:"
 	}
-	reply, err := pageReply(&page.Page{Title: title, Heading: title, Site: v.Site, Template: "error.html", Data: v})
+	p := &page.Page{Title: title, Heading: title, Site: v.Site, Template: "error.html", Data: v}
+	p.OfferSignOut(h.URL, h.Authorize.OwnerClient(), q.http.Cookies())
+	reply, err := pageReply(p)
 	if err != nil {
 		return nil, err
 	}
@@ -82,14 +84,15 @@ func (h *Handler) publicPage(q *request) (*oauth.Reply, error) {
 		v.Lines = h.Lines(q.ctx(), q.Settings, linesLife)
 	}
 	p.Data = v
+	signedIn := p.OfferSignOut(h.URL, v.OwnerURL, q.http.Cookies())
 	reply, err := pageReply(p)
 	if err != nil {
 		return nil, err
 	}
-	if used { // before, it changes as the owner goes on
+	if used && !signedIn { // before, it changes as the owner goes on
 		reply.Header["Cache-Control"] = "public, max-age=60"
 	}
-	reply.Header["Vary"] = "Accept, Authorization"
+	reply.Header["Vary"] = "Accept, Authorization, Cookie"
 	return reply, nil
 }
 

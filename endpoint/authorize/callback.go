@@ -35,7 +35,7 @@ func (h *Handler) Callback(ctx context.Context, r Request, p CallbackParams) (*o
 		return nil, grant.ErrNotPending()
 	}
 	if a.GrantID != 0 { // reloaded while the owner is asked
-		return h.showConsent(ctx, a)
+		return h.showConsent(ctx, r, a)
 	}
 	if p.Error != "" || p.Code == "" {
 		return h.fail(ctx, r, a, upstreamError(p.Error))
@@ -112,7 +112,7 @@ func (h *Handler) decideScopes(ctx context.Context, r Request, a *grant.Pending,
 	case refusal != nil:
 		return h.fail(ctx, r, a, refusal)
 	case consent:
-		return h.showConsent(ctx, a)
+		return h.showConsent(ctx, r, a)
 	}
 	return h.redirect(a, h.codeURL(a, code, g.Me)), nil
 }

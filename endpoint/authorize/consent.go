@@ -64,7 +64,7 @@ func allowed(asked, ticked string) string {
 type scopeBox struct{ Scope, Words string }
 
 // showConsent asks the owner which scopes an app gets, where the upstream did not.
-func (h *Handler) showConsent(ctx context.Context, a *grant.Pending) (*oauth.Reply, error) {
+func (h *Handler) showConsent(ctx context.Context, r Request, a *grant.Pending) (*oauth.Reply, error) {
 	name, uri := h.Client(ctx, a.ClientID)
 	if name == "" {
 		name = page.Short(a.ClientID)
@@ -79,14 +79,16 @@ func (h *Handler) showConsent(ctx context.Context, a *grant.Pending) (*oauth.Rep
 		return nil, err
 	}
 	here := oauth.IsLoopback(to.Hostname())
-	return reply(&page.Page{Title: "Let " + name + " in?", Site: a.Person, Form: true, Template: "consent.html", Data: struct {
+	d := &page.Page{Title: "Let " + name + " in?", Site: a.Person, Form: true, Template: "consent.html", Data: struct {
 		Person, Name, URI, Host, ClientID, RedirectURI, Action, Flow string
 		To                                                           *url.URL
 		Resource                                                     oauth.Resource
 		Here, Elsewhere                                              bool
 		Scopes                                                       []scopeBox
 	}{a.Person, name, uri, id.Host, a.ClientID, a.RedirectURI, h.URL + "/consent", string(a.ID), to, a.Resource, here,
-		to.Host != "" && !oauth.SameOrigin(id, to), boxes}})
+		to.Host != "" && !oauth.SameOrigin(id, to), boxes}}
+	d.OfferSignOut(h.URL, h.OwnerClient(), r.Cookies)
+	return reply(d)
 }
 
 // redirectPage takes the browser from our form to the client with a page, not with

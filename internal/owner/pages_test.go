@@ -25,6 +25,10 @@ func TestSignIn(t *testing.T) {
 	v.get(back.String()).shows(t, 400, "already finished")
 	you := v.get("/sessions")
 	you.shows(t, 200, "You are jane.example", "administrator", "Firefox on Linux", "this one")
+	for address, status := range map[string]int{h.In.URL: 200, h.In.URL + "/authorize": 400} { // sign out is everywhere
+		v.see("GET", address, nil, "Accept", "text/html").shows(t, status, "Sign out")
+		h.visitor().see("GET", address, nil, "Accept", "text/html").shows(t, status).hides(t, "Sign out")
+	}
 	v.post("/signout").leads(t, h.In.Authorize.OwnerClient()+"?said=out")
 	v.get("?said=out").shows(t, 200, "You are signed out.")
 }

@@ -29,7 +29,7 @@ type session struct {
 	Created, LastUse, Expires time.Time
 }
 
-const sessionCookie, signInCookie = "mksession", "mksignin"
+const sessionCookie, signInCookie = page.SessionCookie, "mksignin"
 
 func (p *Pages) cookie(kind, value string, life time.Duration) *http.Cookie {
 	return page.Cookie(p.In.URL, page.CookieName(p.In.URL, kind), value, life)

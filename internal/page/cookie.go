@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,6 +34,20 @@ func Cookie(base, name, value string, life time.Duration) *http.Cookie {
 	}
 	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: age, Secure: secure(base),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode}
+}
+
+// SessionCookie is the word in the name of the cookie of who is signed in to the owner's pages.
+const SessionCookie = "mksession"
+
+// OfferSignOut puts the form that signs out of the owner's pages at owner into the header,
+// if the browser sent the cookie of a session. It reports whether it did.
+func (p *Page) OfferSignOut(base, owner string, cookies []*http.Cookie) bool {
+	name := CookieName(base, SessionCookie)
+	if base == "" || !slices.ContainsFunc(cookies, func(c *http.Cookie) bool { return c.Name == name && c.Value != "" }) {
+		return false
+	}
+	p.SignOut, p.Form = owner+"/signout", true
+	return true
 }
 
 func secure(base string) bool { return strings.HasPrefix(base, "https:") }
