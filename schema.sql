@@ -133,7 +133,8 @@ CREATE TABLE IF NOT EXISTS endpoint_kinds (
     learned  TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- What pages said: of apps their name (about client), of people their profile in
+-- What pages said: of apps their name and, on a line of its own, their home page (about
+-- client), of people their profile in
 -- JSON (about profile) and where it leads apps (about home); empty if they say nothing. tried is when the page was last
 -- asked for, fetched when it last answered.
 CREATE TABLE IF NOT EXISTS pages (

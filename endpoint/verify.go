@@ -34,7 +34,7 @@ func (h *Handler) verify(q *request) (*oauth.Reply, error) {
 // its client as it is, with the address of the resource's own metadata (RFC 9728
 // section 5.1) and the scope that is usual there.
 func (h *Handler) verifyResource(q *request, at oauth.Resource) (*oauth.Reply, error) {
-	t, err := h.verifyBearer(q, cmp.Or(at, "nowhere"))
+	t, err := h.verifyBearer(q, cmp.Or(at, "nowhere")) // named, but empty: not the site either
 	if e := oauth.AsError(err); e != nil && e.Status == http.StatusUnauthorized {
 		return nil, h.challenge(q, e, at)
 	}
