@@ -5,17 +5,23 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 
+	"mintkeep/internal/oauth"
 	"mintkeep/internal/store"
 )
 
 // copyMark stands in the name of a copy that is being made, before the id of the process.
 const copyMark = ".download-"
+
+// maxDownload is how large a database may be, in bytes: as CGI and under FastCGI an answer
+// is held in memory, and has to be taken within a minute.
+const maxDownload = 32 << 20
 
 // download is POST BASE/owner/download: a copy of the database, without sessions,
 // pending flows and codes. The copy lies beside the database until it is sent, since
@@ -25,6 +31,10 @@ func (p *Pages) download(q *request) (*reply, error) {
 		return staleReply(p, q), nil
 	}
 	RemoveCopies(p.Config.Database)
+	if info, err := os.Stat(p.Config.Database); err == nil && info.Size() > maxDownload {
+		return nil, &oauth.Error{Status: http.StatusConflict, Description: fmt.Sprintf("the database has %d MB, and a web server passes on at most %d; "+
+			"with a shell: mintkeep backup FILE; with FTP: fetch %s when nobody uses it", info.Size()>>20, maxDownload>>20, p.Config.Database)}
+	}
 	f, err := copyDatabase(q.ctx(), p.In.Grants.DB, p.Config.Database)
 	if err != nil {
 		return nil, fmt.Errorf("copying the database: %w", err)

@@ -162,6 +162,8 @@ func TestDownload(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
+	h.exec(`INSERT INTO events (at, event, detail) VALUES ('2026-07-01 12:00:00', 'issued', zeroblob(34000000))`)
+	v.post("/download").shows(t, 409, "the database has 32 MB")
 	for query, want := range map[string]int{`SELECT count(*) FROM tokens`: 1, `SELECT count(*) FROM sessions`: 0, `SELECT count(*) FROM codes`: 0,
 		`SELECT count(*) FROM authorizations`: 0, `SELECT count(*) FROM flows`: 0} {
 		var n int

@@ -95,6 +95,7 @@ func (p *Pages) write(w http.ResponseWriter, q *request, rep *reply) {
 	}
 	if rep.file != nil {
 		defer rep.file.Close()
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(10 * time.Minute)) // only serve has one
 		if _, err := io.Copy(w, rep.file); err != nil {
 			p.In.Log.Warn("download not finished", "error", err)
 		}
