@@ -219,7 +219,8 @@ CREATE TABLE IF NOT EXISTS providers (
     scope          TEXT NOT NULL DEFAULT '',
     options        TEXT NOT NULL DEFAULT '{}',
     created        TEXT NOT NULL,
-    updated        TEXT NOT NULL
+    updated        TEXT NOT NULL,
+    registration   TEXT
 );
 
 -- What is kept: one row for each user and name. Nothing refers to providers:

@@ -129,6 +129,10 @@ func (o *obtaining) inviteToBrowser(to string, redirect *url.URL, state string, 
 				deliver(back, parseCallback(o.provider, u.Query()))
 				return
 			}
+			if code := strings.TrimSpace(lines.Text()); redirect.Scheme == "urn" && code != "" && !strings.Contains(code, "/") {
+				deliver(back, callback{code: code}) // the site shows it instead of redirecting
+				return
+			}
 			o.say("That is not the address: it should have a code and a state in it.")
 		}
 	}()

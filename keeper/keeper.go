@@ -89,7 +89,7 @@ func (k *Keeper) client() provider.Client {
 // sealedTables says where sealed values are stored.
 func sealedTables() []keyring.Table {
 	return []keyring.Table{
-		{Name: "providers", Row: []string{"provider_name"}, Columns: []string{"client_secret"}},
+		{Name: "providers", Row: []string{"provider_name"}, Columns: []string{"client_secret", "registration"}},
 		{Name: "connections", Row: []string{"user_id", "connection_name"},
 			Columns: []string{"client_secret", "access_token", "refresh_token", "previous_refresh_token", "password", "extra"}},
 		{Name: "flows", Row: []string{"flow_hash"}, Columns: []string{"verifier"}},

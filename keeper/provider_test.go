@@ -27,7 +27,7 @@ func TestPresets(t *testing.T) {
 			t.Errorf("%s: %+v", s.Name, got)
 		}
 	}
-	equal(t, "presets", strings.Join(names, " "), "google slack openai anthropic github microsoft zoom dropbox notion zoho pipedrive linkedin strava tiktok lark withings mastodon ergani ergani-test")
+	equal(t, "presets", strings.Join(names, " "), "google slack openai anthropic github microsoft zoom dropbox notion zoho pipedrive linkedin strava tiktok lark withings reddit twitch spotify fitbit ergani ergani-test mastodon gotosocial pixelfed gitlab bluesky")
 	p, err := provider.FromPreset("linkedin", "l", "")
 	check(t, err)
 	equal(t, "D4 linkedin without PKCE", strings.Contains(p.AuthorizationURL("s", "r", "", "v"), "code_challenge"), false)

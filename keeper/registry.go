@@ -1,6 +1,7 @@
 package keeper
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -33,21 +34,28 @@ func secretOf(providerName string) keyring.AssociatedData {
 	return keyring.At("providers", "client_secret", providerName)
 }
 
-const providerColumns = `provider_name, preset, issuer, auth_url, token_url, device_url, revoke_url, introspect_url,
-	client_id, client_secret, auth_style, scope, options`
+func registrationOf(providerName string) keyring.AssociatedData {
+	return keyring.At("providers", "registration", providerName)
+}
 
-func scanProvider(scan func(...any) error) (p provider.Provider, sealed sql.NullString, err error) {
+// sealedProvider is what is sealed of a provider.
+type sealedProvider struct{ secret, registration sql.NullString }
+
+const providerColumns = `provider_name, preset, issuer, auth_url, token_url, device_url, revoke_url, introspect_url,
+	client_id, client_secret, auth_style, scope, options, registration`
+
+func scanProvider(scan func(...any) error) (p provider.Provider, sealed sealedProvider, err error) {
 	var options string
 	err = scan(&p.Name, &p.Preset, &p.Issuer, &p.AuthURL, &p.TokenURL, &p.DeviceURL, &p.RevokeURL, &p.IntrospectURL,
-		&p.ClientID, &sealed, &p.AuthStyle, &p.Scope, &options)
+		&p.ClientID, &sealed.secret, &p.AuthStyle, &p.Scope, &options, &sealed.registration)
 	if err == nil {
 		err = json.Unmarshal([]byte(options), &p.Options)
 	}
-	p.HasSecret = sealed.Valid
+	p.HasSecret = sealed.secret.Valid
 	return p, sealed, err
 }
 
-func loadProvider(ctx context.Context, q store.Querier, name string) (p provider.Provider, sealed sql.NullString, err error) {
+func loadProvider(ctx context.Context, q store.Querier, name string) (p provider.Provider, sealed sealedProvider, err error) {
 	p, sealed, err = scanProvider(q.QueryRowContext(ctx, `SELECT `+providerColumns+` FROM providers WHERE provider_name = ?`, name).Scan)
 	if errors.Is(err, sql.ErrNoRows) {
 		return p, sealed, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no provider %q", name),
@@ -80,13 +88,13 @@ func (r Registry) withSecret(ctx context.Context, keys *keyring.Keyring, name st
 	p, sealed, err := loadProvider(ctx, r.DB, name)
 	if errors.Is(err, ErrUnknown) {
 		if preset, none := provider.FindPreset(name); none == nil && !preset.AsksInstance {
-			return preset.Named(name), nil
+			return provider.FromPreset(name, name, "")
 		}
 	}
 	if err != nil {
 		return p, err
 	}
-	if p.ClientSecret, err = keys.Open(sealed, secretOf(p.Name)); err != nil {
+	if p.ClientSecret, err = keys.Open(sealed.secret, secretOf(p.Name)); err != nil {
 		return p, err
 	}
 	if p.TokenURL != "" || p.Issuer == "" || p.Login != nil {
@@ -113,13 +121,16 @@ func (r Registry) of(ctx context.Context, keys *keyring.Keyring, c connectionRow
 
 // values are the providerColumns of a provider. Where it has no ClientSecret, the
 // sealed one stays.
-func values(p provider.Provider, key keyring.Key, sealed sql.NullString) ([]any, error) {
+func values(p provider.Provider, key keyring.Key, sealed sealedProvider) ([]any, error) {
 	options, err := json.Marshal(p.Options)
 	if p.ClientSecret != "" {
-		sealed = key.Seal(p.ClientSecret, secretOf(p.Name))
+		sealed.secret = key.Seal(p.ClientSecret, secretOf(p.Name))
+	}
+	if p.RegistrationToken != "" {
+		sealed.registration = key.Seal(p.RegistrationToken, registrationOf(p.Name))
 	}
 	return []any{p.Name, p.Preset, p.Issuer, p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL,
-		p.ClientID, sealed, p.AuthStyle, p.Scope, string(options)}, err
+		p.ClientID, sealed.secret, p.AuthStyle, p.Scope, string(options), sealed.registration}, err
 }
 
 // Add registers a provider; ErrExists if the name is taken, ErrInvalid if
@@ -129,15 +140,19 @@ func (r Registry) Add(ctx context.Context, p provider.Provider) error {
 		return err
 	}
 	return r.write(ctx, func(tx *store.Tx, key keyring.Key) {
-		args, err := values(p, key, sql.NullString{})
+		args, err := values(p, key, sealedProvider{})
 		tx.Fail(err)
 		now := store.Time(r.Now())
 		if tx.Exec("adding provider "+p.Name, `INSERT INTO providers (`+providerColumns+`, created, updated)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, append(args, now, now)...) == 0 {
-			tx.Fail(&Fault{Kind: ErrExists, What: "provider " + p.Name + " is already there", Hint: "`mintkeep provider set` changes it"})
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, append(args, now, now)...) == 0 {
+			tx.Fail(alreadyThere(p.Name))
 		}
 		r.record(tx, "provider added", p.Name)
 	})
+}
+
+func alreadyThere(name string) error {
+	return &Fault{Kind: ErrExists, What: "provider " + name + " is already there", Hint: "`mintkeep provider set` changes it"}
 }
 
 // write runs fn in a transaction, with the key that secrets are sealed with.
@@ -182,19 +197,52 @@ func (r Registry) Set(ctx context.Context, name string, change func(*provider.Pr
 			err = p.Check()
 		}
 		if !p.HasSecret {
-			sealed = sql.NullString{}
+			sealed.secret = sql.NullString{}
 		}
 		tx.Fail(err)
 		args, err := values(p, key, sealed)
 		tx.Fail(err)
 		tx.Exec("changing provider "+name, `UPDATE providers SET (`+providerColumns+`, updated)
-			= (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE provider_name = ?`, append(args, store.Time(r.Now()), name)...)
+			= (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE provider_name = ?`, append(args, store.Time(r.Now()), name)...)
 		r.record(tx, "provider changed", name)
 	})
 }
 
-// Remove removes a provider; ErrInvalid while a connection needs it.
+// Register makes this program, whose public URL is base, a client of a provider that
+// is to be added, as Client.Register does; ErrExists if the name is taken.
+func (r Registry) Register(ctx context.Context, p *provider.Provider, base string) (bool, error) {
+	if err := p.Check(); err != nil {
+		return false, err
+	}
+	if _, err := r.Get(ctx, p.Name); !errors.Is(err, ErrUnknown) {
+		return false, cmp.Or(err, alreadyThere(p.Name))
+	}
+	return r.Client.Register(ctx, p, base)
+}
+
+// Remove removes a provider, and has it delete the registration that Register made;
+// ErrInvalid while a connection needs it, ErrTemporary if only the latter fails.
 func (r Registry) Remove(ctx context.Context, name string) error {
+	p, sealed, err := loadProvider(ctx, r.DB, name)
+	if err == nil && sealed.registration.Valid {
+		keys, noKey := r.Keys.Load()
+		if err = noKey; err == nil {
+			p.RegistrationToken, err = keys.Open(sealed.registration, registrationOf(name))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.remove(ctx, name); err != nil {
+		return err
+	}
+	if err := r.Client.Unregister(ctx, p); err != nil {
+		return &Fault{Kind: ErrTemporary, What: "provider " + name + " is removed here, but not its registration there", Err: err}
+	}
+	return nil
+}
+
+func (r Registry) remove(ctx context.Context, name string) error {
 	return store.Transact(ctx, r.DB, func(tx *store.Tx) {
 		doing, used := "removing provider "+name, 0
 		tx.Row(doing, `SELECT count(*) FROM connections WHERE provider_name = ?`, []any{name}, &used)

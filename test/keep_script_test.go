@@ -2,6 +2,7 @@ package test
 
 import (
 	"bufio"
+	"encoding/json"
 	"io"
 	"maps"
 	"net/http"
@@ -48,6 +49,8 @@ func (b *scriptBox) asked(what, name string) (value string, there bool) {
 //	box start             at $BOX; its client and its user's password are secrets
 //	box nopkce            it refuses requests with PKCE
 //	box tells read,write  the scope that it grants, in the redirect alone
+//	box registers         clients register by RFC 7591; box documents: by their metadata documents
+//	box resource          it is an MCP server's
 //	box fail /token 2 503 the next two token requests fail
 //	box kill              every grant is withdrawn
 //	box counts login 2    so many requests arrived
@@ -72,6 +75,12 @@ func box(ts *testscript.TestScript, neg bool, args []string) {
 		c.box.Set(func(p *keepertest.Provider) { p.NoPKCE = true })
 	case "tells":
 		c.box.Set(func(p *keepertest.Provider) { p.Redirect = args[1] })
+	case "registers":
+		c.box.Set(func(p *keepertest.Provider) { p.Registers = true })
+	case "documents":
+		c.box.Set(func(p *keepertest.Provider) { p.Documents = c.readDocument })
+	case "resource":
+		c.box.Set(func(p *keepertest.Provider) { p.Resource = true })
 	case "fail":
 		c.box.Fail(args[1], number(args[2]), number(args[3]), args[4:]...)
 	case "kill":
@@ -104,7 +113,7 @@ func (c *conversation) startBox(ts *testscript.TestScript) {
 	srv := httptest.NewServer(b)
 	ts.Defer(srv.Close)
 	c.box = b
-	c.secrets = append(c.secrets, keepertest.ClientSecret, keepertest.Password, "box-access-", "box-refresh-")
+	c.secrets = append(c.secrets, keepertest.ClientSecret, keepertest.Password, "box-access-", "box-refresh-", "box-registered-", "box-registration-")
 	for name, value := range map[string]string{"BOX": srv.URL, "BOX_CLIENT": keepertest.ClientID, "BOX_SECRET": keepertest.ClientSecret,
 		"BOX_USER": keepertest.Username, "BOX_PASSWORD": keepertest.Password} {
 		ts.Setenv(name, value)
@@ -133,6 +142,20 @@ func (c *conversation) connectBox(ts *testscript.TestScript, args []string) {
 	if err := cmd.Wait(); err != nil {
 		ts.Fatalf("mintkeep connect box: %v\n%s", err, all)
 	}
+}
+
+// readDocument reads the program's own client metadata document: its redirect addresses.
+func (c *conversation) readDocument(id string) []string {
+	var m struct {
+		ID        string   `json:"client_id"`
+		Method    string   `json:"token_endpoint_auth_method"`
+		Redirects []string `json:"redirect_uris"`
+	}
+	reply, err := c.host.do(&wire.Request{Method: http.MethodGet, Target: strings.TrimPrefix(id, "https://example.com")})
+	if err != nil || json.Unmarshal([]byte(reply.Body), &m) != nil || m.ID != id || m.Method != "none" {
+		return nil
+	}
+	return m.Redirects
 }
 
 // visit follows a link of `connect -web` to the box and back.

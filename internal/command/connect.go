@@ -79,7 +79,7 @@ func (o *connectFlags) connect(c *Command, k *keeper.Keeper) (err error) {
 func (o *connectFlags) ensureProvider(c *Command, k *keeper.Keeper, name string) error {
 	_, err := k.Registry().Get(c.ctx, name)
 	for _, flag := range []string{"issuer", "auth-url", "token-url", "device-url", "revoke-url", "introspect-url",
-		"client-id", "auth-style", "preset", "instance", "options", "public"} {
+		"client-id", "auth-style", "preset", "instance", "mcp", "options", "public"} {
 		if err == nil && c.given(flag) {
 			return c.usageErrorf("%s is registered already, so -%s would change nothing\nhint: mintkeep provider set %s", name, flag, name)
 		}
@@ -88,7 +88,7 @@ func (o *connectFlags) ensureProvider(c *Command, k *keeper.Keeper, name string)
 		return err
 	}
 	preset, unknown := provider.FindPreset(cmp.Or(o.preset, name))
-	if unknown != nil && o.fields.Issuer == "" && o.fields.TokenURL == "" && !c.interactive() {
+	if unknown != nil && o.fields.Issuer+o.fields.TokenURL+o.mcp == "" && !c.interactive() {
 		return err
 	}
 	if unknown == nil && !preset.NeedsClient() && o.preset == "" {

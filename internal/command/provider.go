@@ -35,6 +35,7 @@ func providerFields() []providerField {
 type providerFlags struct {
 	fields                                provider.Provider // what providerFields names
 	preset, instance, options, secretFile string
+	mcp                                   string
 	secret, public                        bool
 }
 
@@ -44,6 +45,7 @@ func (o *providerFlags) declare(f *flag.FlagSet) {
 	}
 	f.StringVar(&o.preset, "preset", "", "with add: take what is known of this `provider`; by default the one called NAME")
 	f.StringVar(&o.instance, "instance", "", "with add: the `host` of a provider that exists many times over (mastodon)")
+	f.StringVar(&o.mcp, "mcp", "", "with add: the `URL` of an MCP server, which names its issuer")
 	f.StringVar(&o.options, "options", "", "`JSON` with what few providers need, as docs/keeping.md lists it")
 	f.StringVar(&o.secretFile, "secret-file", "", "read the secret from this `file` instead of stdin")
 	f.BoolVar(&o.secret, "secret", false, "with set: read a new client secret")
@@ -113,6 +115,7 @@ func listProviders(c *Command, k *keeper.Keeper) error {
 // register adds a provider from a preset, an issuer or URLs, and asks a person
 // at a terminal for what is missing.
 func (o *providerFlags) register(c *Command, k *keeper.Keeper, name string) error {
+	registered := false
 	p, err := o.describe(c, k, name)
 	if err != nil {
 		return err
@@ -121,12 +124,17 @@ func (o *providerFlags) register(c *Command, k *keeper.Keeper, name string) erro
 		return err
 	}
 	if p.ClientID == "" && !p.Static && p.Login == nil {
-		fmt.Fprintf(c.Stderr, "Register an app at %s, with the redirect address %s\n", name, redirectAddress(k))
-		if p.ClientID, err = c.ask("Client id", "client-id"); err != nil {
+		if registered, err = k.Registry().Register(c.ctx, &p, k.URL); err != nil {
 			return err
 		}
+		if !registered {
+			fmt.Fprintf(c.Stderr, "Register an app at %s, with the redirect address %s\n", name, redirectAddress(k))
+			if p.ClientID, err = c.ask("Client id", "client-id"); err != nil {
+				return err
+			}
+		}
 	}
-	if p.ClientID != "" && !o.public {
+	if p.ClientID != "" && !o.public && !registered {
 		if p.ClientSecret, err = c.secret("Client secret (empty if there is none)", o.secretFile); err != nil {
 			return err
 		}
@@ -134,7 +142,18 @@ func (o *providerFlags) register(c *Command, k *keeper.Keeper, name string) erro
 	if err := c.ensureKey(k); err != nil {
 		return err
 	}
-	return k.Registry().Add(c.ctx, p)
+	if err := k.Registry().Add(c.ctx, p); err != nil || c.verb.name != "provider" {
+		return err
+	}
+	if registered {
+		fmt.Fprintf(c.Stderr, "%s knows mintkeep now, as client %s.\n", name, p.ClientID)
+	}
+	next := "mintkeep connect " + name
+	if p.RedirectURI == k.URL+"/keep/callback" {
+		next += " -web"
+	}
+	fmt.Fprintf(c.Stderr, "Next: %s\n", next)
+	return nil
 }
 
 // redirectAddress is what a provider must be told to expect.
@@ -150,6 +169,11 @@ func redirectAddress(k *keeper.Keeper) string {
 func (o *providerFlags) describe(c *Command, k *keeper.Keeper, name string) (p provider.Provider, err error) {
 	preset, issuer := o.preset, o.fields.Issuer
 	bare := o.fields.TokenURL == "" && o.options == ""
+	if o.mcp != "" {
+		p, err = k.Registry().Client.DiscoverMCP(c.ctx, o.mcp)
+		p.Name = name
+		return p, err
+	}
 	if preset == "" && issuer == "" {
 		if known, err := provider.FindPreset(name); err == nil && (bare || !known.AsksInstance) {
 			preset = name // what other flags name is changed in it

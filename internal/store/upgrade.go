@@ -90,13 +90,14 @@ func dropPassing(tx *Tx, _ Options) {
 	tx.Exec("upgrading", `DROP TABLE IF EXISTS refusals`)
 }
 
-// addResource adds the resource of a grant, the life of a kept token, and a third
-// auth_style of providers: that table is made anew, since SQLite changes no CHECK.
+// addResource adds the resource of a grant, the life of a kept token, what deletes a
+// provider's registration, and a third auth_style of providers: that table is made anew, since SQLite changes no CHECK.
 func addResource(tx *Tx, o Options) {
 	const text = " TEXT NOT NULL DEFAULT ''"
 	addColumns(tx, "grants", "resource"+text)
 	addColumns(tx, "authorizations", "resource"+text)
 	addColumns(tx, "resource_servers", "resource"+text, "scope"+text)
+	addColumns(tx, "providers", "registration TEXT")
 	addColumns(tx, "connections", "lifetime INTEGER NOT NULL DEFAULT 0")
 	there := false
 	tx.Row("upgrading", `SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = 'providers'`, nil, &there)

@@ -17,7 +17,8 @@
 // approves at once), device code (RFC 8628; Approve, Deny, Expire), password,
 // client credentials, refresh, revocation (RFC 7009), introspection (RFC 7662),
 // metadata (RFC 8414 and OpenID Connect Discovery), and the JSON login of Ergani
-// under /json/.
+// under /json/; clients that register by themselves (RFC 7591, /api/v1/apps of
+// Mastodon, client metadata documents), and an MCP server at /mcp.
 //
 // Fields may be set before the first request; later, through Set.
 package keepertest
@@ -47,6 +48,11 @@ type Provider struct {
 	NoRefresh   bool // answers have no refresh token at first
 	Public      bool // the client needs no secret
 	NoPKCE      bool // requests with PKCE are refused
+	Registers   bool // clients register (RFC 7591): their addresses are all https or none of them is
+	Resource    bool // it is /mcp's, an MCP server: requests without it as resource are refused
+	// Documents reads client metadata documents: the redirect addresses in that of a
+	// client id; nil takes none.
+	Documents func(clientID string) []string
 
 	Lifetime  time.Duration    // of access tokens; New sets an hour
 	ExpiresIn any              // what expires_in says: nil says the Lifetime in seconds, "" leaves it out, else as it is
@@ -65,6 +71,7 @@ type Provider struct {
 	devices map[string]*device
 	grants  map[string]*grant
 	access  map[string]access
+	clients map[string]client
 }
 
 type code struct{ redirect, challenge, scope string }
@@ -97,7 +104,7 @@ type access struct {
 // New is a box with tokens that live an hour and refresh tokens that do not rotate.
 func New() *Provider {
 	return &Provider{Lifetime: time.Hour, Now: time.Now, Interval: 1, counts: map[string]int{}, faults: map[string]*fault{},
-		codes: map[string]code{}, devices: map[string]*device{}, grants: map[string]*grant{}, access: map[string]access{}}
+		codes: map[string]code{}, devices: map[string]*device{}, grants: map[string]*grant{}, access: map[string]access{}, clients: map[string]client{}}
 }
 
 // Count is how many requests arrived for a path ("/token", "/revoke") or a
@@ -207,6 +214,9 @@ func (p *Provider) renew(g *grant) string {
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	serve := map[string]func(*Provider, http.ResponseWriter, *http.Request){
 		"/authorize": (*Provider).authorize, "/token": (*Provider).token, "/device": (*Provider).device,
+		"/oauth/authorize": (*Provider).authorize, "/oauth/token": (*Provider).token, "/oauth/revoke": (*Provider).revoke,
+		"/register": (*Provider).registration, "/api/v1/apps": (*Provider).apps,
+		"/mcp": (*Provider).mcp, "/.well-known/oauth-protected-resource/mcp": (*Provider).resource,
 		"/revoke": (*Provider).revoke, "/introspect": (*Provider).introspect,
 		"/.well-known/oauth-authorization-server": (*Provider).metadata, "/.well-known/openid-configuration": (*Provider).metadata,
 		"/json/Authentication": (*Provider).login, "/json/Authentication/Refresh": (*Provider).loginRefresh,

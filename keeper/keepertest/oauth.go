@@ -12,13 +12,18 @@ func issuer(r *http.Request) string { return "http://" + r.Host }
 
 func (p *Provider) metadata(w http.ResponseWriter, r *http.Request) {
 	base := issuer(r)
-	write(w, http.StatusOK, map[string]any{
+	m := map[string]any{
 		"issuer": base, "authorization_endpoint": base + "/authorize", "token_endpoint": base + "/token",
 		"device_authorization_endpoint": base + "/device", "revocation_endpoint": base + "/revoke",
 		"introspection_endpoint":                base + "/introspect",
 		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"},
 		"code_challenge_methods_supported":      []string{"S256"},
-	})
+		"client_id_metadata_document_supported": p.Documents != nil,
+	}
+	if p.Registers {
+		m["registration_endpoint"] = base + "/register"
+	}
+	write(w, http.StatusOK, m)
 }
 
 // authorize approves at once: a user who always says yes. With
@@ -26,8 +31,11 @@ func (p *Provider) metadata(w http.ResponseWriter, r *http.Request) {
 func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	to, err := neturl.Parse(q.Get("redirect_uri"))
+	p.mu.Lock()
+	known := p.known(q.Get("client_id"), q.Get("redirect_uri"))
+	p.mu.Unlock()
 	method := map[bool]string{false: "S256"}[p.NoPKCE]
-	if err != nil || q.Get("client_id") != ClientID || q.Get("response_type") != "code" || q.Get("code_challenge_method") != method {
+	if err != nil || !known || !p.bound(r) || q.Get("response_type") != "code" || q.Get("code_challenge_method") != method {
 		refuse(w, http.StatusBadRequest, "invalid_request")
 		return
 	}
@@ -51,6 +59,11 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusSeeOther)
 }
 
+// bound reports whether a request names the resource, where one must.
+func (p *Provider) bound(r *http.Request) bool {
+	return !p.Resource || r.URL.Path == "/revoke" || r.FormValue("resource") == issuer(r)+"/mcp"
+}
+
 // client checks the client's authentication, in one way and not in two.
 func (p *Provider) client(w http.ResponseWriter, r *http.Request) bool {
 	id, secret, basic := r.BasicAuth()
@@ -58,7 +71,7 @@ func (p *Provider) client(w http.ResponseWriter, r *http.Request) bool {
 	if !basic {
 		id, secret = r.FormValue("client_id"), r.FormValue("client_secret")
 	}
-	if basic && inBody || id != ClientID || secret != ClientSecret && !(p.Public && secret == "") {
+	if basic && inBody || !p.known(id, "") || !p.bound(r) || secret != p.secretOf(id) && !(p.Public && secret == "") {
 		refuse(w, http.StatusUnauthorized, "invalid_client")
 		return false
 	}
@@ -149,7 +162,7 @@ func (p *Provider) answer(w http.ResponseWriter, g *grant, refresh bool) {
 func (p *Provider) device(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if r.FormValue("client_id") != ClientID {
+	if !p.known(r.FormValue("client_id"), "") {
 		refuse(w, http.StatusUnauthorized, "invalid_client")
 		return
 	}

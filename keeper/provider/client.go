@@ -96,7 +96,7 @@ func (c Client) send(ctx context.Context, req *http.Request, secrets []string) (
 // challenge is the reason in a WWW-Authenticate header (RFC 6750 section 3).
 func challenge(header string) fields {
 	f := fields{}
-	for _, m := range regexp.MustCompile(`\b(error|error_description)="([^"]*)"`).FindAllStringSubmatch(header, -1) {
+	for _, m := range regexp.MustCompile(`\b(error|error_description|resource_metadata|scope)="([^"]*)"`).FindAllStringSubmatch(header, -1) {
 		f[m[1]] = m[2]
 	}
 	return f

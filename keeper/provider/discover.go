@@ -72,6 +72,16 @@ func (c Client) readMetadata(ctx context.Context, issuer, address string) (Provi
 	if methods := m.list("token_endpoint_auth_methods_supported"); len(methods) > 0 && !slices.Contains(methods, "client_secret_basic") {
 		p.AuthStyle = AuthBody
 	}
+	flag := func(name string) bool { yes, _ := m[name].(bool); return yes }
+	p.RequireIss = flag("authorization_response_iss_parameter_supported")
+	p.knowsPKCE = slices.Contains(m.list("code_challenge_methods_supported"), "S256")
+	p.Registers = Registers{Documents: flag("client_id_metadata_document_supported"), URL: m.text("registration_endpoint"),
+		AppsURL: m.text("app_registration_endpoint"), Methods: m.list("token_endpoint_auth_methods_supported")}
+	for _, scope := range []string{"openid", "offline_access"} {
+		if slices.Contains(m.list("scopes_supported"), scope) {
+			p.Scope += " " + scope
+		}
+	}
 	p.Name = "discovered"
 	return p, p.Check()
 }

@@ -70,6 +70,9 @@ func (c Client) postLogin(ctx context.Context, p Provider, path string, body map
 		secrets = append(secrets, v)
 	}
 	req, err := newJSONRequest(p, p.Login.url(path), body)
+	if len(body) == 0 && err == nil { // Bluesky refuses even an empty object
+		req, err = http.NewRequest(http.MethodPost, req.URL.String(), nil)
+	}
 	if err != nil {
 		return TokenResponse{}, err
 	}
@@ -100,16 +103,21 @@ func (c Client) postLogin(ctx context.Context, p Provider, path string, body map
 }
 
 // LogOut ends the session at the server: the refresh token is sent as a JSON
-// string, the access token as bearer. ErrNoRevocation says that it has no logout.
+// string, the access token as bearer; or the refresh token as bearer, and nothing else. ErrNoRevocation says that it has no logout.
 func (c Client) LogOut(ctx context.Context, p Provider, access, refresh secret.Secret) error {
 	if p.Login == nil || p.Login.LogoutPath == "" {
 		return ErrNoRevocation
 	}
 	req, err := newJSONRequest(Provider{}, p.Login.url(p.Login.LogoutPath), string(refresh))
+	bearer := access
+	if p.RefreshBearer && err == nil {
+		bearer = refresh
+		req, err = http.NewRequest(http.MethodPost, req.URL.String(), nil)
+	}
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+string(access))
+	req.Header.Set("Authorization", "Bearer "+string(bearer))
 	_, err = c.send(ctx, req, []string{string(refresh), string(access)})
 	var e *Error
 	if errors.As(err, &e) && e.Status == http.StatusOK {

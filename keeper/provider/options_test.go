@@ -208,7 +208,7 @@ func TestRefreshBearer(t *testing.T) {
 	p := provider.Provider{Options: provider.Options{RefreshBearer: true, TokenPath: "data",
 		Login: &provider.Login{Base: s.URL, RefreshPath: "renew", Access: "token", Refresh: "refresh"}}}
 	got, err := provider.Client{}.Refresh(t.Context(), p, "old", "the-refresh")
-	if err != nil || bearer != "Bearer the-refresh" || body != "{}" || got.AccessToken != "a" || got.RefreshToken != "r2" || got.Expires.IsZero() {
+	if err != nil || bearer != "Bearer the-refresh" || body != "" || got.AccessToken != "a" || got.RefreshToken != "r2" || got.Expires.IsZero() {
 		t.Errorf("%q, %q, %+v, %v", bearer, body, got, err)
 	}
 }

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -17,6 +18,8 @@ type Preset struct {
 	Grants       string `json:"grants"` // what it can do, the default first
 	AsksInstance bool   `json:"asks_instance,omitzero"`
 	Note         string `json:"note,omitzero"`
+	host         string // the instance where none is named
+	apps         bool   // registers by POST /api/v1/apps
 	base         Provider
 }
 
@@ -36,9 +39,35 @@ func withURLs(e oauth2.Endpoint, style string, more Provider) Provider {
 	return more
 }
 
-// Presets lists the known providers. Where one revokes by something other than
-// RFC 7009 it has no revocation endpoint here, and forgetting says so.
-func Presets() []Preset {
+// Presets lists the known providers: those at one address, and those of whom there
+// are many.
+func Presets() []Preset { return append(sites(), hosted()...) }
+
+// hosted are the programs that many run: their addresses begin with that of the instance.
+func hosted() []Preset {
+	return []Preset{
+		{Name: "mastodon", Grants: "code client_credentials", AsksInstance: true, Note: "each server is a provider of its own: -instance HOST",
+			apps: true, base: Provider{AuthStyle: AuthBody, Scope: "read",
+				AuthURL: "/oauth/authorize", TokenURL: "/oauth/token", RevokeURL: "/oauth/revoke"}},
+		{Name: "gotosocial", Grants: "code client_credentials", AsksInstance: true, Note: "each server is a provider of its own: -instance HOST",
+			apps: true, base: Provider{AuthStyle: AuthBody, Scope: "read", AuthURL: "/oauth/authorize", TokenURL: "/oauth/token"}},
+		{Name: "pixelfed", Grants: "code", AsksInstance: true, Note: "each server is a provider of its own: -instance HOST",
+			apps: true, base: Provider{AuthStyle: AuthBody, Scope: "read", AuthURL: "/oauth/authorize", TokenURL: "/oauth/token",
+				Registers: Registers{OneRedirect: true}}},
+		{Name: "gitlab", Grants: "code device", host: "gitlab.com", Note: "a server of your own: -instance HOST",
+			base: Provider{AuthStyle: AuthBody, Scope: "read_user", AuthURL: "/oauth/authorize", TokenURL: "/oauth/token",
+				RevokeURL: "/oauth/revoke", DeviceURL: "/oauth/authorize_device", IntrospectURL: "/oauth/introspect"}},
+		{Name: "bluesky", Grants: "login", host: "https://bsky.social", Note: "with an app password; another server: -instance HOST",
+			base: Provider{AuthStyle: AuthBody, Options: Options{RefreshBearer: true, Login: &Login{Base: "/xrpc/",
+				LoginPath: "com.atproto.server.createSession", RefreshPath: "com.atproto.server.refreshSession",
+				LogoutPath: "com.atproto.server.deleteSession", UsernameField: "identifier", PasswordField: "password",
+				Access: "accessJwt", Refresh: "refreshJwt"}}}},
+	}
+}
+
+// sites have one address each. Where one revokes by something other than RFC 7009 it
+// has no revocation endpoint here, and forgetting says so.
+func sites() []Preset {
 	no := false
 	offline := Options{AuthParams: map[string]string{"access_type": "offline", "prompt": "consent"}}
 	return []Preset{
@@ -77,8 +106,16 @@ func Presets() []Preset {
 		{Name: "withings", Grants: "code", base: Provider{AuthStyle: AuthBody, AuthURL: "https://account.withings.com/oauth2_user/authorize2",
 			TokenURL: "https://wbsapi.withings.net/v2/oauth2", Options: Options{Separator: ",", TokenPath: "body",
 				TokenParams: map[string]string{"action": "requesttoken"}}}},
-		{Name: "mastodon", Grants: "code client_credentials", AsksInstance: true, Note: "each server is a provider of its own: -instance HOST",
-			base: Provider{AuthStyle: AuthBody, Scope: "read"}},
+		{Name: "reddit", Grants: "code client_credentials", base: Provider{AuthStyle: AuthHeader,
+			AuthURL: "https://www.reddit.com/api/v1/authorize", TokenURL: "https://www.reddit.com/api/v1/access_token",
+			RevokeURL: "https://www.reddit.com/api/v1/revoke_token", Scope: "identity", Options: Options{
+				AuthParams: map[string]string{"duration": "permanent"}, Headers: map[string]string{"User-Agent": "linux:mintkeep:v1 (self-hosted)"}}}},
+		{Name: "twitch", Grants: "code client_credentials", base: withURLs(endpoints.Twitch, AuthBody, Provider{
+			RevokeURL: "https://id.twitch.tv/oauth2/revoke"})},
+		{Name: "spotify", Grants: "code client_credentials", Note: "takes 127.0.0.1, not localhost",
+			base: withURLs(endpoints.Spotify, AuthHeader, Provider{})},
+		{Name: "fitbit", Grants: "code", base: Provider{AuthStyle: AuthHeader, AuthURL: "https://www.fitbit.com/oauth2/authorize",
+			TokenURL: "https://api.fitbit.com/oauth2/token", RevokeURL: "https://api.fitbit.com/oauth2/revoke"}},
 		{Name: "ergani", Grants: "login", base: ergani("https://eservices.yeka.gr/WebservicesAPI/api/")},
 		{Name: "ergani-test", Grants: "login", base: ergani("https://trialv2eservices.yeka.gr/WebservicesAPI/Api/")},
 	}
@@ -109,16 +146,27 @@ func FromPreset(preset, name, instance string) (Provider, error) {
 		return Provider{}, err
 	}
 	p := s.Named(name)
-	if !s.AsksInstance {
+	if !s.AsksInstance && s.host == "" {
 		return p, nil
 	}
-	base := strings.TrimRight(instance, "/")
+	base := cmp.Or(strings.TrimRight(instance, "/"), s.host)
 	if base == "" {
 		return p, fault.Invalid("preset "+preset+" needs an instance", "the host you have an account on, such as mastodon.social")
 	}
 	if !strings.Contains(base, "://") {
 		base = "https://" + base
 	}
-	p.AuthURL, p.TokenURL, p.RevokeURL = base+"/oauth/authorize", base+"/oauth/token", base+"/oauth/revoke"
+	if p.Login != nil {
+		p.Login.Base = base + p.Login.Base
+		return p, p.Check()
+	}
+	for _, to := range []*string{&p.AuthURL, &p.TokenURL, &p.RevokeURL, &p.DeviceURL, &p.IntrospectURL} {
+		if *to != "" {
+			*to = base + *to
+		}
+	}
+	if s.apps {
+		p.Registers.AppsURL = base + "/api/v1/apps"
+	}
 	return p, p.Check()
 }

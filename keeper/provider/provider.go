@@ -50,6 +50,10 @@ type Provider struct {
 	AuthStyle     string        `json:"auth_style"` // AuthHeader, AuthRaw or AuthBody
 	Scope         string        `json:"scope,omitzero"`
 	Options
+
+	RegistrationToken secret.Secret `json:"-"` // with which the registration is deleted (RFC 7592)
+	Registers         Registers     `json:"-"` // while it is added
+	knowsPKCE         bool
 }
 
 // Options are what few providers need. In the values of parameters {client_id}
@@ -66,6 +70,8 @@ type Options struct {
 	Separator      string            `json:"separator,omitzero"`        // between scopes; "" is a space (RFC 6749 section 3.3)
 	Lifetime       int               `json:"lifetime,omitzero"`         // seconds, if the provider does not say (RFC 6749 section 5.1)
 	Static         bool              `json:"static,omitzero"`           // knows API keys only
+	RequireIss     bool              `json:"require_iss,omitzero"`      // the provider says who it is in its answers (RFC 9207)
+	Registration   string            `json:"registration,omitzero"`     // where the registration is deleted (RFC 7592 section 2.3)
 	Login          *Login            `json:"login,omitempty"`           // the JSON login
 	RefreshBearer  bool              `json:"refresh_bearer,omitzero"`   // its refresh token is sent as bearer
 }
@@ -98,7 +104,7 @@ func (p *Provider) Check() error {
 		return fault.Invalid(fmt.Sprintf("redirect_uri %q", p.RedirectURI), "an absolute URL without fragment (RFC 6749 section 3.1.2)")
 	}
 	p.Scope = NormalScope(p.Scope)
-	urls := []string{p.Issuer, p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL}
+	urls := []string{p.Issuer, p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL, p.Registration}
 	if p.Login != nil {
 		urls = append(urls, p.Login.Base)
 	}
@@ -199,7 +205,7 @@ func (p Provider) AuthorizationURL(state, redirect, scope, verifier string) stri
 // scope that was granted. A refusal (section 4.1.2.1) or another issuer (RFC 9207
 // section 2.4) is ErrDenied. The caller compares state.
 func (p Provider) ParseCallback(q url.Values) (code, scope string, err error) {
-	if iss := q.Get("iss"); iss != "" && p.Issuer != "" && iss != p.Issuer {
+	if iss := q.Get("iss"); (iss != "" || p.RequireIss) && p.Issuer != "" && iss != p.Issuer {
 		return "", "", &fault.Fault{Kind: fault.ErrDenied,
 			What: fmt.Sprintf("the answer comes from %q instead of %q", text.Redact(iss, nil), p.Issuer)}
 	}
