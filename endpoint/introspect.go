@@ -19,10 +19,7 @@ func (h *Handler) introspect(q *request) (*oauth.Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	at := oauth.Resource("")
-	if server.Resource != "" {
-		at, _ = oauth.ParseResource(server.Resource)
-	}
+	at, _ := oauth.ParseResource(server.Resource) // if it cannot be one, no token is for it
 	t, err := h.Grants.Verify(q.ctx(), q.Request, token, server.Name, at)
 	if grant.IsTokenError(err) {
 		return oauth.NewReply(map[string]bool{"active": false}, false)
@@ -67,12 +64,9 @@ func (h *Handler) introspector(q *request, token secret.Secret) (*grant.Resource
 // selfServer stands for the resource that the request names, as it is registered.
 func (h *Handler) selfServer(q *request) (*grant.ResourceServer, error) {
 	self := &grant.ResourceServer{Resource: q.param("resource")}
-	if self.Resource == "" {
-		return self, nil
-	}
 	at, err := oauth.ParseResource(self.Resource)
 	if err != nil {
-		return self, nil // no token is for it
+		return self, nil // none is named, or what no token is for
 	}
 	self.Resource = string(at)
 	found, err := h.Grants.ServerAt(q.ctx(), at)
