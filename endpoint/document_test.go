@@ -99,3 +99,22 @@ func TestConsentForResource(t *testing.T) {
 		h.clock.pass(1e9)
 	}
 }
+
+// TestConsentReadsAddressesAsPrograms: a spelling takes no warning away, and none gives
+// the look of another site (case C1).
+func TestConsentReadsAddressesAsPrograms(t *testing.T) {
+	h := newHouse(t)
+	resource := h.URL + "/mcp"
+	h.outside().HandleFunc("docs.example/idn.json", serve("application/json", document("/idn.json", `,"redirect_uris":["https://\u0430pp.example/"]`)))
+	for _, tt := range [][3]string{
+		{"http://localhost.:8080/", "http://LOCALHOST.:8080/callback", "program on this computer"},
+		{"http://docs.example/idn.json", "https://\u0430pp.example/", "<strong>xn--pp-6kc.example</strong>/"},
+	} {
+		v := h.visitor()
+		asked := v.begin(modern("client_id", tt[0], "redirect_uri", tt[1], "resource", resource)).to()
+		if page := html.UnescapeString(v.get(v.signIn(asked).String()).text); !strings.Contains(page, tt[2]) {
+			t.Errorf("%s: no %q in %s", tt[1], tt[2], page)
+		}
+		h.clock.pass(1e9)
+	}
+}

@@ -73,8 +73,8 @@ func (h *Handler) showConsent(ctx context.Context, r Request, a *grant.Pending) 
 	for scope := range strings.FieldsSeq(a.Scope) {
 		boxes = append(boxes, scopeBox{scope, oauth.ScopeWords(scope)})
 	}
-	id, err1 := url.Parse(a.ClientID)
-	to, err2 := url.Parse(a.RedirectURI)
+	id, err1 := oauth.Parse(a.ClientID)
+	to, err2 := oauth.Parse(a.RedirectURI)
 	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package owner
 
 import (
 	"cmp"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -132,7 +131,7 @@ func namesOf(p *Pages, q *request, apps []*app) map[string]string {
 func (v *appsPage) finish(names map[string]string, now time.Time) {
 	for _, a := range v.Apps {
 		a.Name = cmp.Or(names[a.ClientID], page.Short(a.ClientID))
-		u, err := url.Parse(a.ClientID)
+		u, err := oauth.Parse(a.ClientID)
 		a.Here, a.ByHand = err == nil && oauth.IsLoopback(u.Hostname()), true
 		var words []string
 		for _, k := range a.Keys {
