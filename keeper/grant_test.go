@@ -237,3 +237,25 @@ func TestJSONLogin(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A login that knows no refresh token is logged out too, if not at once.
+func TestJSONLoginWithoutRefreshTokenIsQueued(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	l := jsonLogin(h.url)
+	l.Refresh, l.RefreshPath, l.RefreshExpiry = "", "", ""
+	check(t, h.Registry().Add(ctx, provider.Provider{Name: "box", Options: provider.Options{Login: l}}))
+	_, err := h.Connect(ctx, keeper.Target{Provider: "box"}, "", ask(keepertest.Password))
+	check(t, err)
+	access := tokens(t, h)
+	h.box.Fail("/json/Authentication/Logout", 1, 503)
+	o, err := h.Forget(ctx, "owner", "box", keeper.Policy{RevokeOnline: true, EvenIfRevokeFails: true})
+	check(t, err)
+	equal(t, "result", o.Result, keeper.Queued)
+	h.clock.pass(time.Minute)
+	done, err := h.RefreshDue(ctx, 0)
+	check(t, err)
+	equal(t, "retried", len(done), 1)
+	equal(t, "result", done[0].Result, keeper.Revoked)
+	equal(t, "good", h.box.Active(access), false)
+}

@@ -81,6 +81,9 @@ func (k *Keeper) retryRevocation(ctx context.Context, keys *keyring.Keyring, q q
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return o, err
 	}
+	if q.hint == hintLogout && token == access {
+		token = "" // see queueRevocation
+	}
 	p, err := k.Registry().withSecret(ctx, keys, q.provider)
 	if q.clientID != "" {
 		p.ClientID, p.ClientSecret = q.clientID, clientSecret
@@ -134,6 +137,9 @@ func queueRevocation(tx *store.Tx, keys *keyring.Keyring, c connectionRow, why e
 	}
 	clientSecret, err1 := keys.Open(c.clientSecret, c.at("client_secret"))
 	token, access, hint, err2 := c.toRevoke(keys, c.Grant == GrantLogin, now)
+	if token == "" {
+		token = access // of a login that gives no refresh token
+	}
 	if tx.Fail(errors.Join(err1, err2)); token == "" {
 		return
 	}
