@@ -95,6 +95,9 @@ func cgiRequest(env map[string]string, body io.Reader) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.ContentLength > 0 {
+		body = &wholeReader{r: body, left: r.ContentLength}
+	}
 	r.Body = io.NopCloser(body)
 	return instance.WithServer(r, env), nil
 }
@@ -109,7 +112,7 @@ func cgiBody(env map[string]string, stdin io.Reader) io.Reader {
 	}
 	switch {
 	case length > 0:
-		return &wholeReader{r: stdin, left: length}
+		return io.LimitReader(stdin, length)
 	case chunked:
 		return stdin // the server took the chunks apart and closes at the end
 	}

@@ -221,6 +221,21 @@ func TestFastCGIRecords(t *testing.T) {
 	}
 }
 
+// A body shorter than was announced is no request (section 6.2): what is missing could
+// be what limits it.
+func TestFastCGIBodyIsAsLongAsAnnounced(t *testing.T) {
+	for announced, want := range map[string]string{"": "a=b&c=d <nil>", "7": "a=b&c=d <nil>", "3": "a=b <nil>", "9": "a=b&c=d unexpected EOF"} {
+		c, _, _ := connectFastCGI(t, func(w http.ResponseWriter, r *http.Request) {
+			b, err := io.ReadAll(r.Body)
+			fmt.Fprintf(w, "%s %v", b, err)
+		})
+		a, err := wire.FastCGI(c, map[string]string{"REQUEST_METHOD": "POST", "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_URI": "/", "CONTENT_LENGTH": announced}, "a=b&c=d")
+		if err != nil || a.Body != want {
+			t.Errorf("announced %q: %v, %v", announced, a, err)
+		}
+	}
+}
+
 // Variables of more than 64 KB are told as such, and not kept (E1).
 func TestFastCGIVariablesHaveABound(t *testing.T) {
 	called := false
