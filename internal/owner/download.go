@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"mintkeep/internal/oauth"
 	"mintkeep/internal/store"
@@ -22,6 +23,10 @@ const copyMark = ".download-"
 // maxDownload is how large a database may be, in bytes: as CGI and under FastCGI an answer
 // is held in memory, and has to be taken within a minute.
 const maxDownload = 32 << 20
+
+// copyTime is longer than a copy is being made without a word written to it. What is
+// older was left, whoever has the id of its process now: in a container all have the same.
+const copyTime = 10 * time.Minute
 
 // download is POST BASE/owner/download: a copy of the database, without sessions,
 // pending flows and codes. The copy lies beside the database until it is sent, since
@@ -87,7 +92,10 @@ func RemoveCopies(database string) {
 		if err != nil {
 			continue
 		}
-		if p, err := os.FindProcess(pid); pid == os.Getpid() || err == nil && p.Signal(syscall.Signal(0)) == nil {
+		p, err1 := os.FindProcess(pid)
+		info, err2 := os.Stat(file)
+		fresh := err2 == nil && time.Since(info.ModTime()) < copyTime
+		if fresh && (pid == os.Getpid() || err1 == nil && p.Signal(syscall.Signal(0)) == nil) {
 			continue
 		}
 		_ = os.Remove(file) // the next process tries again

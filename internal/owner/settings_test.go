@@ -3,8 +3,10 @@ package owner_test
 import (
 	"bytes"
 	"database/sql"
+	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -136,8 +138,11 @@ func TestDownload(t *testing.T) {
 	v := h.signedIn(jane)
 	h.exec(`INSERT INTO codes (code_hash, grant_id, redirect_uri, challenge, created) VALUES ('remembered-code', 1, '', '', '')`)
 	killed := h.Config.Database + ".download-999999999-x"
-	if err := os.WriteFile(killed, nil, 0o600); err != nil {
-		t.Fatal(err)
+	same := h.Config.Database + ".download-" + strconv.Itoa(os.Getpid()) + "-x" // in a container every process has the same id
+	for _, file := range []string{killed, same} {
+		if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chtimes(file, time.Time{}, time.Now().Add(-time.Hour))); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s := v.post("/download")
 	if s.StatusCode != 200 || !strings.Contains(s.Header.Get("Content-Disposition"), "mintkeep-2026-07-01.db") || s.ContentLength != int64(len(s.text)) {
