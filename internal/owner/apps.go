@@ -178,6 +178,9 @@ func newKey(a *grant.Authorization, st *grant.Settings) key {
 	k.Fixed = k.Ends.Equal(a.Revoked)
 	if a.Status == "revoked" {
 		k.How, k.Ends = "revoked", a.Revoked
+		if !a.Ended {
+			k.How = "ended"
+		}
 	}
 	return k
 }

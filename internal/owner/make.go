@@ -61,7 +61,10 @@ func (p *Pages) makeToken(q *request) (*reply, error) {
 	if asked := q.form["me"]; asked != "" && q.admin() {
 		me = asked
 	}
-	if client == "" && name != "" {
+	switch {
+	case client != "":
+		name = "" // an app elsewhere says itself how it is called, and everybody sees it
+	case name != "":
 		client = me + slug(name)
 	}
 	days, fault := q.form["ends"], ""
