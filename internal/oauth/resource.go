@@ -33,7 +33,8 @@ func ParseResource(s string) (Resource, error) {
 // Metadata is where a resource says who gives out tokens for it (RFC 9728 section
 // 3.1); it fails for what ParseResource refuses.
 func (r Resource) Metadata() (string, error) {
-	if _, err := ParseResource(string(r)); err != nil {
+	r, err := ParseResource(string(r))
+	if err != nil {
 		return "", err
 	}
 	u, err := url.Parse(string(r))

@@ -1,6 +1,9 @@
 package oauth
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // TestResource: what is the same resource, and what can be none (interface.md 5).
 func TestResource(t *testing.T) {
@@ -40,4 +43,25 @@ func TestResource(t *testing.T) {
 			t.Errorf("%s: %q %v", r, got, err)
 		}
 	}
+}
+
+// FuzzResource: whatever is named, its one spelling is found at the first try, can
+// stand in a header field, and is no other resource's.
+func FuzzResource(f *testing.F) {
+	for _, s := range []string{"https://mcp.example", "http://[::1]:1/a?b", "https://a.example:443/%2f/?", "https://ü.example/ü", "//x"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		r, err := ParseResource(s)
+		if err != nil {
+			return
+		}
+		at, err := r.Metadata()
+		if err != nil || strings.ContainsAny(string(r)+at, " \"\\\r\n") {
+			t.Fatalf("%q: metadata at %q, %v", s, at, err)
+		}
+		if again, err := ParseResource(string(r)); again != r || err != nil || !r.Takes(s) || r.Takes(string(r)+"x") {
+			t.Fatalf("%q is %q, then %q, %v", s, r, again, err)
+		}
+	})
 }
