@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -117,4 +118,29 @@ func TestConsentReadsAddressesAsPrograms(t *testing.T) {
 		}
 		h.clock.pass(1e9)
 	}
+}
+
+// TestResourceBeforeIdentity: an upstream that says only who it is, with everything
+// unticked: the token opens the resource and has no scope; refused, there is none.
+func TestResourceBeforeIdentity(t *testing.T) {
+	h := kitHouse(t, &indiekit{me: jane, scope: true})
+	if _, err := h.Grants.AddServer(t.Context(), grant.ResourceServer{Name: "mcp", Resource: mcp, Scope: "notes"}); err != nil {
+		t.Fatal(err)
+	}
+	v := h.visitor()
+	asked := modern("resource", mcp, "scope", "notes create")
+	q := v.answer(v.consentPage(asked), func(f url.Values) { f.Del("scope"); f.Set("resource", "https://jane.example/") }).to().Query()
+	a := v.redeemAt("", h.plant(q.Get("code")), "resource", mcp).want(t, http.StatusOK, "")
+	if strings.Contains(a.body, `"scope"`) {
+		t.Error(a.body)
+	}
+	h.dead(a.text("access_token"))
+	at := func(resource string) answer {
+		return h.send("GET /token?resource={{form resource}} HTTP/1.1\nHost: {{host}}\nAuthorization: Bearer {{token}}",
+			map[string]string{"resource": resource, "token": a.text("access_token")})
+	}
+	at(mcp).want(t, http.StatusOK, "")
+	at("https://jane.example/").want(t, http.StatusUnauthorized, "invalid_token")
+	v.fails(v.answer(v.consentPage(asked), func(f url.Values) { f.Set("answer", "deny") }).to(), "access_denied")
+	v.fails(v.answer(v.consentPage(modern()), func(f url.Values) { f.Del("scope") }).to(), "access_denied") // the site itself: as before
 }
