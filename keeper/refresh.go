@@ -15,45 +15,6 @@ import (
 	"mintkeep/keeper/provider"
 )
 
-// Outcome is what became of one connection in a run over several.
-type Outcome struct {
-	User   string `json:"user"`
-	Name   string `json:"name"`
-	Result string `json:"result"`
-	Err    error  `json:"-"`
-}
-
-// RefreshDue refreshes everything that expires within the given time or is
-// failing, and retries the revocations that failed. What is dead, or not to be
-// tried yet, is among the outcomes as failed. It is the cron job's whole work;
-// with several processes at it, each connection is refreshed once.
-func (k *Keeper) RefreshDue(ctx context.Context, within time.Duration) ([]Outcome, error) {
-	if !k.On(ctx) {
-		return nil, nil
-	}
-	all, err := k.loadAll(ctx, `WHERE state IN ('failing', 'dead') OR state = 'ok' AND expires <= ? ORDER BY expires`,
-		store.Time(k.now().Add(within)))
-	if err != nil {
-		return nil, err
-	}
-	done := []Outcome{}
-	for _, c := range all {
-		if !c.Refreshable && c.State != StateDead {
-			continue
-		}
-		_, err := k.token(ctx, c.User, c.Name, wish{refresh: true, fresh: func(c connectionRow, now time.Time) bool {
-			return c.rowState == StateOK && (c.Expires.IsZero() || c.Expires.Sub(now) > within)
-		}})
-		o := Outcome{c.User, c.Name, "refreshed", err}
-		if err != nil {
-			o.Result = "failed"
-		}
-		done = append(done, o)
-	}
-	more, err := k.retryRevocations(ctx)
-	return append(done, more...), err
-}
-
 // refreshAlone refreshes if this process gets the lease. A caller who has a valid
 // token waits no longer than Patience: the refresh then goes on in the process.
 func (k *Keeper) refreshAlone(ctx context.Context, keys *keyring.Keyring, c connectionRow, began time.Time, valid bool,

@@ -38,7 +38,7 @@ type keepSite struct {
 
 func newKeepSite(t testing.TB) *keepSite {
 	t.Helper()
-	k := &keepSite{t: t, bin: released(t), dir: t.TempDir()}
+	k := &keepSite{t: t, bin: clocked(t), dir: t.TempDir()} // which refreshes nothing ahead of time by itself
 	k.ok("", "init", "https://you.example/auth/")
 	return k
 }
@@ -324,7 +324,7 @@ func TestKeepKilled(t *testing.T) {
 func TestRootMakesForTheService(t *testing.T) {
 	tools.Root(t) // a folder is given to another user
 	const service = 65534
-	k := &keepSite{t: t, bin: released(t), dir: t.TempDir()}
+	k := &keepSite{t: t, bin: clocked(t), dir: t.TempDir()} // which refreshes nothing ahead of time by itself
 	if err := os.Chown(k.dir, service, service); err != nil {
 		t.Fatal(err)
 	}

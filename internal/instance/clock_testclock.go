@@ -18,3 +18,10 @@ func SystemClock() time.Time {
 	ahead, _ := strconv.Atoi(strings.TrimSpace(string(text)))
 	return time.Now().Add(time.Duration(ahead) * time.Second)
 }
+
+// aheadEvery is 0, never, unless MINTKEEP_TEST_AHEAD says otherwise: a test that counts
+// refreshes wants those alone that it asks for.
+func aheadEvery() time.Duration {
+	every, _ := time.ParseDuration(os.Getenv("MINTKEEP_TEST_AHEAD"))
+	return every
+}

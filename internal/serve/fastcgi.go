@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -27,6 +28,9 @@ const (
 // repeats its SIGTERM after a second.
 func FastCGI(listeners []net.Listener, in *instance.Instance, restarted bool) error {
 	defer in.Close()
+	ahead, noMore := context.WithCancel(context.Background())
+	defer noMore()
+	go in.RefreshAhead(ahead)
 	boundMemory()
 	stop := make(chan os.Signal, 8)
 	signal.Notify(stop, endSignals()...)

@@ -16,6 +16,9 @@ import (
 // HTTP serves plain HTTP until a signal, then lets requests finish.
 func HTTP(listeners []net.Listener, in *instance.Instance) error {
 	defer in.Close()
+	ahead, noMore := context.WithCancel(context.Background())
+	defer noMore()
+	go in.RefreshAhead(ahead)
 	boundMemory()
 	s := &http.Server{Handler: in, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: sendTimeout,
 		WriteTimeout: 60 * time.Second, IdleTimeout: 60 * time.Second, MaxHeaderBytes: 64 << 10}
