@@ -69,7 +69,7 @@ func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, b
 		return o, err
 	}
 	if !by.Covers(c.User, c.Provider) {
-		k.dropLease(ctx, c)
+		dropLease(ctx, k, c)
 		return o, unknownToken(name)
 	}
 	revoke := policy.RevokeOnline

@@ -56,7 +56,7 @@ func (k *Keeper) acquireLease(ctx context.Context, user, name string) (*keyring.
 	}
 }
 
-func (k *Keeper) dropLease(ctx context.Context, c connectionRow) {
+func dropLease(ctx context.Context, k *Keeper, c connectionRow) {
 	err := store.Exec(ctx, k.DB, "dropping a lease", `UPDATE connections SET lease_until = NULL
 		WHERE connection_id = ? AND generation = ?`, c.ID, c.generation)
 	if err != nil {

@@ -62,7 +62,7 @@ func (k *Keeper) refreshAndSave(ctx context.Context, keys *keyring.Keyring, c co
 	r := refresh{k, keys, c}
 	n, err := r.requestNewToken(asking)
 	if err != nil {
-		k.dropLease(ctx, c)
+		dropLease(ctx, k, c)
 		return false, err
 	}
 	err = retryWrite(ctx, func() error {
