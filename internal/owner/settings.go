@@ -23,6 +23,7 @@ const freshSignIn = 10 * time.Minute
 type settingsPage struct {
 	common
 	Notice, Fault          string
+	Refused                string // what is wrong with sign-in pages that are not asked
 	Fresh                  bool   // the person may change something
 	SignInURL              string // where they sign in again
 	File                   string // name of the configuration file
@@ -49,6 +50,9 @@ func settingsReply(p *Pages, q *request, faults map[string]string) (*reply, erro
 	}
 	v := settingsPage{common: newCommon(p, q), Fresh: isFresh(q), File: cmp.Or(p.Config.File, "the configuration file"),
 		SignInURL: signInAgain(p, q)}
+	if q.st.Refused != nil {
+		v.Refused = strings.ReplaceAll(q.st.Refused.Error(), "\n", "; ")
+	}
 	if q.form["done"] != "" {
 		v.Notice = "It applies at once, also to access that exists already."
 	}

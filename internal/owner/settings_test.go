@@ -109,6 +109,15 @@ func TestSettingsKeepTheAdministrator(t *testing.T) {
 	}
 }
 
+// Cases F1, F2: a sign-in page that is never asked is reported here, too.
+func TestSettingsReportWhatIsRefused(t *testing.T) {
+	h := settingsHouse(t)
+	v := h.signedIn(jane)
+	v.get("/settings").shows(t, 200).hides(t, "is not asked")
+	h.set(func(st *grant.Settings) { st.Refused = errors.New("the setting endpoint: this is the token endpoint") })
+	valid(t, v.get("/settings").shows(t, 200, "A sign-in page is not asked.", "this is the token endpoint"))
+}
+
 // A browser that was left open is not enough.
 func TestSettingsNeedAFreshSignIn(t *testing.T) {
 	h := settingsHouse(t)
