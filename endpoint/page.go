@@ -81,7 +81,11 @@ func (h *Handler) publicPage(q *request) (*oauth.Reply, error) {
 		Lines               *Lines
 	}{used, len(q.Settings.Endpoints) > 0, h.URL, h.Authorize.OwnerClient(), p.Site, q.Settings.Endpoints, nil}
 	if v.Ready {
-		v.Lines = h.Lines(q.ctx(), q.Settings, linesLife)
+		of := q.Settings
+		if q.http.UserAgent() == discover.UserAgent { // this is itself somebody's home page: looking would never end
+			of = new(grant.Settings)
+		}
+		v.Lines = h.Lines(q.ctx(), of, linesLife)
 	}
 	p.Data = v
 	signedIn := p.OfferSignOut(h.URL, v.OwnerURL, q.http.Cookies())

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mintkeep/endpoint/grant"
+	"mintkeep/internal/discover"
 )
 
 // Case F3: the public page says whether the lines stand on the home page, and whether
@@ -59,4 +60,39 @@ func TestPublicPageF3(t *testing.T) {
 	home.Close()
 	h.clock.pass(time.Hour)
 	open("It works", "not looked at")
+}
+
+// Where the token endpoint is itself the page of a person (or leads there), it reads its
+// own page: that must not read it again, as CGI in ever more processes (F3).
+func TestPublicPageReadsNoPageForAReader(t *testing.T) {
+	h := newHouse(t)
+	var looks atomic.Int64
+	home := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		looks.Add(1)
+		req, _ := http.NewRequest("GET", h.URL, nil)
+		req.Header = r.Header
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		resp.Body.Close()
+		h.clock.pass(time.Hour) // as another process that knows of nobody who reads
+	}))
+	defer home.Close()
+	h.set(func(st *grant.Settings) { st.Me = []string{home.URL + "/"} })
+	for _, agent := range []string{"Firefox", discover.UserAgent} {
+		req, err := http.NewRequest("GET", h.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept", "text/html")
+		req.Header.Set("User-Agent", agent)
+		if s := h.visitor().see(http.DefaultClient.Do(req)); s.StatusCode != http.StatusOK {
+			t.Errorf("%s: %d", agent, s.StatusCode)
+		}
+	}
+	if looks.Load() != 1 {
+		t.Errorf("%d looks", looks.Load())
+	}
 }

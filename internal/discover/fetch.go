@@ -26,6 +26,9 @@ const (
 	maxPage      = 1 << 20 // bytes; what follows is not read
 )
 
+// UserAgent is how a Client says who it is.
+const UserAgent = "mintkeep (IndieAuth)"
+
 var errTooManyRedirects = errors.New("it redirects too often")
 
 // A Fault is what stood in a page's place, such as a page of a filter. Whoever named
@@ -90,7 +93,7 @@ func fetchOne(ctx context.Context, client *http.Client, at *url.URL, accept stri
 		return nil, nil, err
 	}
 	req.Header.Set("Accept", accept)
-	req.Header.Set("User-Agent", "mintkeep (IndieAuth)")
+	req.Header.Set("User-Agent", UserAgent)
 	once := *client
 	once.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := once.Do(req)
