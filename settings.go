@@ -44,7 +44,7 @@ func settings() config.Table {
 			Meaning: "a token dies after this long without use"},
 		{Name: "max_lifetime", Row: true, Default: "never", Check: config.CheckDuration,
 			Title:   "Every token ends after",
-			Meaning: "… and in any case after this long"},
+			Meaning: "a token dies after this long even if it is used"},
 		{Name: "refresh_lifetime", Row: true, Default: "365d", Check: config.CheckDuration,
 			Title:   "An app can renew its token for",
 			Meaning: "a refresh token dies after this long without use"},

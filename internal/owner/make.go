@@ -45,7 +45,7 @@ func newMakePage(p *Pages, q *request, fault string) *page.Page {
 		v.Ends = append(v.Ends, end{days, words, days == q.form["ends"]})
 	}
 	slices.SortFunc(v.Ends, func(a, b end) int { return len(a.Days) - len(b.Days) })
-	d := p.newPage(q, "make", "Make a token", "make.html", v)
+	d := p.newPage(q, "", "Make a token", "make.html", v)
 	d.Lead, d.Column = "For a script or program that cannot sign in by itself.", true
 	return d
 }

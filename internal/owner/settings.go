@@ -86,7 +86,7 @@ func settingsReply(p *Pages, q *request, faults map[string]string) (*reply, erro
 
 // plain is a meaning as a sentence without marks.
 func plain(meaning string) string {
-	return strings.TrimSuffix(sentence(strings.ReplaceAll(strings.TrimPrefix(meaning, "… "), "`", "")), ".") + "."
+	return strings.TrimSuffix(sentence(strings.ReplaceAll(meaning, "`", "")), ".") + "."
 }
 
 // isFresh reports whether the person has signed in lately: a browser that was left
