@@ -63,6 +63,7 @@ func kindOf(event string) kind {
 		"read":            {"→", "", byConnection, "was fetched by a script"},
 		"recovered":       {"✓", "good", byConnection, "works again"},
 		"failing":         {"!", "warn", byConnection, "fails"},
+		"failed":          {"!", "warn", "The sign-in page", "has to be mended"},
 		"ends soon":       {"!", "warn", byConnection, "ends soon"},
 		"dead":            {"!", "warn", byConnection, "is broken"},
 		"connected":       {"+", "good", byConnection, "was connected"},
@@ -75,7 +76,9 @@ func kindOf(event string) kind {
 }
 
 // warningKinds are the events that somebody must not overlook.
-func warningKinds() []string { return []string{"replay", "reuse", "failing", "ends soon", "dead"} }
+func warningKinds() []string {
+	return []string{"replay", "reuse", "failed", "failing", "ends soon", "dead"}
+}
 
 // log is GET BASE/owner/log: what happened, newest first, from before the event
 // that the parameter before names; with only=warnings nothing else.

@@ -199,13 +199,14 @@ func TestLogAndCheck(t *testing.T) {
 		h.exec(`INSERT INTO events (at, event) VALUES ('2026-07-01 12:00:00', 'issued')`)
 	}
 	h.exec(`INSERT INTO events (at, event, client_id) VALUES ('2026-07-01 12:00:00', 'replay', ?)`, app)
+	h.exec(`INSERT INTO events (at, event, detail) VALUES ('2026-07-01 12:00:00', 'failed', 'it answered with status 404')`) // as grant.Settle does
 	s := v.get("/log")
 	s.shows(t, 200, "showed a code for the second time", "used twice", "Older", "Wednesday, 1 July 2026")
 	if !strings.Contains(s.text, `<li class="bad alarm">`) {
 		t.Error("a replay does not stand out")
 	}
 	v.get("/log?before=12").shows(t, 200, "signed in")
-	v.get("/log?only=warnings").shows(t, 200, "used twice").hides(t, "signed in here", "got access")
+	v.get("/log?only=warnings").shows(t, 200, "used twice", "has to be mended", "status 404").hides(t, "signed in here", "got access")
 	h.findings = []owner.Finding{{Group: "your site", Level: "ok", What: "url is fine"}}
 	v.get("/check").shows(t, 200, "Url is fine", "as it should be", "One check passed")
 	h.findings = append(h.findings, owner.Finding{Level: "fail", What: "no space", Do: "delete something"})
