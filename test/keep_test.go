@@ -149,13 +149,18 @@ func (k *keepSite) fetch(method, route, key, body string) (int, string) {
 
 func (k *keepSite) sql(query string, args ...any) {
 	k.t.Helper()
-	db, err := sql.Open("sqlite3", "file:"+k.path("tokens.db")+"?_busy_timeout=8000")
+	sqlIn(k.t, k.path("tokens.db"), query, args...)
+}
+
+func sqlIn(t testing.TB, file, query string, args ...any) {
+	t.Helper()
+	db, err := sql.Open("sqlite3", "file:"+file+"?_busy_timeout=8000")
 	if err == nil {
 		_, err = db.ExecContext(context.Background(), query, args...)
 		db.Close()
 	}
 	if err != nil {
-		k.t.Fatal(err)
+		t.Fatal(err)
 	}
 }
 
