@@ -54,6 +54,7 @@ func (c *Command) copyDatabase(conf *config.Config, to string) (err error) {
 		return err
 	}
 	defer db.Close()
+	defer c.progress("Copying the database", sizeOf(to, conf.Database))()
 	if _, err := db.ExecContext(c.ctx, `VACUUM INTO ?`, to); err != nil {
 		return fmt.Errorf("copying %s: %w", conf.Database, err)
 	}

@@ -75,17 +75,20 @@ func (o *connectionsFlags) importFrom(c *Command, k *keeper.Keeper, file string)
 	if err := c.ensureKey(k); err != nil {
 		return err
 	}
+	stop := c.progress("Importing", nil)
 	var done []keeper.Imported
 	if o.from == "pyauthflow" {
 		done, err = k.ImportPyAuthFlow(c.ctx, f, orOwner(o.user))
 	} else {
 		db, err2 := store.OpenAsIs(file, true)
 		if err2 != nil {
+			stop()
 			return wrap("import", err2)
 		}
 		defer db.Close()
 		done, err = k.ImportTokenKeep(c.ctx, db, orOwner(o.user))
 	}
+	stop()
 	listed := list(c, "name provider result", done, nil, func(i keeper.Imported) []string { return []string{i.Name, i.Provider, i.Result} })
 	return cmp.Or(err, listed)
 }

@@ -29,7 +29,9 @@ func initVerb(f *flag.FlagSet) action {
 		if err := os.MkdirAll(filepath.Dir(conf.Database), 0o700); err != nil {
 			return wrap("creating the folder of the database", err)
 		}
+		stop := c.progress("Opening the database, and bringing it up to date", nil)
 		db, err := c.OpenDatabase(c.ctx, conf, true, store.Always)
+		stop()
 		if err != nil {
 			return err
 		}

@@ -22,7 +22,9 @@ func runKey(c *Command) error {
 	}
 	return c.withKeeper(func(k *keeper.Keeper) error {
 		if c.args[0] == "rotate" {
+			stop := c.progress("Sealing everything with a new key", nil)
 			n, id, err := k.Rotate(c.ctx)
+			stop()
 			return c.println(fmt.Sprintf("%d values sealed again, with key %s", n, id), err)
 		}
 		if k.Keys.Exists() {

@@ -4,13 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode"
-
-	"golang.org/x/term"
 )
 
 // list prints a row for each value; an error in front of it is returned instead.
@@ -92,8 +89,7 @@ func (c *Command) println(line string, err error) error {
 // colours reports whether the output goes to a terminal that shows colours;
 // NO_COLOR, set to anything, says that the person wants none.
 func (c *Command) colours() bool {
-	f, ok := c.Stdout.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd())) && c.Getenv("NO_COLOR") == "" && c.Getenv("TERM") != "dumb"
+	return isTerminal(c.Stdout) && c.Getenv("NO_COLOR") == "" && c.Getenv("TERM") != "dumb"
 }
 
 // printable keeps what strangers wrote from controlling a terminal, or turning the

@@ -23,7 +23,9 @@ func refreshVerb(f *flag.FlagSet) action {
 				_, err := k.Refresh(c.ctx, orOwner(user), c.args[0])
 				return err
 			}
+			stop := c.progress("Refreshing what ends soon", nil)
 			all, err := k.RefreshDue(c.ctx, within)
+			stop()
 			return c.listOutcomes(all, err, "failed")
 		})
 	}
@@ -71,7 +73,9 @@ func forgetVerb(f *flag.FlagSet) action {
 		}
 		return c.withKeeper(func(k *keeper.Keeper) error {
 			if *all {
+				stop := c.progress("Asking the sites to revoke", nil)
 				outcomes, err := k.ForgetAll(c.ctx, *user, policy)
+				stop()
 				return c.listOutcomes(outcomes, err, keeper.KeptQueued)
 			}
 			outcome, err := k.Forget(c.ctx, orOwner(*user), c.args[0], policy)

@@ -101,6 +101,8 @@ func pruneTokens(c *Command, s *grant.Store) error {
 	if err != nil {
 		return err
 	}
+	stop := c.progress("Removing what has been dead for 30 days", nil)
 	n, err := s.Prune(c.ctx, st)
+	stop()
 	return c.println(fmt.Sprintf("%d removed", n), err)
 }
