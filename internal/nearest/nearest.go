@@ -11,6 +11,9 @@ import (
 func Hint(word string, known []string, otherwise string) string {
 	best, least := "", max(1, len(word)/3)+1
 	for _, name := range known {
+		if max(len(word)-len(name), len(name)-len(word)) >= least {
+			continue // so much longer that it is another word; an address over HTTP has 60 KB
+		}
 		if d := distance(strings.ToLower(word), strings.ToLower(name)); d < least {
 			best, least = name, d
 		}

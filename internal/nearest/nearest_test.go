@@ -1,6 +1,9 @@
 package nearest
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestHint(t *testing.T) {
 	verbs := []string{"token", "log", "connect", "connections", "refresh", "version"}
@@ -17,5 +20,13 @@ func TestHint(t *testing.T) {
 		if got := Hint(word, verbs, "see -h"); got != want {
 			t.Errorf("%q: %q, want %q", word, got, want)
 		}
+	}
+}
+
+// A word of any length costs little: scripts send names, too.
+func TestHintOfALongWord(t *testing.T) {
+	word, known := strings.Repeat("x", 2000), []string{strings.Repeat("y", 200)}
+	if n := testing.AllocsPerRun(1, func() { Hint(word, known, "") }); n > 100 {
+		t.Errorf("%v allocations", n)
 	}
 }
