@@ -43,6 +43,8 @@ type Connection struct {
 	Provider       string    `json:"provider"`
 	Grant          string    `json:"grant"`
 	Kind           string    `json:"kind"`
+	ClientID       string    `json:"client_id,omitzero"` // to which the token was given
+	Issuer         string    `json:"issuer,omitzero"`
 	Scope          string    `json:"scope"`
 	Scopes         []string  `json:"-"` // as given to the Tokens API; nil if none were
 	Expires        time.Time `json:"expires,omitzero"`
@@ -79,14 +81,16 @@ const connectionColumns = `connection_id, user_id, connection_name, provider_nam
 	expires, refresh_expires, state, failures, retry_after, last_error, recovered, connections.created, connections.updated, refreshed, last_use,
 	token_type, token_field, requested_scope, connections.client_id, username, generation, lifetime, lease_until,
 	connections.client_secret, access_token, refresh_token, previous_refresh_token, password, extra,
-	coalesce((SELECT p.scope FROM providers p WHERE p.provider_name = connections.provider_name), '')`
+	coalesce((SELECT p.scope FROM providers p WHERE p.provider_name = connections.provider_name), ''),
+	coalesce(nullif(connections.client_id, ''), (SELECT p.client_id FROM providers p WHERE p.provider_name = connections.provider_name), ''),
+	coalesce((SELECT p.issuer FROM providers p WHERE p.provider_name = connections.provider_name), '')`
 
 func (c *connectionRow) columns(scopes *sql.NullString, recovered *time.Time) []any {
 	return []any{&c.ID, &c.User, &c.Name, &c.Provider, &c.Grant, &c.Kind, &c.Scope, scopes,
 		store.Into(&c.Expires), store.Into(&c.RefreshExpires), &c.rowState, &c.Failures, store.Into(&c.RetryAfter), &c.LastError,
 		store.Into(recovered), store.Into(&c.Created), store.Into(&c.Updated), store.Into(&c.Refreshed), store.Into(&c.LastUse),
 		&c.tokenType, &c.tokenField, &c.requested, &c.clientID, &c.username, &c.generation, &c.lifetime, store.Into(&c.leaseUntil),
-		&c.clientSecret, &c.access, &c.refresh, &c.previous, &c.password, &c.extra, &c.standard}
+		&c.clientSecret, &c.access, &c.refresh, &c.previous, &c.password, &c.extra, &c.standard, &c.ClientID, &c.Issuer}
 }
 
 // scanConnection reads a row, and works out its State at this time.

@@ -17,6 +17,7 @@ import (
 // requests or answers back.
 type gate struct {
 	*httptest.Server
+	issuer   string // of the provider behind it
 	mu       sync.Mutex
 	counts   map[string]int
 	delay    time.Duration
@@ -31,7 +32,7 @@ func newGate(t testing.TB, provider string) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{counts: make(map[string]int), reached: make(chan struct{}, 100), answered: make(chan struct{}, 1000)}
+	g := &gate{issuer: provider, counts: make(map[string]int), reached: make(chan struct{}, 100), answered: make(chan struct{}, 1000)}
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to); r.Out.Host = to.Host }}
 	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

@@ -237,6 +237,21 @@ func TestProvider(t *testing.T) {
 			t.Error("no new token")
 		}
 	})
+	t.Run("registration", func(t *testing.T) { // issue Reach, 1: no string is copied by hand
+		k.ok("", "provider", "add", "self", "-issuer", g.issuer)
+		c := k.connecting("self")
+		click(t, c.says(t, `(http://\S*code_challenge=\S*)`))
+		c.done(t)
+		click(t, k.ok("", "connect", "self", "-as", "selfweb", "-web"))
+		for _, name := range []string{"self", "selfweb"} {
+			if first := k.ok("", "get", name); !good(name) {
+				t.Errorf("%s: the token %s is not good at the provider", name, first)
+			}
+			k.ok("", "refresh", name) // offline_access is asked for where it is supported
+			k.ok("", "forget", name)
+		}
+		k.ok("", "provider", "remove", "self")
+	})
 	t.Run("rotation", func(t *testing.T) {
 		for range 3 {
 			k.ok("", "refresh", "device")

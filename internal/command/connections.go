@@ -49,12 +49,13 @@ func (o *connectionsFlags) list(c *Command, k *keeper.Keeper) error {
 		}
 		all = troubled
 	}
-	err = list(c, "name provider user grant scope expiry refresh_expiry state error reconnect", all, nil, func(v keeper.Connection) []string {
+	err = list(c, "name provider user grant scope expiry refresh_expiry state error reconnect last_refresh client_id issuer", all, nil, func(v keeper.Connection) []string {
 		expiry := "unknown"
 		if !v.Expires.IsZero() {
 			expiry = timeText(v.Expires)
 		}
-		return []string{v.Name, v.Provider, v.User, v.Grant, v.Scope, expiry, timeText(v.RefreshExpires), v.State, v.LastError, v.Reconnect}
+		return []string{v.Name, v.Provider, v.User, v.Grant, v.Scope, expiry, timeText(v.RefreshExpires), v.State, v.LastError, v.Reconnect,
+			timeText(v.Refreshed), v.ClientID, v.Issuer}
 	})
 	if err == nil && o.check && len(troubled) > 0 {
 		err = fmt.Errorf("connections: dead or failing: %d", len(troubled))

@@ -1,6 +1,6 @@
 // A real OpenID provider (npm oidc-provider) for the tests of the keeper: code
 // with PKCE, device flow, client credentials, rotating refresh tokens whose
-// reuse ends the grant, introspection and revocation. Any name signs in.
+// reuse ends the grant, introspection, revocation, registration (RFC 7591, RFC 7592). Any name signs in.
 import * as oidc from 'oidc-provider';
 import { createServer } from 'node:http';
 
@@ -27,6 +27,8 @@ server.listen(0, '127.0.0.1', () => {
       deviceFlow: { enabled: true },
       introspection: { enabled: true },
       revocation: { enabled: true },
+      registration: { enabled: true },
+      registrationManagement: { enabled: true },
     },
     pkce: { required: () => true },
     rotateRefreshToken: true,
