@@ -2,8 +2,11 @@
 // the first one (grants of RFC 6749, RFC 7636, RFC 8628, or a JSON login), seals
 // it, refreshes it when it is due, and hands it out.
 //
-//	k := &keeper.Keeper{DB: db, Keys: keyring.Source{Path: "mintkeep.key"}}
+//	k, err := keeper.Open(ctx, "tokens.db")
 //	t, err := k.Token(ctx, "owner", "mastodon", 5*time.Minute)
+//
+// A program that only wants tokens needs nothing else: TokenSource is what
+// golang.org/x/oauth2 wants, and the fields of Keeper are for the rest.
 //
 // The database is a SQLite file with the tables of schema.sql. Several processes
 // may work on it at once, CGI children among them, so nothing is remembered in
@@ -21,9 +24,12 @@ import (
 	"database/sql"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"time"
 
 	"mintkeep/internal/secret"
+	"mintkeep/internal/store"
 	"mintkeep/keeper/keyring"
 	"mintkeep/keeper/provider"
 )
@@ -62,6 +68,18 @@ type Keeper struct {
 	// sending a refresh token and saving the next one, a connection would be
 	// lost. nil holds nothing.
 	Hold func() (release func())
+}
+
+// Open returns the keeper of an installation, for another program: its database, which
+// must be there and of this version, and the key in MINTKEEP_KEY, else in the file
+// mintkeep.key beside it. Close its DB in the end.
+func Open(ctx context.Context, database string) (*Keeper, error) {
+	db, err := store.OpenCurrent(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	return &Keeper{DB: db, Keys: keyring.Source{Value: Secret(os.Getenv("MINTKEEP_KEY")),
+		Path: filepath.Join(filepath.Dir(database), "mintkeep.key")}}, nil
 }
 
 func (k *Keeper) now() time.Time {

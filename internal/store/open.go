@@ -72,6 +72,21 @@ func Open(ctx context.Context, o Options) (*sql.DB, error) {
 	return db, nil
 }
 
+// OpenCurrent opens a database that is there and has this program's schema.
+func OpenCurrent(ctx context.Context, path string) (*sql.DB, error) {
+	db := sql.OpenDB(&busyConnector{dsn: dsn(Options{Path: path})})
+	db.SetMaxOpenConns(1)
+	v, err := userVersion(ctx, db)
+	if err == nil && v != SchemaVersion {
+		err = fmt.Errorf("it has schema %d, not %d", v, SchemaVersion)
+	}
+	if err != nil {
+		db.Close()
+		return nil, fmt.Errorf("opening %s: %w\nhint: `mintkeep init` with the program of this version", path, err)
+	}
+	return db, nil
+}
+
 // OpenAsIs opens a database without making, upgrading or setting anything, for
 // the doctor, backups and foreign files. A missing file is an error of the first
 // statement. With readOnly nothing can be written.
