@@ -5,6 +5,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -258,4 +260,23 @@ func TestJSONLoginWithoutRefreshTokenIsQueued(t *testing.T) {
 	equal(t, "retried", len(done), 1)
 	equal(t, "result", done[0].Result, keeper.Revoked)
 	equal(t, "good", h.box.Active(access), false)
+}
+
+// Mastodon shows the code where it cannot redirect (urn:ietf:wg:oauth:2.0:oob): it is pasted.
+func TestCodeShown(t *testing.T) {
+	h := newHouse(t)
+	h.provider()
+	in, typed := io.Pipe()
+	ask := keeper.Ask{Out: io.Discard, In: in, Redirect: "urn:ietf:wg:oauth:2.0:oob", Open: func(u string) error {
+		res, err := http.DefaultTransport.RoundTrip(httptest.NewRequest("GET", u, nil))
+		check(t, err)
+		res.Body.Close()
+		back, err := url.Parse(res.Header.Get("Location"))
+		check(t, err)
+		go func() { _, _ = io.WriteString(typed, "https://wrong.example/\n"+back.Query().Get("code")+"\n") }()
+		return nil
+	}}
+	c, err := h.Connect(t.Context(), keeper.Target{Provider: "box"}, "code", ask)
+	check(t, err)
+	equal(t, "connection", c.State, keeper.StateOK)
 }
