@@ -96,6 +96,10 @@ func (k *Keeper) Connect(ctx context.Context, t Target, grant string, ask Ask) (
 	if err != nil {
 		return Connection{}, err
 	}
+	before, err := k.load(ctx, k.DB, t.User, t.Name)
+	if err == nil && before.Kind == KindOAuth2 && before.requested != t.Scope { // never silently
+		ask.say("%s was connected with the scope %q, which this replaces; -as NAME keeps both.", t.Name, before.requested)
+	}
 	o := obtaining{Client: k.client(), Ask: ask, provider: p, now: k.now,
 		NewConnection: NewConnection{Target: t, Grant: cmp.Or(grant, DefaultGrant(p)), Kind: KindOAuth2, Field: "access_token"}}
 	if err := o.obtain(ctx); err == errUnknownGrant {
