@@ -71,12 +71,27 @@ func newImport(access, refresh string) NewConnection {
 		Token: provider.TokenResponse{AccessToken: Secret(access), RefreshToken: Secret(refresh)}}
 }
 
+// revokeURL is where an imported provider revokes: as the preset of its name, on its
+// own host (Zoho has one for each continent). It is "" if the two do not look alike.
+func revokeURL(p provider.Provider) string {
+	preset, err := provider.FromPreset(p.Name, p.Name, "")
+	own, err1 := url.Parse(p.TokenURL)
+	token, err2 := url.Parse(preset.TokenURL)
+	to, err3 := url.Parse(preset.RevokeURL)
+	if errors.Join(err, err1, err2, err3) != nil || preset.RevokeURL == "" || to.Host != token.Host || own.Path != token.Path {
+		return ""
+	}
+	to.Scheme, to.Host = own.Scheme, own.Host
+	return to.String()
+}
+
 // importOne registers the provider if it is new, and keeps its token if that is new.
 func (k importer) importOne(ctx context.Context, p provider.Provider, n NewConnection) (Imported, error) {
 	result := Imported{Name: n.Name, Provider: p.Name, Result: "imported"}
 	if n.Name == "" {
 		n.Name, result.Name = p.Name, p.Name
 	}
+	p.RevokeURL = cmp.Or(p.RevokeURL, revokeURL(p))
 	err := k.Registry().Add(ctx, p)
 	if errors.Is(err, ErrInvalid) {
 		result.Result = "skipped: " + text.FirstLine(err.Error())
