@@ -51,6 +51,9 @@ type Keeper struct {
 	Now func() time.Time
 	// Client asks the providers that the owner named; nil is a plain client.
 	Client *http.Client
+	// Public asks hosts that only the documents of others name, and must refuse those in
+	// one's own network; nil is Client.
+	Public *http.Client
 	// Log takes what a person should see; nil discards it.
 	Log *slog.Logger
 	// URL is BASE, the public URL of the program; needed for the browser flow.
@@ -101,7 +104,7 @@ func (k *Keeper) log() *slog.Logger {
 }
 
 func (k *Keeper) client() provider.Client {
-	return provider.Client{HTTP: k.Client, Now: k.Now, Timeout: cmp.Or(k.Timeout, provider.DefaultTimeout)}
+	return provider.Client{HTTP: k.Client, Public: k.Public, Now: k.Now, Timeout: cmp.Or(k.Timeout, provider.DefaultTimeout)}
 }
 
 // sealedTables says where sealed values are stored.

@@ -57,6 +57,9 @@ func (o *providerFlags) apply(c *Command, p *provider.Provider) error {
 	for _, f := range providerFields() {
 		if c.given(f.name) {
 			*f.of(p) = *f.of(&o.fields)
+			if strings.HasSuffix(f.name, "-url") {
+				p.NamedHost = "" // an address is the owner's own word now
+			}
 		}
 	}
 	if !c.given("options") {
@@ -224,7 +227,7 @@ func (o *providerFlags) set(c *Command, k *keeper.Keeper) (err error) {
 		p.ClientSecret = secret
 		if at.TokenURL != "" {
 			p.AuthURL, p.TokenURL, p.DeviceURL = at.AuthURL, at.TokenURL, at.DeviceURL
-			p.RevokeURL, p.IntrospectURL = at.RevokeURL, at.IntrospectURL
+			p.RevokeURL, p.IntrospectURL, p.NamedHost = at.RevokeURL, at.IntrospectURL, at.NamedHost
 		}
 		if o.public {
 			p.HasSecret = false

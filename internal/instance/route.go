@@ -61,6 +61,7 @@ func (e *Environment) Keeper(c *config.Config, db *sql.DB, log *slog.Logger) *ke
 		Now:    e.Now,
 		Hold:   e.hold.take,
 		Client: discover.TrustedClient(c.CAFile),
+		Public: discover.PublicOnlyClient(c.CAFile, nil),
 		Log:    log,
 		URL:    c.URL,
 	}

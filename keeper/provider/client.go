@@ -2,6 +2,7 @@ package provider
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,8 +21,10 @@ import (
 // Client sends requests to providers. The zero value is usable.
 type Client struct {
 	HTTP    *http.Client     // nil is a plain client; its CheckRedirect is not used
+	Public  *http.Client     // for hosts that only documents name; must refuse those in one's own network. nil is HTTP
 	Now     func() time.Time // nil is time.Now
 	Timeout time.Duration    // of one request with its answer; 0 is DefaultTimeout
+	named   string           // see naming
 }
 
 // DefaultTimeout is the Timeout of a Client that has none.
@@ -34,11 +37,9 @@ func (c Client) now() time.Time {
 	return time.Now().UTC()
 }
 
-func (c Client) http() *http.Client {
-	h := http.Client{}
-	if c.HTTP != nil {
-		h = *c.HTTP
-	}
+// do sends a request once; its error has none of the secrets.
+func (c Client) do(req *http.Request, secrets []string) (*http.Response, error) {
+	h := c.to(req.URL.Hostname())
 	h.CheckRedirect = func(to *http.Request, from []*http.Request) error {
 		first := from[0] // only metadata is read by GET, and no secret is sent for it
 		if len(from) == 1 && first.Method == http.MethodGet && origin(to.URL) == origin(first.URL) {
@@ -46,7 +47,11 @@ func (c Client) http() *http.Client {
 		}
 		return http.ErrUseLastResponse
 	}
-	return &h
+	res, err := h.Do(req)
+	if err != nil {
+		err = cmp.Or(c.notPublic(req, err), newUnreachable(err, secrets))
+	}
+	return res, err
 }
 
 // origin is scheme and host of an address, however they are spelt.
@@ -66,9 +71,9 @@ func (c Client) send(ctx context.Context, req *http.Request, secrets []string) (
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	req.Header.Set("Accept", "application/json")
-	res, err := c.http().Do(req.WithContext(ctx))
+	res, err := c.do(req.WithContext(ctx), secrets)
 	if err != nil {
-		return nil, newUnreachable(err, secrets)
+		return nil, err
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
@@ -140,7 +145,7 @@ func (c Client) post(ctx context.Context, p Provider, to string, form url.Values
 		req.SetBasicAuth(id, secret)
 		secrets = append(secrets, strings.TrimPrefix(req.Header.Get("Authorization"), "Basic "))
 	}
-	f, err := c.send(ctx, req, secrets)
+	f, err := c.naming(p.NamedHost).send(ctx, req, secrets)
 	if e := (*Error)(nil); errors.As(err, &e) {
 		e.advise(p, map[string]string{p.DeviceURL: "device-url", p.RevokeURL: "revoke-url", p.IntrospectURL: "introspect-url", p.TokenURL: "token-url"}[to])
 	}

@@ -9,14 +9,24 @@ import (
 	"slices"
 	"strings"
 
+	"code.dny.dev/ssrf"
+
 	"mintkeep/keeper/internal/fault"
 )
 
 // Discover reads a provider's metadata: RFC 8414 section 3 first, then OpenID
 // Connect Discovery 1.0 section 4. The issuer in it must be the one asked for
 // (RFC 8414 section 3.3), and every endpoint https (or loopback); else the error
-// is ErrTemporary. A URL that is no issuer is ErrInvalid.
+// is ErrTemporary. A URL that is no issuer is ErrInvalid, and so is one that leads
+// where Client.Public does not go.
 func (c Client) Discover(ctx context.Context, issuer string) (Provider, error) {
+	c = c.naming(hostOf(issuer))
+	p, err := c.discover(ctx, issuer)
+	p.NamedHost = c.named
+	return p, err
+}
+
+func (c Client) discover(ctx context.Context, issuer string) (Provider, error) {
 	if issuer == "" {
 		return Provider{}, fault.Invalid("discovering: there is no issuer", "")
 	}
@@ -28,6 +38,9 @@ func (c Client) Discover(ctx context.Context, issuer string) (Provider, error) {
 		p, err := c.readMetadata(ctx, issuer, address)
 		if err == nil {
 			return p, nil
+		}
+		if errors.Is(err, ssrf.ErrProhibitedIP) {
+			return Provider{}, err
 		}
 		if e := (*Error)(nil); first == nil || !errors.As(err, &e) || e.Status != http.StatusNotFound {
 			first = err

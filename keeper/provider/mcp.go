@@ -24,6 +24,7 @@ func (c Client) DiscoverMCP(ctx context.Context, server string) (Provider, error
 	if err != nil || u.Host == "" {
 		return Provider{}, fmt.Errorf("asking the MCP server %q: %w", server, cmp.Or(err, fault.Invalid("not an address", "")))
 	}
+	c = c.naming(u.Hostname())
 	refusal, refused, err := c.askMCP(ctx, server)
 	if err != nil {
 		return Provider{}, err
@@ -37,7 +38,7 @@ func (c Client) DiscoverMCP(ctx context.Context, server string) (Provider, error
 		!strings.HasPrefix(strings.TrimRight(u.Path, "/")+"/", strings.TrimRight(r.Path, "/")+"/") {
 		return Provider{}, fault.Invalid(fmt.Sprintf("the MCP server says that it is %q, not %q", resource, server), "RFC 9728 section 3.3 forbids that")
 	}
-	p, err := c.Discover(ctx, issuer)
+	p, err := c.discover(ctx, issuer)
 	if err != nil {
 		return p, err
 	}
@@ -49,6 +50,7 @@ func (c Client) DiscoverMCP(ctx context.Context, server string) (Provider, error
 		offline = " offline_access"
 	}
 	p.Scope = NormalScope(cmp.Or(refusal.text("scope"), strings.Join(m.list("scopes_supported"), " ")) + offline)
+	p.NamedHost = c.named
 	p.AuthParams, p.TokenParams = map[string]string{"resource": resource}, map[string]string{"resource": resource}
 	return p, nil
 }
@@ -64,9 +66,9 @@ func (c Client) askMCP(ctx context.Context, server string) (said fields, refused
 		return nil, false, err
 	}
 	req.Header.Set("Accept", "application/json, text/event-stream")
-	res, err := c.http().Do(req.WithContext(ctx))
+	res, err := c.do(req.WithContext(ctx), nil)
 	if err != nil {
-		return nil, false, newUnreachable(err, nil)
+		return nil, false, err
 	}
 	res.Body.Close()
 	return challenge(strings.Join(res.Header.Values("WWW-Authenticate"), ", ")), res.StatusCode == http.StatusUnauthorized, nil

@@ -74,6 +74,7 @@ type Options struct {
 	Registration   string            `json:"registration,omitzero"`     // where the registration is deleted (RFC 7592 section 2.3)
 	Login          *Login            `json:"login,omitempty"`           // the JSON login
 	RefreshBearer  bool              `json:"refresh_bearer,omitzero"`   // its refresh token is sent as bearer
+	NamedHost      string            `json:"named_host,omitzero"`       // whose documents named the URLs; "": the owner named them
 }
 
 func (o Options) usesPKCE() bool { return o.PKCE == nil || *o.PKCE }
@@ -136,6 +137,7 @@ func checkURL(raw string) error {
 
 // Complete takes the URLs of found where p has none.
 func (p *Provider) Complete(found Provider) {
+	p.NamedHost = found.NamedHost
 	for _, f := range []struct{ to, from *string }{
 		{&p.Issuer, &found.Issuer}, {&p.AuthURL, &found.AuthURL}, {&p.TokenURL, &found.TokenURL}, {&p.DeviceURL, &found.DeviceURL},
 		{&p.RevokeURL, &found.RevokeURL}, {&p.IntrospectURL, &found.IntrospectURL},

@@ -33,6 +33,7 @@ const (
 // a Mastodon app. It fills in the client's id, secret and what else came with them.
 // ok is false if there is no way: then a person must register it.
 func (c Client) Register(ctx context.Context, p *Provider, base string) (ok bool, err error) {
+	c = c.naming(p.NamedHost)
 	u, err := url.Parse(base)
 	switch {
 	case p.Registers.Documents && err == nil && u.Scheme == "https" && !oauth.IsLoopback(u.Hostname()):
@@ -167,7 +168,7 @@ func (c Client) Unregister(ctx context.Context, p Provider) error {
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+string(p.RegistrationToken))
-	_, err = c.send(ctx, req, []string{string(p.RegistrationToken)})
+	_, err = c.naming(p.NamedHost).send(ctx, req, []string{string(p.RegistrationToken)})
 	// section 2.3: a client that is unknown by now is 401
 	if e := (*Error)(nil); errors.As(err, &e) && (e.Status == http.StatusUnauthorized || e.Status == http.StatusNotFound) {
 		return nil
