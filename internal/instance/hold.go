@@ -49,22 +49,41 @@ func (h *hold) take() (release func()) {
 // then what it does without a hold: it ends the process, or makes one that stays
 // drain, which it has begun.
 func putOff(asked chan os.Signal, none <-chan struct{}) {
-	var came os.Signal
-	select {
-	case <-none:
-	case came = <-asked:
-		select {
-		case <-none:
-		case <-time.After(longestHold):
-		}
-	}
+	came := await(asked, none)
 	signal.Stop(asked)
-	if came == nil && len(asked) > 0 {
-		came = <-asked
+	for len(asked) > 0 {
+		came = graver(came, <-asked)
 	}
 	if came != nil {
 		raise(came)
 	}
+}
+
+// await returns the gravest signal that came until nothing was held any more, or in
+// longestHold from the first one on; nil if none came.
+func await(asked <-chan os.Signal, none <-chan struct{}) (came os.Signal) {
+	var latest <-chan time.Time
+	for {
+		select {
+		case s := <-asked:
+			if latest == nil {
+				latest = time.After(longestHold)
+			}
+			came = graver(came, s)
+		case <-none:
+			return came
+		case <-latest:
+			return came
+		}
+	}
+}
+
+// graver is the signal that counts of two that came: SIGPIPE ends nothing by itself.
+func graver(first, second os.Signal) os.Signal {
+	if first == nil || first == syscall.SIGPIPE {
+		return second
+	}
+	return first
 }
 
 // wait returns when nothing is held, or after longestHold.
