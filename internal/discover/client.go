@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"sync"
 	"time"
@@ -16,11 +17,17 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// TrustedClient returns a client for the addresses that the owner named. It uses
-// no proxy (a CGI request could name one) and follows no redirects. caFile is as in Roots.
-func TrustedClient(caFile string) *http.Client {
+// A Network is how a process reaches other hosts.
+type Network struct {
+	CAFile string                                // as in Roots
+	Proxy  func(*http.Request) (*url.URL, error) // nil: none, as in CGI, where a request could name one
+}
+
+// TrustedClient returns a client for the addresses that the owner named. It follows
+// no redirects.
+func (n Network) TrustedClient() *http.Client {
 	return &http.Client{
-		Transport: &lazyTransport{caFile: caFile, dialer: func() *net.Dialer { return &net.Dialer{Timeout: 2 * time.Second} }},
+		Transport: &lazyTransport{network: n},
 		Timeout:   10 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
@@ -33,14 +40,13 @@ func TrustedClient(caFile string) *http.Client {
 // that a name cannot become a private address in between; a refused one gives
 // ssrf.ErrProhibitedIP. Any port is allowed, and at most five redirects. No connection
 // outlives its request: strangers name any number of hosts. A nil resolver is the
-// system's; the allowed prefixes are exceptions for tests.
-func PublicOnlyClient(caFile string, resolver *net.Resolver, allow ...netip.Prefix) *http.Client {
+// system's; the allowed prefixes are exceptions for tests. What goes through a proxy,
+// that decides about.
+func (n Network) PublicOnlyClient(resolver *net.Resolver, allow ...netip.Prefix) *http.Client {
+	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(allow...))
 	return &http.Client{
-		Transport: &lazyTransport{caFile: caFile, once: true, dialer: func() *net.Dialer {
-			guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(allow...))
-			return &net.Dialer{Timeout: 2 * time.Second, Resolver: resolver, Control: guard.Safe}
-		}},
-		Timeout: 10 * time.Second,
+		Transport: &lazyTransport{network: n, once: true, dialer: net.Dialer{Resolver: resolver, Control: guard.Safe}},
+		Timeout:   10 * time.Second,
 		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
 			if len(via) > maxRedirects {
 				return errTooManyRedirects
@@ -52,23 +58,37 @@ func PublicOnlyClient(caFile string, resolver *net.Resolver, allow ...netip.Pref
 
 // lazyTransport reads the root certificates when it is first used: most requests need no client.
 type lazyTransport struct {
-	caFile string
-	once   bool // each connection is for one request, and HTTP/1
-	dialer func() *net.Dialer
-	made   sync.Once
-	real   *http.Transport
-	err    error
+	network         Network
+	once            bool       // each connection is for one request, and HTTP/1
+	dialer          net.Dialer // for hosts that no proxy stands before
+	made            sync.Once
+	direct, proxied *http.Transport
+	err             error
 }
 
-// RoundTrip builds the transport on its first call.
+// RoundTrip builds the transports on its first call.
 func (t *lazyTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	t.made.Do(func() {
-		var roots *x509.CertPool
-		if roots, _, t.err = Roots(t.caFile); t.err != nil {
-			return
+	t.made.Do(t.make)
+	if t.err != nil {
+		return nil, t.err
+	}
+	if proxy := t.network.Proxy; proxy != nil {
+		if to, err := proxy(r); to != nil || err != nil {
+			return t.proxied.RoundTrip(r)
 		}
-		t.real = &http.Transport{
-			DialContext:            t.dialer().DialContext,
+	}
+	return t.direct.RoundTrip(r)
+}
+
+func (t *lazyTransport) make() {
+	var roots *x509.CertPool
+	if roots, _, t.err = Roots(t.network.CAFile); t.err != nil {
+		return
+	}
+	transport := func(dialer net.Dialer) *http.Transport {
+		dialer.Timeout = 2 * time.Second
+		return &http.Transport{
+			DialContext:            dialer.DialContext,
 			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    4 * time.Second,
 			ResponseHeaderTimeout:  8 * time.Second,
@@ -77,11 +97,9 @@ func (t *lazyTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 			ForceAttemptHTTP2:      !t.once,
 			DisableKeepAlives:      t.once,
 		}
-	})
-	if t.err != nil {
-		return nil, t.err
 	}
-	return t.real.RoundTrip(r)
+	t.direct, t.proxied = transport(t.dialer), transport(net.Dialer{})
+	t.proxied.Proxy = t.network.Proxy
 }
 
 // Roots returns the root certificates of the PEM file caFile; if that is "", the

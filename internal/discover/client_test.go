@@ -79,9 +79,9 @@ func TestGuard(t *testing.T) {
 	})
 	rebinding := &liar{addresses: []string{"127.0.0.1", "127.0.0.2"}}
 	always := &liar{addresses: []string{"127.0.0.2"}}
-	named := PublicOnlyClient("", always.resolver(t), netip.MustParsePrefix("127.0.0.1/32"))
-	shifty := PublicOnlyClient("", rebinding.resolver(t), netip.MustParsePrefix("127.0.0.1/32"))
-	plain := PublicOnlyClient("", nil, netip.MustParsePrefix("127.0.0.1/32"))
+	named := Network{}.PublicOnlyClient(always.resolver(t), netip.MustParsePrefix("127.0.0.1/32"))
+	shifty := Network{}.PublicOnlyClient(rebinding.resolver(t), netip.MustParsePrefix("127.0.0.1/32"))
+	plain := Network{}.PublicOnlyClient(nil, netip.MustParsePrefix("127.0.0.1/32"))
 	if _, err := plain.Get("http://" + public); err != nil {
 		t.Errorf("a public address: %v", err)
 	}
@@ -108,7 +108,7 @@ func TestGuard(t *testing.T) {
 		shifty.Get("http://rebinding.example:" + port + "/")
 		shifty.CloseIdleConnections()
 	}
-	unguarded := PublicOnlyClient("", nil)
+	unguarded := Network{}.PublicOnlyClient(nil)
 	refuse(unguarded, "http://127.0.0.1:"+port+"/")
 	refuse(unguarded, "http://localhost:"+port+"/")
 	refuse(unguarded, "http://[::ffff:127.0.0.1]:"+port+"/")
@@ -133,10 +133,10 @@ func TestGuard(t *testing.T) {
 func realTransport(t *testing.T, c *http.Client) *http.Transport {
 	t.Helper()
 	lazy := c.Transport.(*lazyTransport)
-	if lazy.real == nil {
+	if lazy.direct == nil {
 		t.Fatal("not built")
 	}
-	return lazy.real
+	return lazy.direct
 }
 
 func listenOn(t *testing.T, address string, f http.HandlerFunc) string {

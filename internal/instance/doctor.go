@@ -28,8 +28,8 @@ func (e *Environment) Doctor(c *config.Config) (*doctor.Site, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	trusted := discover.TrustedClient(c.CAFile)
-	pages := &discover.Client{Public: discover.PublicOnlyClient(c.CAFile, nil), Trusted: trusted}
+	trusted := e.network(c).TrustedClient()
+	pages := &discover.Client{Public: e.network(c).PublicOnlyClient(nil), Trusted: trusted}
 	s := &doctor.Site{
 		About:      fmt.Sprintf("mintkeep %s for %s-%s, process %d of user %d", e.Version, runtime.GOOS, runtime.GOARCH, os.Getpid(), os.Geteuid()),
 		Database:   c.Database,

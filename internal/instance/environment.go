@@ -4,11 +4,13 @@ import (
 	"context"
 	"database/sql"
 	"io"
+	"net/http"
 	"os"
 	"time"
 
 	"mintkeep/endpoint/grant"
 	"mintkeep/internal/config"
+	"mintkeep/internal/discover"
 	"mintkeep/internal/oauth"
 	"mintkeep/internal/store"
 )
@@ -37,6 +39,16 @@ type Environment struct {
 
 // Getenv returns an environment variable, or "".
 func (e *Environment) Getenv(name string) string { return e.Env[name] }
+
+// network is how this process reaches others: through the proxy of HTTPS_PROXY, if there
+// is one. In CGI a request could name one (its header Proxy is HTTP_PROXY there).
+func (e *Environment) network(c *config.Config) discover.Network {
+	n := discover.Network{CAFile: c.CAFile}
+	if e.Env["REQUEST_METHOD"] == "" {
+		n.Proxy = http.ProxyFromEnvironment
+	}
+	return n
+}
 
 // OpenDatabase opens the database of an installation and brings it up to date.
 func (e *Environment) OpenDatabase(ctx context.Context, c *config.Config, longRunning bool, create store.Creation) (*sql.DB, error) {

@@ -60,8 +60,8 @@ func (e *Environment) Keeper(c *config.Config, db *sql.DB, log *slog.Logger) *ke
 		Keys:   keyring.Source{Value: keeper.Secret(e.Getenv("MINTKEEP_KEY")), Path: c.KeyFile},
 		Now:    e.Now,
 		Hold:   e.hold.take,
-		Client: discover.TrustedClient(c.CAFile),
-		Public: discover.PublicOnlyClient(c.CAFile, nil),
+		Client: e.network(c).TrustedClient(),
+		Public: e.network(c).PublicOnlyClient(nil),
 		Log:    log,
 		URL:    c.URL,
 	}
@@ -70,9 +70,9 @@ func (e *Environment) Keeper(c *config.Config, db *sql.DB, log *slog.Logger) *ke
 // Endpoint makes the token endpoint of an opened installation.
 func (e *Environment) Endpoint(c *config.Config, db *sql.DB, log *slog.Logger) *endpoint.Handler {
 	grants := e.Grants(c, db, log)
-	trusted := discover.TrustedClient(c.CAFile)
+	trusted := e.network(c).TrustedClient()
 	front := &authorize.Handler{URL: c.URL, Grants: grants, Upstreams: trusted, Version: e.Version, Log: log,
-		Discover: &discover.Client{Public: discover.PublicOnlyClient(c.CAFile, nil), Trusted: trusted}}
+		Discover: &discover.Client{Public: e.network(c).PublicOnlyClient(nil), Trusted: trusted}}
 	return &endpoint.Handler{URL: c.URL, Grants: grants, Authorize: front, HeaderHint: strippedBy, Log: log}
 }
 
