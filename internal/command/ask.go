@@ -22,10 +22,10 @@ func (c *Command) interactive() bool {
 	return c.Stdin != nil && term.IsTerminal(int(c.Stdin.Fd()))
 }
 
-// ask asks a person at a terminal. Where there is nobody, the flag is missing.
-func (c *Command) ask(what, missing string) (string, error) {
+// ask asks a person at a terminal. Where there is nobody, it is missing, with that hint.
+func (c *Command) ask(what, hint string) (string, error) {
 	if !c.interactive() {
-		return "", c.usageErrorf("%s is missing\nhint: -%s", strings.ToLower(what[:1])+what[1:], missing)
+		return "", c.usageErrorf("%s is missing\nhint: %s", strings.ToLower(what[:1])+what[1:], hint)
 	}
 	fmt.Fprintf(c.Stderr, "%s: ", what)
 	var line []byte

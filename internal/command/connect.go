@@ -58,7 +58,7 @@ func (o *connectFlags) connect(c *Command, k *keeper.Keeper) (err error) {
 	}
 	ask := keeper.Ask{Out: c.Stderr, Listen: o.listen, Redirect: o.redirect, Username: o.username,
 		Secret: func(prompt string) (keeper.Secret, error) { return c.secret(prompt, o.secretFile) },
-		User:   func() (string, error) { return c.ask("User name", "username") }}
+		User:   func() (string, error) { return c.ask("User name", "-username") }}
 	if c.interactive() {
 		ask.In = c.Stdin
 		if !o.noBrowser {

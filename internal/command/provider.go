@@ -132,7 +132,7 @@ func (o *providerFlags) register(c *Command, k *keeper.Keeper, name string) erro
 		}
 		if !registered {
 			fmt.Fprintf(c.Stderr, "Register an app at %s, with the redirect address %s\n", name, redirectAddress(k))
-			if p.ClientID, err = c.ask("Client id", "client-id"); err != nil {
+			if p.ClientID, err = c.ask("Client id", "-client-id"); err != nil {
 				return err
 			}
 		}
@@ -181,7 +181,7 @@ func (o *providerFlags) describe(c *Command, k *keeper.Keeper, name string) (p p
 		if known, err := provider.FindPreset(name); err == nil && (bare || !known.AsksInstance) {
 			preset = name // what other flags name is changed in it
 		} else if bare { // else they say where it is
-			if issuer, err = c.ask("Issuer URL", "issuer (or -preset, -auth-url, -token-url)"); err != nil {
+			if issuer, err = c.ask("Issuer URL", provider.NearestPreset(name, "-issuer (or -preset, -auth-url, -token-url)")); err != nil {
 				return p, err
 			}
 		}
@@ -194,7 +194,7 @@ func (o *providerFlags) describe(c *Command, k *keeper.Keeper, name string) (p p
 		}
 		instance := o.instance
 		if known.AsksInstance && instance == "" {
-			if instance, err = c.ask("Host of your account, such as mastodon.social", "instance"); err != nil {
+			if instance, err = c.ask("Host of your account, such as mastodon.social", "-instance"); err != nil {
 				return p, err
 			}
 		}

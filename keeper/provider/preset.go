@@ -123,15 +123,23 @@ func sites() []Preset {
 
 // FindPreset returns the preset of that name, else ErrUnknown.
 func FindPreset(name string) (Preset, error) {
-	var names []string
 	for _, p := range Presets() {
 		if p.Name == name {
 			return p, nil
 		}
-		names = append(names, p.Name)
 	}
 	return Preset{}, &fault.Fault{Kind: fault.ErrUnknown, What: fmt.Sprintf("no preset %q", name),
-		Hint: nearest.Hint(name, names, "`mintkeep provider presets` lists them")}
+		Hint: NearestPreset(name, "`mintkeep provider presets` lists them")}
+}
+
+// NearestPreset is "did you mean …?" with the preset that is most like the name, and
+// the hint otherwise; that alone if none is like it.
+func NearestPreset(name, otherwise string) string {
+	var names []string
+	for _, p := range Presets() {
+		names = append(names, p.Name)
+	}
+	return nearest.Hint(name, names, otherwise)
 }
 
 // NeedsClient reports whether the provider must know this program as a client,
