@@ -88,15 +88,17 @@ func (c *Command) hidden(prompt string) ([]byte, error) {
 
 // browser starts the browser of a person who sits at a desktop; nil if there is none.
 func (c *Command) browser() func(string) error {
-	program := "xdg-open"
+	words := []string{"xdg-open"}
 	switch {
 	case runtime.GOOS == "darwin":
-		program = "open"
+		words = []string{"open"}
+	case runtime.GOOS == "windows":
+		words = []string{"rundll32", "url.dll,FileProtocolHandler"}
 	case c.Getenv("DISPLAY") == "" && c.Getenv("WAYLAND_DISPLAY") == "":
 		return nil
 	}
 	return func(address string) error {
-		browser := exec.Command(program, address)
+		browser := exec.Command(words[0], append(words[1:], address)...)
 		for name, value := range c.Env {
 			if name != "MINTKEEP_KEY" {
 				browser.Env = append(browser.Env, name+"="+value)

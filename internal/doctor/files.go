@@ -39,7 +39,7 @@ func (s *Site) databaseFile() Finding {
 // program refuses: a file that everybody may write.
 func (s *Site) databaseMode() Finding {
 	info, err := os.Stat(s.Database)
-	if err != nil {
+	if err != nil || !modes {
 		return Finding{}
 	}
 	mode := info.Mode().Perm()
@@ -60,7 +60,7 @@ func (s *Site) databaseMode() Finding {
 func (s *Site) folderMode() Finding {
 	dir := filepath.Dir(s.Database)
 	info, err := os.Stat(dir)
-	if err != nil {
+	if err != nil || !modes {
 		return Finding{}
 	}
 	f := ok("only its owner can look into the folder of the database (mode %04o)", info.Mode().Perm())
@@ -140,7 +140,7 @@ func (s *Site) keyFile(ctx context.Context) Finding {
 	switch {
 	case exists && err != nil:
 		return fail("let this user read it", "the key file cannot be looked at: %v", err)
-	case exists && info.Mode().Perm()&0o077 != 0:
+	case exists && modes && info.Mode().Perm()&0o077 != 0:
 		return fail("", "the key file may be opened by others (mode %04o), so it is refused", info.Mode().Perm()).chmod("600", s.KeyFile)
 	}
 	if lost := s.Key(ctx); lost != nil {

@@ -7,6 +7,9 @@ import (
 	"syscall"
 )
 
+// The mode of a file says who may open it.
+const modes = true
+
 func owner(info fs.FileInfo) (int, bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {

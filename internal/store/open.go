@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -132,7 +133,9 @@ func dsn(o Options) string {
 	return fileURI(o.Path) + options
 }
 
-func fileURI(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }
+func fileURI(path string) string {
+	return "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()
+}
 
 // isCurrent reads the schema version from the file's header (SQLite's file
 // format, section 1.3), which saves a process of one request a statement. It is

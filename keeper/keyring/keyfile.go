@@ -71,7 +71,7 @@ func (s Source) read() ([]Key, error) {
 	if err != nil {
 		return nil, fail("", "", err)
 	}
-	if info.Mode().Perm()&0o066 != 0 {
+	if store.Modes && info.Mode().Perm()&0o066 != 0 {
 		return nil, fail(fmt.Sprintf(": others may read or write it (mode %04o)", info.Mode().Perm()), "chmod 600 "+s.Path, nil)
 	}
 	if info.Size() > 1<<16 {
@@ -132,7 +132,7 @@ func NewFile(path string) error {
 	if err != nil {
 		return fmt.Errorf("making a key file: %w", err)
 	}
-	return syncFolder(path)
+	return store.SyncFolder(filepath.Dir(path))
 }
 
 // replaceFile puts the keys in place of the file's content. The file is always
@@ -146,7 +146,7 @@ func replaceFile(path string, keys []Key) error {
 		_ = os.Remove(temp)
 		return err
 	}
-	return syncFolder(path)
+	return store.SyncFolder(filepath.Dir(path))
 }
 
 func writeTemporary(path string, keys []Key) (temp string, err error) {
@@ -169,16 +169,4 @@ func createFile(path string, keys []Key) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrInvalid) {
-		return err
-	}
-	return nil
 }
