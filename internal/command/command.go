@@ -46,6 +46,8 @@ type Command struct {
 	args  []string          // what is not a flag
 	json  bool              // -json
 	file  string            // -config
+	sites string            // -sites: a folder of sites
+	site  string            // -site: the one of them that is meant
 	keys  map[string]string // keys of the configuration file given as flags
 }
 
@@ -129,6 +131,8 @@ func (c *Command) newFlags(name string) *flag.FlagSet {
 	f.SetOutput(io.Discard)
 	f.StringVar(&c.file, "config", c.Getenv("MINTKEEP_CONFIG"), "configuration `file`")
 	f.BoolVar(&c.json, "json", false, "print JSON")
+	f.StringVar(&c.sites, "sites", "", "a `folder` with a folder for each host name")
+	f.StringVar(&c.site, "site", "", "the `host` of -sites that is meant")
 	for _, k := range c.Settings.Keys() {
 		if k.File == nil {
 			continue
@@ -184,6 +188,9 @@ func (c *Command) usageErrorf(format string, args ...any) error {
 
 // config reads the configuration; without any, the database is ./tokens.db.
 func (c *Command) config() (*config.Config, error) {
+	if c.sites != "" || c.site != "" {
+		return c.siteConfig()
+	}
 	conf, err := c.Settings.Read(c.file, c.Getenv, c.keys)
 	if err != nil {
 		return nil, asUsage(err)

@@ -16,6 +16,9 @@ func runDoctor(c *Command) error {
 	if len(c.args) > 1 {
 		return c.usage()
 	}
+	if c.sites != "" && c.site == "" {
+		return c.examineSites()
+	}
 	ctx, cancel := context.WithTimeout(c.ctx, 2*instance.DoctorTimeout)
 	defer cancel()
 	findings, err := c.examine(ctx)
@@ -47,11 +50,16 @@ func (c *Command) examine(ctx context.Context) ([]doctor.Finding, error) {
 	if err != nil {
 		return append(doctor.NewScript(c.file).Findings(), doctor.Faults(err)...), nil
 	}
+	return c.examineAt(ctx, conf, strings.Join(c.args, "")), nil
+}
+
+// examineAt checks one installation, with the live site of a profile if one is given.
+func (c *Command) examineAt(ctx context.Context, conf *config.Config, profile string) []doctor.Finding {
 	s, done, err := c.Doctor(conf)
 	if err != nil {
-		return doctor.Faults(err), nil
+		return doctor.Faults(err)
 	}
 	defer done()
 	s.Script = doctor.NewScript(conf.File)
-	return append(s.Inside(ctx), s.Outside(ctx, strings.Join(c.args, ""))...), nil
+	return append(s.Inside(ctx), s.Outside(ctx, profile)...)
 }

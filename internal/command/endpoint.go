@@ -22,6 +22,11 @@ func initVerb(f *flag.FlagSet) action {
 	var me []string
 	f.Func("me", "a profile `URL` that gets tokens; may be repeated", appendTo(&me))
 	return func(c *Command) error {
+		if c.site != "" {
+			if err := c.makeSite(); err != nil {
+				return err
+			}
+		}
 		conf, err := c.config()
 		if err != nil {
 			return err
@@ -61,6 +66,9 @@ func (c *Command) reportInit(db *sql.DB, conf *config.Config) error {
 	if trusted := values["endpoint"]; len(trusted) > 0 {
 		fmt.Fprintln(c.Stdout, "It trusts "+strings.Join(trusted, " and "))
 		next = "the steps of the README put the program beside your site; mintkeep doctor checks them."
+		if c.site != "" {
+			next = "the web server passes " + conf.URL + " on to mintkeep serve -sites " + c.sites
+		}
 	}
 	return c.println("Next: "+next, nil)
 }

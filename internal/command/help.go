@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -47,10 +48,10 @@ func (c *Command) help() {
 		}
 		t.Flush()
 	}
-	fmt.Fprintln(c.Stdout, "\nEvery verb:\n  -config file  configuration file (or MINTKEEP_CONFIG)\n  -json         print JSON")
+	fmt.Fprintln(c.Stdout, "\nEvery verb:\n  -config file  configuration file (or MINTKEEP_CONFIG)\n  -json         print JSON\n  -sites folder -site host\n                one of many sites (docs/sites.md)")
 	var keys []string
 	common.VisitAll(func(f *flag.Flag) {
-		if f.Name != "config" && f.Name != "json" && f.Name != "db" {
+		if !slices.Contains([]string{"config", "json", "db", "sites", "site"}, f.Name) {
 			keys = append(keys, "-"+f.Name)
 		}
 	})

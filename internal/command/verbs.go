@@ -11,10 +11,10 @@ func verbs() []verb {
 		more    = "More"
 	)
 	return []verb{
-		{setUp, "init", "[-me URL]… [ENDPOINT …]", "create the database, or add what is missing, and trust the endpoints", "init https://example.com/auth/", initVerb},
+		{setUp, "init", "[-me URL]… [ENDPOINT …] [-sites DIR -site HOST]", "create the database, or add what is missing, and trust the endpoints", "init https://example.com/auth/", initVerb},
 		{setUp, "endpoint", "add|remove|list [URL]", "trusted authorization endpoints", "endpoint add https://example.com/auth/", endpointVerb},
 		{setUp, "setting", "[-unset] [NAME [VALUE]]", "list, read, write or unset a setting", "setting idle_lifetime 30d", settingVerb},
-		{setUp, "doctor", "[PROFILE-URL]", "check this installation and, given your profile URL, the live site; status 1 if a check fails",
+		{setUp, "doctor", "[PROFILE-URL] | -sites DIR", "check this installation and, given your profile URL, the live site; status 1 if a check fails",
 			"doctor https://example.com/ -config token.cgi", noFlags(runDoctor)},
 		{issued, "token", "list | revoke [ID…] [-client URL] [-all] [-me URL] | mint -me URL -client URL -scope WORDS | prune",
 			"the tokens that were issued: list, revoke, make by hand, remove those dead for 30 days", "token revoke -client https://quill.p3k.io/", tokenVerb},
@@ -33,8 +33,8 @@ func verbs() []verb {
 		{kept, "forget", "NAME [-user U] | -all", "revoke at the provider, and forget", "forget mastodon", forgetVerb},
 		{kept, "apikey", "add|remove NAME [-user U] [-provider P] [-write] [-key-file F] | list", "keys for reading tokens over HTTP", "apikey add blog -provider mastodon", apiKeyVerb},
 		{kept, "key", "new|rotate", "the sealing key", "key rotate", noFlags(runKey)},
-		{running, "serve", "[-listen 127.0.0.1:8080] [-socket-mode 0660]", "answer plain HTTP, behind a web server", "serve -config /etc/mintkeep.conf", serveVerb},
-		{running, "fcgi", "[-listen 127.0.0.1:9000] [-socket-mode 0660]", "answer FastCGI on unix:/path or host:port",
+		{running, "serve", "[-listen 127.0.0.1:8080] [-socket-mode 0660] [-sites DIR [-max-open N]]", "answer plain HTTP, behind a web server", "serve -config /etc/mintkeep.conf", serveVerb},
+		{running, "fcgi", "[-listen 127.0.0.1:9000] [-socket-mode 0660] [-sites DIR [-max-open N]]", "answer FastCGI on unix:/path or host:port",
 			"fcgi -listen unix:/run/mintkeep/fcgi.sock", fastCGIVerb},
 		{more, "backup", "FILE", "copy the database into a new file, while it is in use; the key file is separate", "backup tokens-monday.db", noFlags(runBackup)},
 		{more, "demo", "[-stay]", "show the whole flow over HTTP on loopback", "demo", demoVerb},

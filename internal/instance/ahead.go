@@ -17,14 +17,19 @@ func (s *Instance) RefreshAhead(ctx context.Context) {
 			return
 		case <-time.After(every/2 + rand.N(every)):
 		}
-		s.mu.Lock()
-		db, c := s.db, s.config
-		s.mu.Unlock()
-		if db == nil {
-			continue // no request has opened it yet
-		}
-		if err := s.env.Keeper(c, db, s.log).RefreshAhead(ctx, 2*every); err != nil && ctx.Err() == nil {
-			s.log.Warn("refreshing ahead of time", "error", err)
-		}
+		s.refreshAhead(ctx, 2*every)
+	}
+}
+
+// refreshAhead refreshes what somebody would wait for within the next so much time.
+func (s *Instance) refreshAhead(ctx context.Context, within time.Duration) {
+	s.mu.Lock()
+	db, c := s.db, s.config
+	s.mu.Unlock()
+	if db == nil {
+		return // no request has opened it yet
+	}
+	if err := s.keeper(c, db).RefreshAhead(ctx, within); err != nil && ctx.Err() == nil {
+		s.log.Warn("refreshing ahead of time", "error", err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"mintkeep/internal/config"
 	"mintkeep/internal/oauth"
@@ -23,6 +24,8 @@ type Instance struct {
 	env         *Environment
 	load        func() (*config.Config, error)
 	longRunning bool
+	site        string       // its host name, if it is one of many
+	refreshing  atomic.Int64 // refreshes of kept tokens under way, also those without a request
 
 	mu      sync.Mutex
 	log     *slog.Logger
@@ -106,7 +109,23 @@ func (s *Instance) faultLog(r *http.Request) *slog.Logger {
 	if logOnly.CheckDocRoot(strings.Split(documentRoots(r), "\n")...) != nil {
 		return s.log
 	}
-	return NewLog(s.env.Stderr, s.read.ErrorLog)
+	return s.named(NewLog(s.env.Stderr, s.read.ErrorLog))
+}
+
+// named is a log whose lines say which of many sites they are about.
+func (s *Instance) named(log *slog.Logger) *slog.Logger {
+	if s.site == "" {
+		return log
+	}
+	return log.With("site", s.site)
+}
+
+// creation says whether a request may make the database. A site of many is made by init alone.
+func (s *Instance) creation() store.Creation {
+	if s.site != "" {
+		return store.Never
+	}
+	return store.InNewFolder
 }
 
 func (s *Instance) open(r *http.Request) (http.Handler, error) {
@@ -121,8 +140,8 @@ func (s *Instance) open(r *http.Request) (http.Handler, error) {
 		s.checked = roots
 	}
 	if err == nil && s.handler == nil {
-		s.log = NewLog(s.env.Stderr, c.ErrorLog)
-		s.db, err = s.env.OpenDatabase(context.WithoutCancel(r.Context()), c, s.longRunning, store.InNewFolder)
+		s.log = s.named(NewLog(s.env.Stderr, c.ErrorLog))
+		s.db, err = s.env.OpenDatabase(context.WithoutCancel(r.Context()), c, s.longRunning, s.creation())
 		if err == nil {
 			s.handler = s.route(s.db)
 		}
@@ -141,6 +160,10 @@ func (s *Instance) open(r *http.Request) (http.Handler, error) {
 // the file itself up to date. A refresh that goes on without its request is waited for.
 func (s *Instance) Close() {
 	s.env.hold.wait()
+	s.closeDatabase()
+}
+
+func (s *Instance) closeDatabase() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.db != nil {

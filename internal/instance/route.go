@@ -24,7 +24,7 @@ import (
 // if there is an outbound half, the owner's pages theirs, the token endpoint everything
 // else. What a verification pays for the others is a look at its path.
 func (s *Instance) route(db *sql.DB) http.Handler {
-	in, out := s.env.Endpoint(s.config, db, s.log), s.env.Keeper(s.config, db, s.log)
+	in, out := s.env.Endpoint(s.config, db, s.log), s.keeper(s.config, db)
 	if s.longRunning {
 		out.Patience = 2 * time.Second
 	} else {
@@ -51,6 +51,18 @@ func (s *Instance) route(db *sql.DB) http.Handler {
 			in.ServeHTTP(w, r)
 		}
 	})
+}
+
+// keeper makes the keeper of an installation of which others may be told what it is at.
+func (s *Instance) keeper(c *config.Config, db *sql.DB) *keeper.Keeper {
+	k := s.env.Keeper(c, db, s.log)
+	hold := k.Hold
+	k.Hold = func() func() {
+		s.refreshing.Add(1)
+		release := hold()
+		return func() { release(); s.refreshing.Add(-1) }
+	}
+	return k
 }
 
 // Keeper makes the keeper of an opened installation.

@@ -13,8 +13,6 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"mintkeep/internal/instance"
 )
 
 const (
@@ -26,12 +24,13 @@ const (
 // start the next process, until the program's file has been replaced; then it stops
 // accepting and lets requests finish. Further signals are swallowed: mod_fcgid
 // repeats its SIGTERM after a second.
-func FastCGI(listeners []net.Listener, in *instance.Instance, restarted bool) error {
+func FastCGI(listeners []net.Listener, in Site, restarted bool) error {
 	defer in.Close()
 	ahead, noMore := context.WithCancel(context.Background())
 	defer noMore()
 	go in.RefreshAhead(ahead)
-	boundMemory()
+	bounds := boundsOf(in)
+	boundMemory(bounds.heap)
 	stop := make(chan os.Signal, 8)
 	signal.Notify(stop, endSignals()...)
 	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
@@ -56,7 +55,7 @@ func FastCGI(listeners []net.Listener, in *instance.Instance, restarted bool) er
 	})}
 	failed := make(chan error, len(listeners))
 	for _, l := range listeners {
-		go func() { failed <- s.serve(bound(l)) }()
+		go func() { failed <- s.serve(bounds.limit(l)) }()
 	}
 	if err := <-failed; !stopping.Load() {
 		return err

@@ -60,7 +60,10 @@ func (r *Reply) Member(name string) (string, bool) {
 // is, so that a test can send what net/http's client would not.
 func HTTP(c net.Conn, r *Request) (*Reply, error) {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: example.com\r\nConnection: close\r\n", r.Method, r.Target)
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nConnection: close\r\n", r.Method, r.Target)
+	if r.Get("Host") == "" {
+		b.WriteString("Host: example.com\r\n")
+	}
 	for _, f := range r.Header {
 		fmt.Fprintf(&b, "%s: %s\r\n", f[0], f[1])
 	}

@@ -1,0 +1,240 @@
+package instance
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"mintkeep/internal/config"
+	"mintkeep/internal/oauth"
+)
+
+const (
+	requestsOfSite = 16              // at once; more are told to come again
+	filesOfSite    = 4               // that an open site needs, mostly for some seconds
+	idleLife       = 5 * time.Minute // after its last request a site is closed
+)
+
+// Sites are the installations of a folder, DIR/HOST/mintkeep.conf for each host name.
+// A site is opened when its first request comes, and closed when it is idle or others
+// need the room. Its folder is looked at with each request: one that appears, changes
+// or goes needs no restart. A fault of one is a 503 there, and nothing to the others.
+type Sites struct {
+	env     *Environment
+	dir     string
+	maxOpen int
+	log     *slog.Logger
+
+	mu      sync.Mutex
+	open    map[string]*openSite
+	leaving []*openSite // not to be used any more; closed when nobody does
+}
+
+// An openSite is one that a request needed. Its fields are guarded by Sites.mu.
+type openSite struct {
+	*Instance
+	version  version
+	requests int // under way
+	lastUse  time.Time
+}
+
+// A version tells a configuration file from the one that was there before.
+type version struct {
+	modified time.Time
+	size     int64
+	info     fs.FileInfo
+}
+
+func (v version) equal(o version) bool {
+	return v.modified.Equal(o.modified) && v.size == o.size && os.SameFile(v.info, o.info)
+}
+
+// unused reports whether nothing of the site goes on, not even a refresh without its request.
+func (o *openSite) unused() bool { return o.requests == 0 && o.refreshing.Load() == 0 }
+
+// OpenSites returns the sites in a folder, of which at most maxOpen are open at once, or
+// as many as the limit of open files allows. None is opened yet.
+func OpenSites(e *Environment, dir string, maxOpen int) (*Sites, error) {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s is no folder", dir)
+	}
+	if err == nil {
+		dir, err = filepath.Abs(dir)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the sites: %w\nhint: mintkeep init -sites DIR -site HOST makes one in an existing folder", err)
+	}
+	s := &Sites{env: e, dir: dir, maxOpen: maxOpen, log: NewLog(e.Stderr, ""), open: make(map[string]*openSite)}
+	const others = 512 // connections, and what else a process has open
+	if limit, ok := openFilesLimit(); ok && limit < uint64(maxOpen*filesOfSite+others) {
+		s.maxOpen = max(1, (int(limit)-others)/filesOfSite)
+		s.log.Warn("fewer sites are kept open than -max-open says: the limit of open files (RLIMIT_NOFILE) is too low",
+			"open files", limit, "sites", s.maxOpen)
+	}
+	return s, nil
+}
+
+// Log is where faults go that are no site's.
+func (s *Sites) Log() *slog.Logger { return s.log }
+
+// ServeHTTP lets the site of the request's host name answer.
+func (s *Sites) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	host := hostName(r)
+	site, err := s.use(host)
+	if site != nil {
+		defer s.release(site)
+		site.ServeHTTP(w, r)
+		return
+	}
+	e := &oauth.Error{Status: http.StatusNotFound, Code: "invalid_request", Description: "there is no token endpoint on this host name"}
+	if !errors.Is(err, fs.ErrNotExist) {
+		s.log.Error("not ready", "site", host, "error", err)
+		e = &oauth.Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: "too much is asked of this site at the moment",
+			Header: map[string]string{"Retry-After": "2"}}
+	}
+	WriteError(w, e)
+}
+
+// hostName is the host that a request is for, in lower case and without port.
+func hostName(r *http.Request) string {
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return strings.ToLower(host)
+}
+
+var (
+	errBusySite = errors.New("as many requests as one site may have are under way")
+	errNoRoom   = errors.New("as many sites as may be are at work")
+)
+
+// use returns the site of a host name, for one request, after which it must be
+// released. fs.ErrNotExist says that there is none.
+func (s *Sites) use(host string) (*openSite, error) {
+	now, err := s.look(host)
+	defer s.closeLeaving()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	site := s.open[host]
+	if site != nil && (err != nil || !site.version.equal(now)) {
+		s.leave(host)
+		site = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if site == nil {
+		if len(s.open) >= s.maxOpen && !s.makeRoom() {
+			return nil, errNoRoom
+		}
+		site = &openSite{Instance: s.instance(host), version: now}
+		s.open[host] = site
+	}
+	if site.requests >= requestsOfSite {
+		return nil, errBusySite
+	}
+	site.requests++
+	site.lastUse = time.Now()
+	return site, nil
+}
+
+// look finds the configuration file of a site.
+func (s *Sites) look(host string) (v version, err error) {
+	if !config.IsSiteName(host) {
+		return v, fs.ErrNotExist
+	}
+	info, err := os.Stat(filepath.Join(s.dir, host, config.SiteFile))
+	if err != nil {
+		return v, err
+	}
+	return version{info.ModTime(), info.Size(), info}, nil
+}
+
+// instance is a site that is not open yet.
+func (s *Sites) instance(host string) *Instance {
+	in := New(s.env, func() (*config.Config, error) { return s.env.Settings.ReadSite(s.dir, host) }, true)
+	in.site, in.log = host, in.log.With("site", host)
+	return in
+}
+
+// makeRoom takes the site that was used longest ago from those that are open, and
+// reports whether there is one that is not at work.
+func (s *Sites) makeRoom() bool {
+	oldest := ""
+	for host, site := range s.open {
+		if site.unused() && (oldest == "" || site.lastUse.Before(s.open[oldest].lastUse)) {
+			oldest = host
+		}
+	}
+	if oldest == "" {
+		return false
+	}
+	s.leave(oldest)
+	return true
+}
+
+// leave ends the use of an open site for new requests.
+func (s *Sites) leave(host string) {
+	s.leaving = append(s.leaving, s.open[host])
+	delete(s.open, host)
+}
+
+func (s *Sites) release(site *openSite) {
+	s.mu.Lock()
+	site.requests--
+	s.mu.Unlock()
+	s.closeLeaving()
+}
+
+// closeLeaving closes what nobody uses any more.
+func (s *Sites) closeLeaving() {
+	var unused []*openSite
+	s.mu.Lock()
+	s.leaving = slices.DeleteFunc(s.leaving, func(site *openSite) bool {
+		if site.unused() {
+			unused = append(unused, site)
+			return true
+		}
+		return false
+	})
+	s.mu.Unlock()
+	for _, site := range unused {
+		site.closeDatabase()
+	}
+}
+
+// closeIdle closes the sites that were not used since then.
+func (s *Sites) closeIdle(since time.Time) {
+	s.mu.Lock()
+	for host, site := range s.open {
+		if site.unused() && site.lastUse.Before(since) {
+			s.leave(host)
+		}
+	}
+	s.mu.Unlock()
+	s.closeLeaving()
+}
+
+// Close closes every site, after the refreshes that go on without their requests.
+func (s *Sites) Close() {
+	s.env.hold.wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, site := range s.open {
+		site.closeDatabase()
+	}
+	for _, site := range s.leaving {
+		site.closeDatabase()
+	}
+}

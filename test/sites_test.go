@@ -1,0 +1,291 @@
+package test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mintkeep/test/tools"
+	"mintkeep/test/wire"
+)
+
+// A fleet is a folder of sites and one process that serves them.
+type fleet struct {
+	t       testing.TB
+	dir     string
+	flags   []string
+	process *exec.Cmd
+	address string
+	stderr  string // a file
+}
+
+// newFleet is a folder without sites; start serves it.
+func newFleet(t testing.TB) *fleet {
+	return &fleet{t: t, dir: t.TempDir(), stderr: filepath.Join(t.TempDir(), "stderr")}
+}
+
+// run runs a verb on one of the sites.
+func (f *fleet) run(host string, args ...string) string {
+	f.t.Helper()
+	cmd := exec.Command(released(f.t), append(args, "-sites", f.dir, "-site", host)...)
+	cmd.Stderr = new(strings.Builder)
+	out, err := cmd.Output()
+	if err != nil {
+		f.t.Fatalf("mintkeep %v at %s: %v %s", args, host, err, cmd.Stderr)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// site makes a site that trusts the endpoints, and a token of it.
+func (f *fleet) site(host string, endpoints ...string) (token string) {
+	f.t.Helper()
+	f.run(host, append([]string{"init", "-me", "https://" + host + "/"}, endpoints...)...)
+	return f.token(host)
+}
+
+func (f *fleet) token(host string) string {
+	f.t.Helper()
+	return f.run(host, "token", "mint", "-me", "https://"+host+"/", "-client", "https://app.example/", "-scope", "create")
+}
+
+// file is a path in the folder of a site.
+func (f *fleet) file(host, name string) string { return filepath.Join(f.dir, host, name) }
+
+// start serves the sites, as verb serve or fcgi, until the test ends.
+func (f *fleet) start(verb string, flags ...string) {
+	f.t.Helper()
+	log, err := os.OpenFile(f.stderr, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer log.Close()
+	f.process = exec.Command(released(f.t), append([]string{verb, "-sites", f.dir, "-listen", "127.0.0.1:0"}, flags...)...)
+	f.process.Stderr = log
+	if err := f.process.Start(); err != nil {
+		f.t.Fatal(err)
+	}
+	f.t.Cleanup(f.stop)
+	address := regexp.MustCompile(`msg="serving [^"]*" address=(\S+)`)
+	for until := time.Now().Add(20 * time.Second); time.Now().Before(until); time.Sleep(2 * time.Millisecond) {
+		if all := address.FindAllStringSubmatch(f.log(), -1); all != nil {
+			f.address = all[len(all)-1][1]
+			if c, err := net.Dial("tcp", f.address); err == nil {
+				c.Close()
+				return
+			}
+		}
+	}
+	f.t.Fatalf("it does not serve: %s", f.log())
+}
+
+func (f *fleet) log() string {
+	text, _ := os.ReadFile(f.stderr)
+	return string(text)
+}
+
+func (f *fleet) stop() {
+	_ = f.process.Process.Kill()
+	_ = f.process.Wait()
+}
+
+// ask sends a request for a host name. What fails is status 0.
+func (f *fleet) ask(host string, r *wire.Request) *wire.Reply {
+	f.t.Helper()
+	c, err := net.Dial("tcp", f.address)
+	if err != nil {
+		f.t.Error(err)
+		return new(wire.Reply)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+	q := *r
+	q.Header = append(slices.Clone(r.Header), [2]string{"Host", host})
+	var a *wire.Reply
+	if f.process.Args[1] == "fcgi" {
+		location, query, _ := strings.Cut(q.Target, "?")
+		vars := map[string]string{"REQUEST_METHOD": q.Method, "SERVER_PROTOCOL": "HTTP/1.1", "REQUEST_URI": q.Target,
+			"SCRIPT_NAME": location, "QUERY_STRING": query, "CONTENT_LENGTH": fmt.Sprint(len(q.Body))}
+		for _, h := range q.Header {
+			vars["HTTP_"+strings.ToUpper(strings.ReplaceAll(h[0], "-", "_"))] = h[1]
+		}
+		vars["CONTENT_TYPE"] = vars["HTTP_CONTENT_TYPE"]
+		a, err = wire.FastCGI(c, vars, q.Body)
+	} else {
+		a, err = wire.HTTP(c, &q)
+	}
+	if err != nil {
+		f.t.Errorf("%s %s at %s: %v", q.Method, q.Target, host, err)
+		return new(wire.Reply)
+	}
+	return a
+}
+
+// verify is the status of a verification at a site.
+func (f *fleet) verify(host, token string) int {
+	f.t.Helper()
+	return f.ask(host, &wire.Request{Method: "GET", Target: "/token", Header: [][2]string{{"Authorization", "Bearer " + token}}}).Status
+}
+
+// is expects the status of a verification.
+func (f *fleet) is(status int, host, token string) {
+	f.t.Helper()
+	if got := f.verify(host, token); got != status {
+		f.t.Errorf("verification at %s: %d, want %d\n%s", host, got, status, f.log())
+	}
+}
+
+// One process serves many sites by their host names, and notices what becomes of
+// their folders.
+func TestSites(t *testing.T) {
+	for _, verb := range []string{"serve", "fcgi"} {
+		t.Run(verb, func(t *testing.T) {
+			f, other := newFleet(t), newFleet(t)
+			a, b := f.site("a.example"), f.site("b.example")
+			f.start(verb)
+			f.is(200, "a.example", a)
+			f.is(200, "A.Example:8080", a)
+			f.is(200, "b.example", b)
+			f.is(401, "b.example", a)
+			for _, host := range []string{"c.example", "example", "localhost", "127.0.0.1", ".", "..", "a.example.", ".a.example", "a..example",
+				"x/../a.example", "..%2fa.example", "a.example%00", "mintkeep.conf", "a.example/.", `b.example\..\a.example`} {
+				if got := f.verify(host, a); got != 404 && (got != 400 || !strings.ContainsAny(host, `/\%`)) {
+					t.Errorf("at host %s: %d", host, got)
+				}
+			}
+
+			c := f.site("c.example") // one that appears
+			f.is(200, "c.example", c)
+			if err := os.Rename(filepath.Join(f.dir, "c.example"), filepath.Join(other.dir, "c.example")); err != nil {
+				t.Fatal(err)
+			}
+			other.start(verb) // one that moves to another machine
+			other.is(200, "c.example", c)
+			f.is(404, "c.example", c)
+
+			rewrite(t, f.file("b.example", "mintkeep.conf"), "url: https://b.example/token", "url: https://b.example/other") // one that changes
+			at := func(path string) int {
+				return f.ask("b.example", &wire.Request{Method: "POST", Target: path + "/introspect", Body: "token=" + b,
+					Header: [][2]string{{"Authorization", "Bearer " + b}, {"Content-Type", "application/x-www-form-urlencoded"}}}).Status
+			}
+			if got := at("/other"); got != http.StatusOK {
+				t.Errorf("at its new url: %d", got)
+			}
+			f.run("a.example", "token", "revoke", "-all")
+			f.is(401, "a.example", a)
+		})
+	}
+}
+
+// rewrite replaces a text in a file by a new file, as editors do.
+func rewrite(t testing.TB, name, old, text string) {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err == nil && !strings.Contains(string(b), old) {
+		err = fmt.Errorf("%s has no %q", name, old)
+	}
+	if err == nil {
+		err = os.WriteFile(name+".new", []byte(strings.ReplaceAll(string(b), old, text)), 0o600)
+	}
+	if err == nil {
+		err = os.Rename(name+".new", name)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A fault in one site is a 503 there, and nothing to the others; mended, it answers again.
+func TestSitesFaults(t *testing.T) {
+	f := newFleet(t)
+	good, bad := f.site("good.example"), f.site("bad.example")
+	f.start("serve")
+	conf := f.file("bad.example", "mintkeep.conf")
+	for _, fault := range []struct{ name, old, text string }{
+		{"a key that there is not", "database:", "datbase:"},
+		{"another site's database", "tokens.db", "../good.example/tokens.db"},
+		{"another site's url", "https://bad.example/", "https://good.example/"},
+		{"no url", "url: https://bad.example/token", ""},
+		{"a database that is missing", "tokens.db", "token.db"},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			f.is(200, "bad.example", bad)
+			text, err := os.ReadFile(conf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rewrite(t, conf, fault.old, fault.text)
+			f.is(503, "bad.example", bad)
+			f.is(200, "good.example", good)
+			if err := os.WriteFile(conf, text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f.is(200, "bad.example", bad)
+		})
+	}
+	if log := f.log(); !strings.Contains(log, "level=ERROR msg=\"not ready\" site=bad.example") || strings.Contains(log, "site=good.example") {
+		t.Errorf("the log does not say which site has a fault: %s", log)
+	}
+	t.Run("locked", func(t *testing.T) {
+		db := openDatabase(t, f.file("bad.example", "tokens.db"))
+		db.SetMaxOpenConns(1)
+		if _, err := db.Exec(`BEGIN EXCLUSIVE`); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan int, 2*requestsOfSite)
+		for range cap(done) {
+			go func() { done <- f.verify("bad.example", bad) }()
+		}
+		f.is(200, "good.example", good) // while the others wait
+		for range cap(done) {
+			if got := <-done; got != http.StatusServiceUnavailable {
+				t.Errorf("at the locked one: %d", got)
+			}
+		}
+		if _, err := db.Exec(`ROLLBACK`); err != nil {
+			t.Fatal(err)
+		}
+		f.is(200, "bad.example", bad)
+	})
+}
+
+// requestsOfSite is how many requests of one site are answered at once.
+const requestsOfSite = 16
+
+// A full disk below one site is told there alone.
+func TestSitesFullDisk(t *testing.T) {
+	f := newFleet(t)
+	good := f.site("good.example")
+	if err := os.Mkdir(filepath.Join(f.dir, "full.example"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	tools.Mount(t, filepath.Join(f.dir, "full.example"), "1m")
+	full := f.site("full.example")
+	f.start("serve")
+	f.is(200, "full.example", full)
+	var filler []byte
+	for size := 1 << 20; size >= 512; size /= 2 {
+		filler = make([]byte, size)
+		for n := 0; os.WriteFile(f.file("full.example", fmt.Sprintf("filler-%d-%d", size, n)), filler, 0o600) == nil; n++ {
+		}
+	}
+	revoke := func(host, token string) int {
+		return f.ask(host, &wire.Request{Method: "POST", Target: "/token/revoke", Body: "token=" + token,
+			Header: [][2]string{{"Content-Type", "application/x-www-form-urlencoded"}}}).Status
+	}
+	if got := revoke("full.example", full); got != http.StatusServiceUnavailable {
+		t.Errorf("revoking on a full disk: %d", got)
+	}
+	f.is(200, "full.example", full) // reading goes on
+	if got := revoke("good.example", good); got != http.StatusOK {
+		t.Errorf("revoking elsewhere: %d", got)
+	}
+	f.is(401, "good.example", good)
+}
