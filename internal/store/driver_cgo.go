@@ -7,13 +7,19 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
 )
 
-// lockTurn is how long of lockWait SQLite waits at a time to begin a transaction.
-const lockTurn = 20 * time.Millisecond
+const (
+	// lockTurn is how long of lockWait SQLite waits at a time to begin a transaction.
+	lockTurn = 20 * time.Millisecond
+	// stillLocked is how long a connection waits for a lock that has just outlasted
+	// lockWait: database/sql opens them one after the other for those who wait for one.
+	stillLocked = 200 * time.Millisecond
+)
 
 // A busyConnector opens connections that wait for the lock to write with short,
 // even intervals, up to lockWait.
@@ -23,13 +29,22 @@ const lockTurn = 20 * time.Millisecond
 // who have just come then win, and those who wait longest starve until their
 // time is over. Here the intervals stay short.
 type busyConnector struct {
-	dsn    string
-	driver sqlite3.SQLiteDriver
+	dsn      string
+	driver   sqlite3.SQLiteDriver
+	lockedAt atomic.Pointer[time.Time] // when a connection last waited in vain
 }
 
 // Connect opens a connection.
 func (b *busyConnector) Connect(context.Context) (driver.Conn, error) {
-	c, err := b.driver.Open(b.dsn)
+	wait := lockWait
+	if at := b.lockedAt.Load(); at != nil && time.Since(*at) < time.Second {
+		wait = stillLocked
+	}
+	c, err := b.driver.Open(fmt.Sprintf("%s&_busy_timeout=%d", b.dsn, wait.Milliseconds()))
+	if isBusy(err) {
+		now := time.Now()
+		b.lockedAt.Store(&now)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +52,15 @@ func (b *busyConnector) Connect(context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.New("the SQLite driver gives another connection than it did")
 	}
-	return busyConn{conn}, nil
+	if wait == lockWait {
+		return busyConn{conn}, nil
+	}
+	return busyConn{conn}, busyConn{conn}.wait(lockWait)
+}
+
+func isBusy(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && e.Code == sqlite3.ErrBusy
 }
 
 // Driver returns the driver of SQLite.
@@ -53,8 +76,7 @@ func (c busyConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx
 	until := time.Now().Add(lockWait)
 	for {
 		tx, err := c.SQLiteConn.BeginTx(ctx, opts)
-		var e sqlite3.Error
-		if errors.As(err, &e) && e.Code == sqlite3.ErrBusy && ctx.Err() == nil && time.Now().Before(until) {
+		if isBusy(err) && ctx.Err() == nil && time.Now().Before(until) {
 			continue
 		}
 		if again := c.wait(lockWait); err == nil && again != nil {

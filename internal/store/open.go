@@ -123,10 +123,10 @@ func setJournal(ctx context.Context, db *sql.DB, o Options) error {
 	return nil
 }
 
-// dsn names the file and the options of each connection: never make the file,
-// wait for locks, begin transactions as writers, write durably.
+// dsn names the file and the options of each connection: never make the file, begin
+// transactions as writers, write durably.
 func dsn(o Options) string {
-	options := fmt.Sprintf("?mode=rw&_busy_timeout=%d&_txlock=immediate&_synchronous=FULL", lockWait.Milliseconds())
+	options := "?mode=rw&_txlock=immediate&_synchronous=FULL"
 	if o.LongRunning {
 		options += "&_stmt_cache_size=32"
 	}
