@@ -21,7 +21,6 @@ import (
 type fleet struct {
 	t       testing.TB
 	dir     string
-	flags   []string
 	process *exec.Cmd
 	address string
 	stderr  string // a file
