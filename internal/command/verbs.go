@@ -11,7 +11,7 @@ func verbs() []verb {
 		more    = "More"
 	)
 	return []verb{
-		{setUp, "init", "[-me URL]… [ENDPOINT …] [-sites DIR -site HOST]", "create the database, or add what is missing, and trust the endpoints", "init https://example.com/auth/", initVerb},
+		{setUp, "init", "[-me URL]… [ENDPOINT …]", "create the database, or add what is missing, and trust the endpoints", "init https://example.com/auth/", initVerb},
 		{setUp, "endpoint", "add|remove|list [URL]", "trusted authorization endpoints", "endpoint add https://example.com/auth/", endpointVerb},
 		{setUp, "setting", "[-unset] [NAME [VALUE]]", "list, read, write or unset a setting", "setting idle_lifetime 30d", settingVerb},
 		{setUp, "doctor", "[PROFILE-URL] | -sites DIR", "check this installation and, given your profile URL, the live site; status 1 if a check fails",
