@@ -61,12 +61,24 @@ func (f *fleet) file(host, name string) string { return filepath.Join(f.dir, hos
 // start serves the sites, as verb serve or fcgi, until the test ends.
 func (f *fleet) start(verb string, flags ...string) {
 	f.t.Helper()
+	f.launch(append([]string{verb, "-sites", f.dir, "-listen", "127.0.0.1:0"}, flags...)...)
+}
+
+// startOne serves one site by a process of its own.
+func (f *fleet) startOne(host string) {
+	f.t.Helper()
+	f.launch("serve", "-config", f.file(host, "mintkeep.conf"), "-listen", "127.0.0.1:0")
+}
+
+// launch starts the program, and waits until it serves.
+func (f *fleet) launch(args ...string) {
+	f.t.Helper()
 	log, err := os.OpenFile(f.stderr, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	defer log.Close()
-	f.process = exec.Command(released(f.t), append([]string{verb, "-sites", f.dir, "-listen", "127.0.0.1:0"}, flags...)...)
+	f.process = exec.Command(released(f.t), args...)
 	f.process.Stderr = log
 	if err := f.process.Start(); err != nil {
 		f.t.Fatal(err)
