@@ -1,6 +1,7 @@
 package test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 type fleet struct {
 	t       testing.TB
 	dir     string
+	bin     string // the program
 	process *exec.Cmd
 	address string
 	stderr  string // a file
@@ -28,13 +30,13 @@ type fleet struct {
 
 // newFleet is a folder without sites; start serves it.
 func newFleet(t testing.TB) *fleet {
-	return &fleet{t: t, dir: t.TempDir(), stderr: filepath.Join(t.TempDir(), "stderr")}
+	return &fleet{t: t, dir: t.TempDir(), bin: released(t), stderr: filepath.Join(t.TempDir(), "stderr")}
 }
 
 // run runs a verb on one of the sites.
 func (f *fleet) run(host string, args ...string) string {
 	f.t.Helper()
-	cmd := exec.Command(released(f.t), append(args, "-sites", f.dir, "-site", host)...)
+	cmd := exec.Command(f.bin, append(args, "-sites", f.dir, "-site", host)...)
 	cmd.Stderr = new(strings.Builder)
 	out, err := cmd.Output()
 	if err != nil {
@@ -78,7 +80,7 @@ func (f *fleet) launch(args ...string) {
 		f.t.Fatal(err)
 	}
 	defer log.Close()
-	f.process = exec.Command(released(f.t), args...)
+	f.process = exec.Command(f.bin, args...)
 	f.process.Stderr = log
 	if err := f.process.Start(); err != nil {
 		f.t.Fatal(err)
@@ -189,6 +191,19 @@ func TestSites(t *testing.T) {
 			if got := at("/other"); got != http.StatusOK {
 				t.Errorf("at its new url: %d", got)
 			}
+
+			old, err := os.ReadFile(f.file("b.example", "tokens.db")) // one whose database is put back
+			if err != nil {
+				t.Fatal(err)
+			}
+			later := f.token("b.example")
+			f.is(200, "b.example", later)
+			if err := errors.Join(os.WriteFile(f.file("b.example", "old.db"), old, 0o600), os.Rename(f.file("b.example", "old.db"), f.file("b.example", "tokens.db"))); err != nil {
+				t.Fatal(err)
+			}
+			f.is(401, "b.example", later)
+			f.is(200, "b.example", b)
+
 			f.run("a.example", "token", "revoke", "-all")
 			f.is(401, "a.example", a)
 		})

@@ -6,8 +6,10 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -26,6 +28,7 @@ type Instance struct {
 	longRunning bool
 	site        string       // its host name, if it is one of many
 	refreshing  atomic.Int64 // refreshes of kept tokens under way, also those without a request
+	database    atomic.Pointer[openedFile]
 
 	mu      sync.Mutex
 	log     *slog.Logger
@@ -144,6 +147,7 @@ func (s *Instance) open(r *http.Request) (http.Handler, error) {
 		s.db, err = s.env.OpenDatabase(context.WithoutCancel(r.Context()), c, s.longRunning, s.creation())
 		if err == nil {
 			s.handler = s.route(s.db)
+			s.watch(c.Database)
 		}
 	}
 	if err != nil {
@@ -154,6 +158,24 @@ func (s *Instance) open(r *http.Request) (http.Handler, error) {
 		return nil, err
 	}
 	return s.handler, nil
+}
+
+// An openedFile is the file of the database as it was opened.
+type openedFile struct {
+	path string
+	info fs.FileInfo
+}
+
+// watch remembers which file was opened as the database of one of many sites, of which
+// it is known with the next request whether it was replaced. Its connections may stay.
+func (s *Instance) watch(path string) {
+	if s.site == "" {
+		return
+	}
+	if info, err := os.Stat(path); err == nil {
+		s.database.Store(&openedFile{path, info})
+		s.db.SetConnMaxLifetime(connLifeOfSite)
+	}
 }
 
 // Close closes the database of a process that stayed, which in WAL mode brings

@@ -20,8 +20,9 @@ import (
 
 const (
 	requestsOfSite = 16              // at once; more are told to come again
-	filesOfSite    = 4               // that an open site needs, mostly for some seconds
+	filesOfSite    = 4               // that an open site needs, mostly for a moment
 	idleLife       = 5 * time.Minute // after its last request a site is closed
+	connLifeOfSite = time.Minute     // after which a connection that could not write when it was opened is gone
 )
 
 // Sites are the installations of a folder, DIR/HOST/mintkeep.conf for each host name.
@@ -47,15 +48,15 @@ type openSite struct {
 	lastUse  time.Time
 }
 
-// A version tells a configuration file from the one that was there before.
+// A version tells the files of a site from those that were there before.
 type version struct {
-	modified time.Time
-	size     int64
-	info     fs.FileInfo
+	configuration fs.FileInfo
+	replaced      bool // the database is another file than the one that was opened
 }
 
-func (v version) equal(o version) bool {
-	return v.modified.Equal(o.modified) && v.size == o.size && os.SameFile(v.info, o.info)
+func (v version) equal(now version) bool {
+	a, b := v.configuration, now.configuration
+	return !now.replaced && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size() && os.SameFile(a, b)
 }
 
 // unused reports whether nothing of the site goes on, not even a refresh without its request.
@@ -122,12 +123,14 @@ var (
 // use returns the site of a host name, for one request, after which it must be
 // released. fs.ErrNotExist says that there is none.
 func (s *Sites) use(host string) (*openSite, error) {
-	now, err := s.look(host)
+	s.mu.Lock()
+	site := s.open[host]
+	s.mu.Unlock()
+	now, err := s.look(host, site)
 	defer s.closeLeaving()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	site := s.open[host]
-	if site != nil && (err != nil || !site.version.equal(now)) {
+	if site = s.open[host]; site != nil && (err != nil || !site.version.equal(now)) {
 		s.leave(host)
 		site = nil
 	}
@@ -149,16 +152,19 @@ func (s *Sites) use(host string) (*openSite, error) {
 	return site, nil
 }
 
-// look finds the configuration file of a site.
-func (s *Sites) look(host string) (v version, err error) {
-	if !config.IsSiteName(host) {
-		return v, fs.ErrNotExist
+// look looks at the files of a site, which may be open. Nobody else waits for its disk.
+func (s *Sites) look(host string, site *openSite) (now version, err error) {
+	if site == nil && !config.IsSiteName(host) {
+		return now, fs.ErrNotExist
 	}
-	info, err := os.Stat(filepath.Join(s.dir, host, config.SiteFile))
-	if err != nil {
-		return v, err
+	if now.configuration, err = os.Stat(s.dir + "/" + host + "/" + config.SiteFile); err != nil || site == nil {
+		return now, err
 	}
-	return version{info.ModTime(), info.Size(), info}, nil
+	if opened := site.database.Load(); opened != nil {
+		info, err := os.Stat(opened.path)
+		now.replaced = err != nil || !os.SameFile(info, opened.info)
+	}
+	return now, nil
 }
 
 // instance is a site that is not open yet.
@@ -199,8 +205,12 @@ func (s *Sites) release(site *openSite) {
 
 // closeLeaving closes what nobody uses any more.
 func (s *Sites) closeLeaving() {
-	var unused []*openSite
 	s.mu.Lock()
+	if len(s.leaving) == 0 {
+		s.mu.Unlock()
+		return
+	}
+	var unused []*openSite
 	s.leaving = slices.DeleteFunc(s.leaving, func(site *openSite) bool {
 		if site.unused() {
 			unused = append(unused, site)
