@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -51,6 +52,23 @@ func TestSystemdService(t *testing.T) {
 	helloAddress := fmt.Sprintf("127.0.0.1:%d", freePort(t))
 	h.start(h.command(h.hello("bin/hello"), helloAddress), helloAddress)
 	h.load(t, token, "http://"+helloAddress+"/")
+}
+
+// One of many sites answers as the only one does.
+func TestSystemdSites(t *testing.T) {
+	h := newHost(t, "/token")
+	h.folder("sites", 0o700)
+	start := strings.Fields(h.unit("mintkeep-sites.service", "ExecStart", "/usr/local/bin/mintkeep", h.path("bin/mintkeep"),
+		"/var/lib/mintkeep-sites", h.path("sites"), "127.0.0.1:8080", fmt.Sprintf("127.0.0.1:%d", h.port)))
+	h.verifyUnits("mintkeep-sites.service")
+	h.startHTTP(h.command(start[0], start[1:]...))
+	h.folder("sites/127.0.0.1", 0o700)
+	h.write("sites/127.0.0.1/mintkeep.conf", "database: tokens.db\nurl: "+h.base+"\n", 0o600)
+	run(t, h.command(h.path("bin/mintkeep"), "init", "-sites", h.path("sites"), "-site", "127.0.0.1", "-me", "https://you.example/", h.auth))
+	if err := errors.Join(os.RemoveAll(h.path("mintkeep")), os.Symlink(h.path("sites/127.0.0.1"), h.path("mintkeep"))); err != nil {
+		t.Fatal(err)
+	}
+	h.scenario(t)
 }
 
 // systemd's own tool hands the socket over as the unit would; nginx is in front.
