@@ -51,12 +51,19 @@ func (k *Keeper) refreshAlone(ctx context.Context, keys *keyring.Keyring, c conn
 }
 
 // refreshAndSave asks the provider for a new token and saves it, or saves why
-// there is none. It runs to its end even if the caller went away, since a rotated
-// refresh token that is not saved is a lost connection; but it asks no longer than
-// until, nor than the Timeout of one request. An error means that the outcome
-// could not be saved or the row not be opened.
+// there is none. It asks only if there is room on the disk for what may come, and
+// runs to its end even if the caller went away, since a rotated refresh token that is
+// not saved is a lost connection; but it asks no longer than until, nor than the
+// Timeout of one request. An error means that the outcome could not be saved or the
+// row not be opened.
 func (k *Keeper) refreshAndSave(ctx context.Context, keys *keyring.Keyring, c connectionRow, until time.Time) (refreshed bool, err error) {
 	ctx = context.WithoutCancel(ctx)
+	release, err := store.Reserve(ctx, k.DB)
+	if err != nil {
+		dropLease(ctx, k, c)
+		return false, &Fault{Kind: ErrTemporary, What: "a new token could not be saved now", Err: err, Hint: "make room on the disk"}
+	}
+	defer release()
 	asking, cancel := context.WithTimeout(ctx, min(time.Until(until), k.client().Timeout))
 	defer cancel()
 	r := refresh{k, keys, c}
@@ -65,14 +72,34 @@ func (k *Keeper) refreshAndSave(ctx context.Context, keys *keyring.Keyring, c co
 		dropLease(ctx, k, c)
 		return false, err
 	}
-	err = retryWrite(ctx, func() error {
+	release()
+	var events []store.Event
+	err = retryWrite(ctx, func() (err error) {
 		if n.failure != nil {
-			return r.saveFailure(ctx, n.failure)
+			events, err = r.saveFailure(ctx, n.failure)
+		} else {
+			events, err = r.saveNewToken(ctx, n)
 		}
-		refreshed, err = r.saveNewToken(ctx, n)
 		return err
 	})
-	return refreshed, err
+	r.tell(ctx, events)
+	return n.failure == nil && len(events) > 0, err
+}
+
+// tell records what was saved, in a transaction of its own: the token is kept also
+// where there is no room for the event.
+func (r refresh) tell(ctx context.Context, events []store.Event) {
+	if len(events) == 0 {
+		return
+	}
+	err := store.Transact(ctx, r.DB, func(tx *store.Tx) {
+		for _, e := range events {
+			tx.Record(e)
+		}
+	})
+	if err != nil {
+		r.log().Warn("recording what became of a connection", "user", r.User, "connection", r.Name, "err", err)
+	}
 }
 
 // refresh is one refresh of one connection.
@@ -128,22 +155,24 @@ func (r refresh) requestNewToken(ctx context.Context) (n newToken, err error) {
 }
 
 // saveNewToken saves both tokens in one conditional write, before anybody uses
-// them. If the row has moved on meanwhile, the row wins.
-func (r refresh) saveNewToken(ctx context.Context, n newToken) (saved bool, err error) {
+// them, and returns what there is to tell. If the row has moved on meanwhile, the
+// row wins, and that is nothing.
+func (r refresh) saveNewToken(ctx context.Context, n newToken) (events []store.Event, err error) {
 	now, c := r.now(), r.connectionRow
+	next := cmp.Or(n.RefreshToken, n.used) // RFC 6749 section 6: no new one means that the old one stays
+	refreshExpires := n.RefreshExpires
+	if refreshExpires.IsZero() && next == n.used {
+		refreshExpires = c.RefreshExpires
+	}
+	saved := false
 	err = store.Transact(ctx, r.DB, func(tx *store.Tx) {
 		key, ok := sealingKey(tx, r.keys)
 		if !ok {
 			return
 		}
-		next := cmp.Or(n.RefreshToken, n.used) // RFC 6749 section 6: no new one means that the old one stays
-		var previous sql.NullString            // NULL leaves the one that is there
+		var previous sql.NullString // NULL leaves the one that is there
 		if n.used != "" && next != n.used {
 			previous = key.Seal(n.used, c.at("previous_refresh_token"))
-		}
-		refreshExpires := n.RefreshExpires
-		if refreshExpires.IsZero() && next == n.used {
-			refreshExpires = c.RefreshExpires
 		}
 		saved = tx.Exec(fmt.Sprintf("saving the new token of connection %s/%s", c.User, c.Name), `UPDATE connections
 			SET access_token = ?, refresh_token = ?, previous_refresh_token = coalesce(?, previous_refresh_token),
@@ -154,28 +183,27 @@ func (r refresh) saveNewToken(ctx context.Context, n newToken) (saved bool, err 
 			key.Seal(n.AccessToken, c.at("access_token")), key.Seal(next, c.at("refresh_token")), previous,
 			n.TokenType, cmp.Or(n.Scope, c.Scope), store.NullTime(n.Expires), lifetime(n.TokenResponse, now),
 			store.NullTime(refreshExpires), store.Time(now), store.Time(now), store.Time(now), c.ID, c.generation) == 1
-		if !saved {
-			return
-		}
-		if c.rowState != StateOK {
-			r.log().Info("connection recovered", "user", c.User, "connection", c.Name)
-			tx.Record(c.event(now, "recovered", ""))
-		}
-		week := refreshExpires.AddDate(0, 0, -7)
-		if !refreshExpires.IsZero() && !now.Before(week) && c.Updated.Before(week) { // told once
-			why := "its refresh token ends at " + refreshExpires.Format(time.DateTime) + " UTC"
-			r.log().Warn("connection ends soon", "user", c.User, "connection", c.Name, "why", why, "reconnect", c.reconnect())
-			tx.Record(c.event(now, "ends soon", why+"; again with: "+c.reconnect()))
-		}
-		tx.Record(c.event(now, "refreshed", ""))
 	})
-	return saved, err
+	if !saved || err != nil {
+		return nil, err
+	}
+	if c.rowState != StateOK {
+		r.log().Info("connection recovered", "user", c.User, "connection", c.Name)
+		events = append(events, c.event(now, "recovered", ""))
+	}
+	week := refreshExpires.AddDate(0, 0, -7)
+	if !refreshExpires.IsZero() && !now.Before(week) && c.Updated.Before(week) { // told once
+		why := "its refresh token ends at " + refreshExpires.Format(time.DateTime) + " UTC"
+		r.log().Warn("connection ends soon", "user", c.User, "connection", c.Name, "why", why, "reconnect", c.reconnect())
+		events = append(events, c.event(now, "ends soon", why+"; again with: "+c.reconnect()))
+	}
+	return append(events, c.event(now, "refreshed", "")), nil
 }
 
 // saveFailure notes a refusal (the connection is dead) or a failure that may pass
 // (it is tried again, later and later). A row that moved on is left alone: then
-// somebody else has a better answer.
-func (r refresh) saveFailure(ctx context.Context, failure error) error {
+// somebody else has a better answer. It returns what there is to tell.
+func (r refresh) saveFailure(ctx context.Context, failure error) (events []store.Event, err error) {
 	now, c := r.now(), r.connectionRow
 	state, retry := StateFailing, now.Add(backoff(c.Failures, failure))
 	if provider.IsRefused(failure) {
@@ -185,17 +213,15 @@ func (r refresh) saveFailure(ctx context.Context, failure error) error {
 	if e := (*provider.Error)(nil); errors.As(failure, &e) && e.Hint != "" {
 		why += "; " + e.Hint
 	}
-	return store.Transact(ctx, r.DB, func(tx *store.Tx) {
-		n := tx.Exec(fmt.Sprintf("saving the state of connection %s/%s", c.User, c.Name), `UPDATE connections
-			SET state = ?, failures = failures + 1, retry_after = ?, last_error = ?, lease_until = NULL, updated = ?
-			WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
-			state, store.NullTime(retry), why, store.Time(now), c.ID, c.generation)
-		if n == 0 || c.rowState == state {
-			return // told once is enough
-		}
-		r.log().Warn("connection "+state, "user", c.User, "connection", c.Name, "why", why, "reconnect", c.reconnect())
-		tx.Record(c.event(now, state, why+"; again with: "+c.reconnect()))
-	})
+	n, err := store.ExecCount(ctx, r.DB, fmt.Sprintf("saving the state of connection %s/%s", c.User, c.Name), `UPDATE connections
+		SET state = ?, failures = failures + 1, retry_after = ?, last_error = ?, lease_until = NULL, updated = ?
+		WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
+		state, store.NullTime(retry), why, store.Time(now), c.ID, c.generation)
+	if err != nil || n == 0 || c.rowState == state {
+		return nil, err // told once is enough
+	}
+	r.log().Warn("connection "+state, "user", c.User, "connection", c.Name, "why", why, "reconnect", c.reconnect())
+	return []store.Event{c.event(now, state, why+"; again with: "+c.reconnect())}, nil
 }
 
 // retryWrite repeats a write while the database is busy or full, because what is
