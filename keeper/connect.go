@@ -234,7 +234,8 @@ func (n NewConnection) write(tx *store.Tx, keys *keyring.Keyring, at time.Time) 
 		requested_scope = excluded.requested_scope, scopes = excluded.scopes, client_id = excluded.client_id,
 		client_secret = excluded.client_secret, access_token = excluded.access_token, refresh_token = excluded.refresh_token,
 		previous_refresh_token = NULL, username = excluded.username, password = excluded.password, extra = excluded.extra,
-		expires = excluded.expires, lifetime = excluded.lifetime, refresh_expires = excluded.refresh_expires, generation = generation + 1, lease_until = NULL,
+		expires = excluded.expires, lifetime = excluded.lifetime, refresh_expires = excluded.refresh_expires, generation = generation + 1,
+		lease_until = CASE WHEN excluded.refresh_token = refresh_token THEN lease_until END, -- who refreshes with it still does
 		recovered = CASE WHEN state IN ('failing', 'dead') THEN excluded.updated ELSE recovered END,
 		state = 'ok', failures = 0, retry_after = NULL, last_error = '', updated = excluded.updated`,
 		n.User, n.Name, n.Provider, n.Grant, n.Kind, cmp.Or(n.Token.TokenType, "Bearer"), n.Field,

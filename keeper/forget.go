@@ -166,19 +166,41 @@ func (k *Keeper) Revoke(ctx context.Context, user, name, which string) error {
 	if which != hintAccess {
 		return fault.Invalid(fmt.Sprintf("revoking the %q", which), "access_token or refresh_token")
 	}
-	c, p, access, err := k.accessToken(ctx, user, name)
-	if err != nil || access == "" {
-		return errors.Join(err, fault.Invalid("there is no access token", ""))
+	keys, c, until, err := k.acquireLease(ctx, user, name) // so that no refresh brings another one meanwhile
+	if err != nil {
+		return err
 	}
-	if err := k.client().Revoke(ctx, p, access, which); err != nil {
+	ctx = context.WithoutCancel(ctx)
+	asking, cancel := context.WithDeadline(ctx, until)
+	defer cancel()
+	if err := revokeAccess(asking, k, keys, c); err != nil {
+		dropLease(ctx, k, c)
 		return err
 	}
 	now := k.now()
-	return store.Transact(ctx, k.DB, func(tx *store.Tx) {
-		tx.Exec("dropping a revoked token", `UPDATE connections SET access_token = NULL, expires = ?,
-			generation = generation + 1 WHERE connection_id = ? AND generation = ?`, store.Time(now.Add(-time.Second)), c.ID, c.generation)
-		tx.Record(c.event(now, "revoked", which))
+	return retryWrite(ctx, func() error {
+		return store.Transact(ctx, k.DB, func(tx *store.Tx) {
+			tx.Exec("dropping a revoked token", `UPDATE connections SET access_token = NULL, expires = ?, lease_until = NULL,
+				generation = generation + 1 WHERE connection_id = ? AND generation = ?`, store.Time(now.Add(-time.Second)), c.ID, c.generation)
+			tx.Record(c.event(now, "revoked", which))
+		})
 	})
+}
+
+// revokeAccess asks the provider to revoke the access token alone.
+func revokeAccess(ctx context.Context, k *Keeper, keys *keyring.Keyring, c connectionRow) error {
+	p, err := k.Registry().of(ctx, keys, c)
+	if err != nil {
+		return err
+	}
+	access, err := keys.Open(c.access, c.at("access_token"))
+	if err != nil {
+		return err
+	}
+	if access == "" {
+		return fault.Invalid("there is no access token", "")
+	}
+	return k.client().Revoke(ctx, p, access, hintAccess)
 }
 
 // accessToken is a connection with its provider and its access token, whether

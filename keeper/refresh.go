@@ -156,7 +156,8 @@ func (r refresh) requestNewToken(ctx context.Context) (n newToken, err error) {
 
 // saveNewToken saves both tokens in one conditional write, before anybody uses
 // them, and returns what there is to tell. If the row has moved on meanwhile, the
-// row wins, and that is nothing.
+// row wins, and that is nothing; but if it still has the refresh token that is spent
+// now, it gets the new one.
 func (r refresh) saveNewToken(ctx context.Context, n newToken) (events []store.Event, err error) {
 	now, c := r.now(), r.connectionRow
 	next := cmp.Or(n.RefreshToken, n.used) // RFC 6749 section 6: no new one means that the old one stays
@@ -183,6 +184,12 @@ func (r refresh) saveNewToken(ctx context.Context, n newToken) (events []store.E
 			key.Seal(n.AccessToken, c.at("access_token")), key.Seal(next, c.at("refresh_token")), previous,
 			n.TokenType, cmp.Or(n.Scope, c.Scope), store.NullTime(n.Expires), lifetime(n.TokenResponse, now),
 			store.NullTime(refreshExpires), store.Time(now), store.Time(now), store.Time(now), c.ID, c.generation) == 1
+		if !saved && previous.Valid {
+			tx.Exec(fmt.Sprintf("saving the new refresh token of connection %s/%s", c.User, c.Name), `UPDATE connections
+				SET refresh_token = ?, previous_refresh_token = ?, refresh_expires = ?, generation = generation + 1, lease_until = NULL
+				WHERE connection_id = ? AND refresh_token = ?`,
+				key.Seal(next, c.at("refresh_token")), previous, store.NullTime(refreshExpires), c.ID, c.refresh)
+		}
 	})
 	if !saved || err != nil {
 		return nil, err
