@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mintkeep/keeper/keepertest"
+	"mintkeep/test/tools"
 	"mintkeep/test/wire"
 )
 
@@ -19,6 +20,27 @@ import (
 // takes some time to answer.
 func strictBox(b *keepertest.Provider) {
 	b.Rotate, b.DetectReuse, b.Delay = true, true, 150*time.Millisecond
+}
+
+// A site is waited for as long as the keeper says, and no client of its own gives up
+// before: a strict site has then ended the refresh token.
+func TestKeepSlowSite(t *testing.T) {
+	tools.Long(t)
+	for _, delay := range []time.Duration{9 * time.Second, 11 * time.Second} {
+		t.Run(delay.String(), func(t *testing.T) {
+			t.Parallel()
+			k := newKeepSite(t)
+			box, g := k.box(strictBox)
+			g.set("", delay)
+			if _, said, status := k.run("", "refresh", "box"); status != 0 {
+				t.Errorf("status %d: %s", status, said)
+			}
+			g.set("", 0)
+			if out, said, status := k.run("", "get", "box"); status != 0 || !box.Active(out) {
+				t.Errorf("lost: %s %s", out, said)
+			}
+		})
+	}
 }
 
 var endings = []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}

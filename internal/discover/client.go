@@ -21,6 +21,17 @@ import (
 type Network struct {
 	CAFile string                                // as in Roots
 	Proxy  func(*http.Request) (*url.URL, error) // nil: none, as in CGI, where a request could name one
+	// Patient clients wait for an answer as long as the context of the request allows,
+	// others some seconds.
+	Patient bool
+}
+
+// wait is a limit, or none (0) for a patient client.
+func (n Network) wait(limit time.Duration) time.Duration {
+	if n.Patient {
+		return 0
+	}
+	return limit
 }
 
 // TrustedClient returns a client for the addresses that the owner named. It follows
@@ -28,7 +39,7 @@ type Network struct {
 func (n Network) TrustedClient() *http.Client {
 	return &http.Client{
 		Transport: &lazyTransport{network: n},
-		Timeout:   10 * time.Second,
+		Timeout:   n.wait(10 * time.Second),
 		CheckRedirect: func(*http.Request, []*http.Request) error {
 			return http.ErrUseLastResponse
 		},
@@ -46,7 +57,7 @@ func (n Network) PublicOnlyClient(resolver *net.Resolver, allow ...netip.Prefix)
 	guard := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(allow...))
 	return &http.Client{
 		Transport: &lazyTransport{network: n, once: true, dialer: net.Dialer{Resolver: resolver, Control: guard.Safe}},
-		Timeout:   10 * time.Second,
+		Timeout:   n.wait(10 * time.Second),
 		CheckRedirect: func(_ *http.Request, via []*http.Request) error {
 			if len(via) > maxRedirects {
 				return errTooManyRedirects
@@ -91,7 +102,7 @@ func (t *lazyTransport) make() {
 			DialContext:            dialer.DialContext,
 			TLSClientConfig:        &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    4 * time.Second,
-			ResponseHeaderTimeout:  8 * time.Second,
+			ResponseHeaderTimeout:  t.network.wait(8 * time.Second),
 			MaxResponseHeaderBytes: 64 << 10,
 			IdleConnTimeout:        30 * time.Second,
 			ForceAttemptHTTP2:      !t.once,

@@ -67,13 +67,15 @@ func (s *Instance) keeper(c *config.Config, db *sql.DB) *keeper.Keeper {
 
 // Keeper makes the keeper of an opened installation.
 func (e *Environment) Keeper(c *config.Config, db *sql.DB, log *slog.Logger) *keeper.Keeper {
+	network := e.network(c)
+	network.Patient = true // the keeper says how long: it knows when a refresh token would be lost
 	return &keeper.Keeper{
 		DB:     db,
 		Keys:   keyring.Source{Value: keeper.Secret(e.Getenv("MINTKEEP_KEY")), Path: c.KeyFile},
 		Now:    e.Now,
 		Hold:   e.hold.take,
-		Client: e.network(c).TrustedClient(),
-		Public: e.network(c).PublicOnlyClient(nil),
+		Client: network.TrustedClient(),
+		Public: network.PublicOnlyClient(nil),
 		Log:    log,
 		URL:    c.URL,
 	}

@@ -62,7 +62,8 @@ func origin(u *url.URL) string {
 
 // send sends a request once and reads at most 1 MiB of the answer. An answer
 // with another status than 2xx, that says no, or that is neither JSON object nor
-// form nor empty, is an Error without the secrets.
+// form nor empty, is an Error without the secrets. A JSON object is taken although the
+// connection broke behind it: it may hold the only refresh token.
 func (c Client) send(ctx context.Context, req *http.Request, secrets []string) (fields, error) {
 	timeout := c.Timeout
 	if timeout <= 0 {
@@ -77,10 +78,10 @@ func (c Client) send(ctx context.Context, req *http.Request, secrets []string) (
 	}
 	defer res.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
-	if err != nil {
+	f, parsed := parseFields(body)
+	if whole := res.StatusCode/100 == 2 && parsed && json.Valid(body); err != nil && !whole {
 		return nil, newUnreachable(err, secrets)
 	}
-	f, parsed := parseFields(body)
 	if res.StatusCode < 200 || res.StatusCode > 299 || f.saysNo() {
 		if len(f)+len(bytes.TrimSpace(body)) == 0 {
 			f = challenge(res.Header.Get("WWW-Authenticate"))
