@@ -132,8 +132,11 @@ func (c connectionRow) canRefresh() bool {
 }
 
 // GetCommand is the command that prints a token of the connection.
-func (c Connection) GetCommand() string {
-	s := "mintkeep get " + text.ShellWord(c.Name)
+func (c Connection) GetCommand() string { return c.command("get") }
+
+// command is a verb on the connection.
+func (c Connection) command(verb string) string {
+	s := "mintkeep " + verb + " " + text.ShellWord(c.Name)
 	if c.User != DefaultUser {
 		s += " -user " + text.ShellWord(c.User)
 	}

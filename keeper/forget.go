@@ -19,6 +19,8 @@ type Policy struct {
 	RevokeOffline     bool // revoke tokens with the scope offline_access
 	RevokeOnline      bool // revoke all others
 	EvenIfRevokeFails bool // forget here although the provider did not confirm; it is retried all the same
+
+	asked bool // only a refresh token that the provider is asked to revoke is forgotten here
 }
 
 // Results of Forget, one for each connection.
@@ -72,6 +74,10 @@ func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, b
 		dropLease(ctx, k, c)
 		return o, unknownToken(name)
 	}
+	if policy.asked && (c.Kind != KindOAuth2 || !c.refresh.Valid && c.Grant != GrantLogin) {
+		dropLease(ctx, k, c)
+		return o, fault.Invalid("connection "+name+" has no refresh token", c.command("forget"))
+	}
 	revoke := policy.RevokeOnline
 	if oauth.HasScope(c.Scope, "offline_access") {
 		revoke = policy.RevokeOffline
@@ -86,6 +92,11 @@ func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, b
 			o.Result = Revoked
 		case errors.Is(o.Err, provider.ErrNoRevocation):
 			o.Result = NoEndpoint
+			if policy.asked {
+				dropLease(ctx, k, c)
+				return o, &Fault{Kind: ErrInvalid, What: "connection " + name + " is kept", Err: o.Err,
+					Hint: "remove the access on the pages of the site, then: " + c.command("forget")}
+			}
 		case policy.EvenIfRevokeFails:
 			o.Result = Queued
 		default:
@@ -157,11 +168,16 @@ func (c connectionRow) toRevoke(keys *keyring.Keyring, login bool, now time.Time
 
 // Revoke revokes one token of a connection at the provider, "access_token" or
 // "refresh_token", and drops it here. A connection without its refresh token is
-// of no further use and is removed.
+// of no further use and is removed, now or (ErrTemporary) when the provider has
+// confirmed it. Where there is nothing to revoke, or nobody to ask, all is kept.
 func (k *Keeper) Revoke(ctx context.Context, user, name, which string) error {
 	if which == hintRefresh {
-		o, err := k.Forget(ctx, user, name, Policy{RevokeOffline: true, RevokeOnline: true})
-		return errors.Join(err, o.Err)
+		o, err := k.Forget(ctx, user, name, Policy{RevokeOffline: true, RevokeOnline: true, asked: true})
+		if err == nil && o.Result == KeptQueued {
+			err = &Fault{Kind: ErrTemporary, What: "connection " + name + " is being forgotten: nobody gets its token any more", Err: o.Err,
+				Hint: "the next `mintkeep refresh` asks the site again"}
+		}
+		return err
 	}
 	if which != hintAccess {
 		return fault.Invalid(fmt.Sprintf("revoking the %q", which), "access_token or refresh_token")

@@ -8,6 +8,7 @@ import (
 
 	"mintkeep/keeper"
 	"mintkeep/keeper/keepertest"
+	"mintkeep/keeper/provider"
 )
 
 // refreshingMeanwhile does something while another process waits for the answer to
@@ -84,4 +85,36 @@ func unwanted(t *testing.T, err error, words string) {
 	if strings.Contains(err.Error(), words) {
 		t.Errorf("error %q says %q", err, words)
 	}
+}
+
+// Revoking a refresh token removes nothing here where nothing can be revoked there.
+func TestRevokeRefreshTokenOrNothing(t *testing.T) {
+	ctx := context.Background()
+	t.Run("no endpoint", func(t *testing.T) {
+		h := newHouse(t)
+		h.provider(func(p *provider.Provider) { p.RevokeURL = "" })
+		h.connect()
+		err := h.Revoke(ctx, "owner", "box", "refresh_token")
+		wants(t, err, provider.ErrNoRevocation, "hint: ", "mintkeep forget box")
+		equal(t, "state", h.state().State, keeper.StateOK)
+		h.clock.pass(2 * time.Hour)
+		tokens(t, h)
+	})
+	t.Run("no refresh token", func(t *testing.T) {
+		h := newHouse(t)
+		h.box.NoRefresh = true
+		h.provider()
+		h.connect()
+		wants(t, h.Revoke(ctx, "owner", "box", "refresh_token"), keeper.ErrInvalid, "no refresh token", "mintkeep forget box")
+		equal(t, "asked", h.box.Count("/revoke"), 0)
+		equal(t, "good at the provider", h.box.Active(tokens(t, h)), true)
+	})
+	t.Run("the site is down", func(t *testing.T) {
+		h := newHouse(t)
+		h.provider()
+		h.connect()
+		h.box.Fail("/revoke", 1, 503)
+		wants(t, h.Revoke(ctx, "owner", "box", "refresh_token"), keeper.ErrTemporary, "nobody gets its token any more", "mintkeep refresh", "503")
+		equal(t, "state", h.state().State, keeper.StateForgetting)
+	})
 }
