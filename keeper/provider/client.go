@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -144,7 +145,6 @@ func (c Client) post(ctx context.Context, p Provider, to string, form url.Values
 			id, secret = url.QueryEscape(id), url.QueryEscape(secret)
 		}
 		req.SetBasicAuth(id, secret)
-		secrets = append(secrets, strings.TrimPrefix(req.Header.Get("Authorization"), "Basic "))
 	}
 	f, err := c.naming(p.NamedHost).send(ctx, req, secrets)
 	if e := (*Error)(nil); errors.As(err, &e) {
@@ -153,15 +153,30 @@ func (c Client) post(ctx context.Context, p Provider, to string, form url.Values
 	return f, err
 }
 
-// secretsIn are the secrets of a request, which its answer may quote.
+// secretsIn are the secrets of a request, which its answer may quote: those of the form
+// and of the client, as they are sent, and whatever the owner's options add.
 func secretsIn(p Provider, form url.Values) []string {
 	secrets := []string{string(p.ClientSecret)}
-	for name, values := range form {
+	for _, id := range []string{p.ClientID, url.QueryEscape(p.ClientID)} {
+		for _, secret := range []string{string(p.ClientSecret), url.QueryEscape(string(p.ClientSecret))} {
+			secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(id+":"+secret)))
+		}
+	}
+	for _, value := range p.Headers {
+		secrets = append(secrets, value, value[strings.LastIndex(value, " ")+1:]) // a scheme may stand before it
+	}
+	add := func(name string, values ...string) {
 		switch name {
-		case "grant_type", "scope", "client_id", "redirect_uri", "token_type_hint":
+		case "grant_type", "scope", "client_id", "redirect_uri", "token_type_hint", "audience", "resource":
 		default:
 			secrets = append(secrets, values...)
 		}
+	}
+	for name, values := range form {
+		add(name, values...)
+	}
+	for name, value := range p.TokenParams {
+		add(name, value)
 	}
 	return secrets
 }

@@ -65,7 +65,7 @@ func (c Client) refreshLogin(ctx context.Context, p Provider, access, refresh se
 
 func (c Client) postLogin(ctx context.Context, p Provider, path string, body map[string]string,
 	bearer secret.Secret) (TokenResponse, error) {
-	secrets := []string{string(bearer)}
+	secrets := append(secretsIn(p, nil), string(bearer))
 	for _, v := range body {
 		secrets = append(secrets, v)
 	}

@@ -170,3 +170,30 @@ func TestRefusalsHide(t *testing.T) {
 		}
 	}
 }
+
+// Nor is a secret shown that the owner's options send, whatever the site makes of it.
+func TestRefusalsHideOptions(t *testing.T) {
+	p := provider.Provider{ClientID: "c", ClientSecret: "CLIENT-SECRET", AuthStyle: provider.AuthHeader, Options: provider.Options{
+		TokenParams: map[string]string{"api_key": "PARAM-SECRET"}, Headers: map[string]string{"X-Key": "HEADER-SECRET", "X-Auth": "Key WORD-SECRET"}}}
+	login := p
+	login.Login = &provider.Login{LoginPath: "login", RefreshPath: "refresh", LogoutPath: "logout", UsernameField: "user", PasswordField: "password",
+		SendRefresh: "refresh", Access: "token"}
+	for _, json := range []bool{false, true} {
+		for _, status := range []int{200, 400, 403} {
+			for _, says := range []string{"PARAM-SECRET", "HEADER-SECRET", "Key WORD-SECRET", "WORD-SECRET", "CLIENT-SECRET", "YzpDTElFTlQtU0VDUkVU"} {
+				url, c := site(t, status, "application/json", `{"error":"invalid_grant","error_description":"it was `+says+`"}`)
+				if status == 200 { // which is no error, and no token
+					url, c = site(t, status, "application/json", `{"message":"it was `+says+`"}`)
+				}
+				p.TokenURL, p.RevokeURL, p.JSONBody, login.Login.Base = url, url, json, url
+				_, err1 := c.Refresh(t.Context(), p, "", "the-refresh-token")
+				_, err2 := c.Refresh(t.Context(), login, "", "the-refresh-token")
+				for _, err := range []error{err1, err2} {
+					if err == nil || strings.Contains(err.Error(), says) {
+						t.Errorf("%d %s: %v", status, says, err)
+					}
+				}
+			}
+		}
+	}
+}
