@@ -23,8 +23,8 @@ func (k *Keeper) RefreshDue(ctx context.Context, within time.Duration) ([]Outcom
 	if !k.On(ctx) {
 		return nil, nil
 	}
-	all, err := k.loadAll(ctx, `WHERE state IN ('failing', 'dead') OR state = 'ok' AND expires <= ? ORDER BY expires`,
-		store.Time(k.now().Add(within)))
+	all, err := k.loadAll(ctx, `WHERE state IN ('failing', 'dead') OR state = 'ok' AND (expires <= ? OR updated > ?) ORDER BY expires`,
+		store.Time(k.now().Add(within)), store.Time(k.now().Add(clockSlack)))
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func (k *Keeper) RefreshDue(ctx context.Context, within time.Duration) ([]Outcom
 			continue
 		}
 		_, err := k.token(ctx, c.User, c.Name, wish{refresh: true, fresh: func(c connectionRow, now time.Time) bool {
-			return c.rowState == StateOK && (c.Expires.IsZero() || c.Expires.Sub(now) > within)
+			return c.rowState == StateOK && (c.Expires.IsZero() || c.Expires.Sub(now) > within) && !c.savedAhead(now)
 		}})
 		o := Outcome{c.User, c.Name, "refreshed", err}
 		if err != nil {
@@ -52,14 +52,17 @@ const usualTTL = 5 * time.Minute
 // RefreshAhead refreshes what a caller with the usual wish would wait for within the
 // next so much time, in an order of chance, and retries the revocations that failed. A
 // connection that another process is refreshing is left to it, and so is one that is
-// not to be tried yet.
+// not to be tried yet; but not if a clock that was ahead said so.
 func (k *Keeper) RefreshAhead(ctx context.Context, within time.Duration) error {
 	if !k.On(ctx) {
 		return nil
 	}
 	now := k.now()
-	all, err := k.loadAll(ctx, `WHERE state IN ('ok', 'failing') AND expires <= ? AND (lease_until IS NULL OR lease_until <= ?)
-		AND (retry_after IS NULL OR retry_after <= ?) ORDER BY random()`, store.Time(now.Add(usualTTL+within)), store.Time(now), store.Time(now))
+	in := func(d time.Duration) string { return store.Time(now.Add(d)) }
+	all, err := k.loadAll(ctx, `WHERE state IN ('ok', 'failing') AND (expires <= ? OR updated > ?)
+		AND (lease_until IS NULL OR lease_until <= ? OR lease_until > ?)
+		AND (retry_after IS NULL OR retry_after <= ? OR retry_after > ?) ORDER BY random()`,
+		in(usualTTL+within), in(clockSlack), in(0), in(k.lease()), in(0), in(longestBackoff))
 	if err != nil {
 		return err
 	}
@@ -68,7 +71,7 @@ func (k *Keeper) RefreshAhead(ctx context.Context, within time.Duration) error {
 		if life := time.Duration(c.lifetime) * time.Second; life > 0 {
 			ttl = min(ttl, life/2)
 		}
-		return c.rowState == StateOK && c.hasLeft(ttl, now)
+		return c.rowState == StateOK && c.hasLeft(ttl, now) && !c.savedAhead(now)
 	}
 	for _, c := range all {
 		if ctx.Err() == nil && c.Refreshable && !fresh(c, now) { // what fails is noted in its row

@@ -221,7 +221,8 @@ func (r refresh) saveFailure(ctx context.Context, failure error) (events []store
 		why += "; " + e.Hint
 	}
 	n, err := store.ExecCount(ctx, r.DB, fmt.Sprintf("saving the state of connection %s/%s", c.User, c.Name), `UPDATE connections
-		SET state = ?, failures = failures + 1, retry_after = ?, last_error = ?, lease_until = NULL, updated = ?
+		SET state = ?, failures = failures + 1, retry_after = ?, last_error = ?, lease_until = NULL,
+		updated = max(updated, ?) -- the token is still the one that was saved ahead of time, see savedAhead
 		WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
 		state, store.NullTime(retry), why, store.Time(now), c.ID, c.generation)
 	if err != nil || n == 0 || c.rowState == state {

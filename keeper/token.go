@@ -31,7 +31,7 @@ type Token struct {
 // ErrUnknown, ErrReauthorize (only Connect helps) or ErrTemporary (try later).
 func (k *Keeper) Token(ctx context.Context, user, name string, minTTL time.Duration) (Token, error) {
 	return k.token(ctx, user, name, wish{fresh: func(c connectionRow, now time.Time) bool {
-		return c.hasLeft(c.reachableTTL(minTTL), now) && !c.Refreshed.After(now.Add(time.Minute)) // else the clock was ahead then
+		return c.hasLeft(c.reachableTTL(minTTL), now) && !c.savedAhead(now)
 	}})
 }
 
@@ -65,6 +65,13 @@ func lifetime(t provider.TokenResponse, now time.Time) int64 {
 func (c connectionRow) hasLeft(ttl time.Duration, now time.Time) bool {
 	return c.access.Valid && c.rowState != StateForgetting && (c.Expires.IsZero() || c.Expires.Sub(now) >= max(ttl, time.Second))
 }
+
+// savedAhead reports whether the token was saved while the clock was ahead: its end is
+// as wrong.
+func (c connectionRow) savedAhead(now time.Time) bool { return c.Updated.After(now.Add(clockSlack)) }
+
+// clockSlack is how far the clock may have been set back since without a doubt.
+const clockSlack = time.Minute
 
 // Refresh refreshes now, whatever is left, even if the provider refused the last
 // time. It fails with ErrInvalid if there is no refresh token, else like Token.
