@@ -46,7 +46,29 @@ func parseFields(body []byte) (fields, bool) {
 // plainName is a member's name without what sites disagree about: accessToken,
 // Access-Token and access_token are one.
 func plainName(name string) string {
-	return strings.ToLower(strings.NewReplacer("_", "", "-", "", ".", "").Replace(name))
+	return strings.ToLower(plainer.Replace(name))
+}
+
+const separators = "_-."
+
+var plainer = strings.NewReplacer("_", "", "-", "", ".", "")
+
+// sameName reports whether two names have the same plainName, and costs nothing: an
+// answer may have thousands.
+func sameName(a, b string) bool {
+	lower := func(c byte) byte {
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		return c
+	}
+	for {
+		a, b = strings.TrimLeft(a, separators), strings.TrimLeft(b, separators)
+		if a == "" || b == "" || lower(a[0]) != lower(b[0]) {
+			return a == b
+		}
+		a, b = a[1:], b[1:]
+	}
 }
 
 // value is the member of that name, however its name is spelled; nil if there is none.
@@ -54,12 +76,16 @@ func (f fields) value(name string) any {
 	if v, ok := f[name]; ok {
 		return v
 	}
-	for _, other := range slices.Sorted(maps.Keys(f)) {
-		if plainName(other) == plainName(name) {
-			return f[other]
+	found := ""
+	for other := range f {
+		if sameName(other, name) && (found == "" || other < found) {
+			found = other
 		}
 	}
-	return nil
+	if found == "" {
+		return nil
+	}
+	return f[found]
 }
 
 func (f fields) text(name string) string { return textOf(f.value(name)) }

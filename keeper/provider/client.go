@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -61,7 +62,15 @@ func origin(u *url.URL) string {
 	return u.Scheme + "://" + strings.TrimSuffix(strings.ToLower(u.Host), port)
 }
 
-// send sends a request once and reads at most 1 MiB of the answer. An answer
+// maxAnswer is how much is read of an answer: 64 KB with a token, and of a document more.
+func maxAnswer(method string) int {
+	if method == http.MethodGet {
+		return 1 << 20
+	}
+	return 64 << 10
+}
+
+// send sends a request once and reads at most maxAnswer of what comes. An answer
 // with another status than 2xx, that says no, or that is neither JSON object nor
 // form nor empty, is an Error without the secrets. A JSON object is taken although the
 // connection broke behind it: it may hold the only refresh token.
@@ -78,7 +87,11 @@ func (c Client) send(ctx context.Context, req *http.Request, secrets []string) (
 		return nil, err
 	}
 	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	most := maxAnswer(req.Method)
+	body, err := io.ReadAll(io.LimitReader(res.Body, int64(most)+1))
+	if len(body) > most && res.StatusCode/100 == 2 {
+		return fields{}, &Error{Status: res.StatusCode, Description: fmt.Sprintf("an answer longer than %d KB", most>>10)}
+	}
 	f, parsed := parseFields(body)
 	if whole := res.StatusCode/100 == 2 && parsed && json.Valid(body); err != nil && !whole {
 		return nil, newUnreachable(err, secrets)

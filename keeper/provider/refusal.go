@@ -23,16 +23,23 @@ func (f fields) reasons() (all []string) {
 		if s := textOf(v); s != "" && slices.Contains([]string{"data", "body", "meta", "response", "result"}, name) {
 			continue // may be anything, a token too
 		}
-		all = append(all, reasonsOf(v)...)
+		if all = append(all, reasonsOf(v)...); len(all) >= maxReasons {
+			return all[:maxReasons]
+		}
 	}
 	return all
 }
+
+// maxReasons are read of an answer, which may have thousands.
+const maxReasons = 20
 
 func reasonsOf(v any) (all []string) {
 	switch v := v.(type) {
 	case []any:
 		for _, member := range v {
-			all = append(all, reasonsOf(member)...)
+			if all = append(all, reasonsOf(member)...); len(all) >= maxReasons {
+				return all[:maxReasons]
+			}
 		}
 	case map[string]any:
 		return fields(v).reasons()
