@@ -76,7 +76,7 @@ func (k *Keeper) refreshAndSave(ctx context.Context, keys *keyring.Keyring, c co
 	var events []store.Event
 	err = retryWrite(ctx, func() (err error) {
 		if n.failure != nil {
-			events, err = r.saveFailure(ctx, n.failure)
+			events, err = r.saveFailure(ctx, n)
 		} else {
 			events, err = r.saveNewToken(ctx, n)
 		}
@@ -184,11 +184,8 @@ func (r refresh) saveNewToken(ctx context.Context, n newToken) (events []store.E
 			key.Seal(n.AccessToken, c.at("access_token")), key.Seal(next, c.at("refresh_token")), previous,
 			n.TokenType, cmp.Or(n.Scope, c.Scope), store.NullTime(n.Expires), lifetime(n.TokenResponse, now),
 			store.NullTime(refreshExpires), store.Time(now), store.Time(now), store.Time(now), c.ID, c.generation) == 1
-		if !saved && previous.Valid {
-			tx.Exec(fmt.Sprintf("saving the new refresh token of connection %s/%s", c.User, c.Name), `UPDATE connections
-				SET refresh_token = ?, previous_refresh_token = ?, refresh_expires = ?, generation = generation + 1, lease_until = NULL
-				WHERE connection_id = ? AND refresh_token = ?`,
-				key.Seal(next, c.at("refresh_token")), previous, store.NullTime(refreshExpires), c.ID, c.refresh)
+		if !saved {
+			r.saveRefreshToken(tx, n)
 		}
 	})
 	if !saved || err != nil {
@@ -207,11 +204,30 @@ func (r refresh) saveNewToken(ctx context.Context, n newToken) (events []store.E
 	return append(events, c.event(now, "refreshed", "")), nil
 }
 
+// saveRefreshToken saves a new refresh token alone, in the row that still has the one
+// which brought it and is spent now. Of a row that moved on the generation rises, so
+// that nobody presents what was read before.
+func (r refresh) saveRefreshToken(tx *store.Tx, n newToken) {
+	c := r.connectionRow
+	if n.RefreshToken == "" || n.used == "" || n.RefreshToken == n.used {
+		return
+	}
+	key, ok := sealingKey(tx, r.keys)
+	if !ok {
+		return
+	}
+	tx.Exec(fmt.Sprintf("saving the new refresh token of connection %s/%s", c.User, c.Name), `UPDATE connections
+		SET refresh_token = ?, previous_refresh_token = ?, refresh_expires = ?, generation = generation + (generation <> ?), lease_until = NULL
+		WHERE connection_id = ? AND refresh_token = ?`, key.Seal(n.RefreshToken, c.at("refresh_token")),
+		key.Seal(n.used, c.at("previous_refresh_token")), store.NullTime(n.RefreshExpires), c.generation, c.ID, c.refresh)
+}
+
 // saveFailure notes a refusal (the connection is dead) or a failure that may pass
-// (it is tried again, later and later). A row that moved on is left alone: then
-// somebody else has a better answer. It returns what there is to tell.
-func (r refresh) saveFailure(ctx context.Context, failure error) (events []store.Event, err error) {
-	now, c := r.now(), r.connectionRow
+// (it is tried again, later and later), and the refresh token of an answer that is of no
+// use else. A row that moved on is left alone: then somebody else has a better answer.
+// It returns what there is to tell.
+func (r refresh) saveFailure(ctx context.Context, n newToken) (events []store.Event, err error) {
+	now, c, failure := r.now(), r.connectionRow, n.failure
 	state, retry := StateFailing, now.Add(backoff(c.Failures, failure))
 	if provider.IsRefused(failure) {
 		state, retry = StateDead, time.Time{}
@@ -220,12 +236,16 @@ func (r refresh) saveFailure(ctx context.Context, failure error) (events []store
 	if e := (*provider.Error)(nil); errors.As(failure, &e) && e.Hint != "" {
 		why += "; " + e.Hint
 	}
-	n, err := store.ExecCount(ctx, r.DB, fmt.Sprintf("saving the state of connection %s/%s", c.User, c.Name), `UPDATE connections
-		SET state = ?, failures = failures + 1, retry_after = ?, last_error = ?, lease_until = NULL,
-		updated = max(updated, ?) -- the token is still the one that was saved ahead of time, see savedAhead
-		WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
-		state, store.NullTime(retry), why, store.Time(now), c.ID, c.generation)
-	if err != nil || n == 0 || c.rowState == state {
+	noted := false
+	err = store.Transact(ctx, r.DB, func(tx *store.Tx) {
+		noted = tx.Exec(fmt.Sprintf("saving the state of connection %s/%s", c.User, c.Name), `UPDATE connections
+			SET state = ?, failures = failures + 1, retry_after = ?, last_error = ?, lease_until = NULL,
+			updated = max(updated, ?) -- the token is still the one that was saved ahead of time, see savedAhead
+			WHERE connection_id = ? AND generation = ? AND state <> 'forgetting'`,
+			state, store.NullTime(retry), why, store.Time(now), c.ID, c.generation) == 1
+		r.saveRefreshToken(tx, n)
+	})
+	if err != nil || !noted || c.rowState == state {
 		return nil, err // told once is enough
 	}
 	r.log().Warn("connection "+state, "user", c.User, "connection", c.Name, "why", why, "reconnect", c.reconnect())

@@ -93,8 +93,8 @@ func (c Client) postLogin(ctx context.Context, p Provider, path string, body map
 	l := p.Login
 	g := f.at(p.TokenPath, l.Access)
 	t := TokenResponse{AccessToken: secret.Secret(g.text(l.Access)), RefreshToken: secret.Secret(g.text(l.Refresh)), TokenType: "Bearer"}
-	if t.AccessToken == "" {
-		return t, noToken(f, l.Access, secrets)
+	if err := t.checkAccess(f, l.Access, secrets); err != nil {
+		return t, err
 	}
 	t.SetEnds(sent, p.Lifetime, g, f)
 	t.Expires = cmp.Or(ParseTime(g.text(l.AccessExpires), sent), t.Expires)

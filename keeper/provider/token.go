@@ -20,7 +20,8 @@ type TokenResponse struct {
 	Expires, RefreshExpires   time.Time
 }
 
-// requestToken sends the token request. Grants differ in their form alone.
+// requestToken sends the token request. Grants differ in their form alone. An answer
+// whose access token is of no use is an Error, and the refresh token in it comes all the same.
 func (c Client) requestToken(ctx context.Context, p Provider, form url.Values) (TokenResponse, error) {
 	sent := c.now()
 	f, err := c.post(ctx, p, p.TokenURL, form)
@@ -30,17 +31,27 @@ func (c Client) requestToken(ctx context.Context, p Provider, form url.Values) (
 	g := f.at(p.TokenPath, "access_token")
 	t := TokenResponse{AccessToken: secret.Secret(g.text("access_token")), RefreshToken: secret.Secret(g.text("refresh_token")),
 		TokenType: g.text("token_type"), Scope: g.scope()}
-	if t.AccessToken == "" {
-		return t, noToken(f, "access_token", secretsIn(p, form))
-	}
-	if !FitsHeader(t.AccessToken) {
-		return t, &Error{Status: http.StatusOK, Description: "an access_token that no header can carry"}
+	if err := t.checkAccess(f, "access_token", secretsIn(p, form)); err != nil {
+		return t, err
 	}
 	if t.TokenType == "" || strings.EqualFold(t.TokenType, "bearer") || !FitsHeader(secret.Secret(t.TokenType)) {
 		t.TokenType = "Bearer"
 	}
 	t.SetEnds(sent, p.Lifetime, g, f)
 	return t, nil
+}
+
+// checkAccess is the error of an answer without an access token of that name, or with
+// one that no header can carry, which it removes.
+func (t *TokenResponse) checkAccess(f fields, name string, secrets []string) error {
+	if t.AccessToken == "" {
+		return noToken(f, name, secrets)
+	}
+	if !FitsHeader(t.AccessToken) {
+		t.AccessToken = ""
+		return &Error{Status: http.StatusOK, Description: "an " + name + " that no header can carry"}
+	}
+	return nil
 }
 
 // noToken is an answer with a status of success that lacks the token.
