@@ -30,6 +30,7 @@ func TestDiscoverMCP(t *testing.T) {
 		{"at the root, for all below", "", 401,
 			map[string]string{resource: `{"resource":"HERE/","authorization_servers":["HERE"]}`, server: metadata + "}"}, " HERE/"},
 		{"of before RFC 9728", "Bearer", 401, map[string]string{server: metadata + "}"}, " HERE/x/mcp"},
+		{"of before RFC 8414", "Bearer", 401, nil, " HERE/x/mcp"},
 		{"offline_access where it is supported", `Bearer resource_metadata="HERE/m"`, 401, map[string]string{
 			"/m": `{"resource":"HERE/x/mcp","authorization_servers":["HERE"],"scopes_supported":["c"]}`, server: metadata + `,"scopes_supported":["c","offline_access"]}`},
 			"c offline_access HERE/x/mcp"},
@@ -70,6 +71,32 @@ func TestDiscoverMCP(t *testing.T) {
 				t.Errorf("%s, want %s", got, test.want)
 			}
 		})
+	}
+}
+
+// A server that lets anybody initialize says what it wants when its tools are asked for.
+func TestDiscoverMCPOpen(t *testing.T) {
+	here := ""
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		switch {
+		case r.URL.Path == "/m":
+			_, _ = io.WriteString(w, `{"resource":"`+here+`/mcp","authorization_servers":["`+here+`"],"scopes_supported":["other"]}`)
+		case r.URL.Path == "/.well-known/oauth-authorization-server":
+			_, _ = io.WriteString(w, `{"issuer":"`+here+`","authorization_endpoint":"`+here+`/a","token_endpoint":"`+here+`/t","code_challenge_methods_supported":["S256"]}`)
+		case r.URL.Path == "/mcp" && strings.Contains(string(body), `"initialize"`):
+			w.Header().Set("Mcp-Session-Id", "s1")
+		case r.URL.Path == "/mcp" && r.Header.Get("Mcp-Session-Id") == "s1":
+			w.Header().Set("WWW-Authenticate", `Bearer resource_metadata="`+here+`/m", scope="tools"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(s.Close)
+	here = s.URL
+	if p, err := (provider.Client{}).DiscoverMCP(t.Context(), s.URL+"/mcp"); err != nil || p.Scope != "tools" {
+		t.Errorf("scope %q, %v", p.Scope, err)
 	}
 }
 
