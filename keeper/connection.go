@@ -231,20 +231,32 @@ func Troubled(list []Connection) []Connection {
 	return slices.DeleteFunc(slices.Clone(list), func(c Connection) bool { return c.State != StateDead && c.State != StateFailing })
 }
 
-// Find is the connection that a client has at an issuer (or provider) with
-// exactly these scopes, in any order, as requested or as granted; ErrUnknown if
-// there is none.
+// Find is FindOf any user, with exactly these scopes, none perhaps.
 func (k *Keeper) Find(ctx context.Context, clientID, issuer string, scopes ...string) (Connection, error) {
-	scope := provider.NormalScope(strings.Join(scopes, " "))
-	all, err := k.loadAll(ctx, `LEFT JOIN providers USING (provider_name)
-		WHERE coalesce(nullif(connections.client_id, ''), providers.client_id) = ? AND ? IN (providers.issuer, provider_name)
-		AND ? IN (connections.scope, requested_scope)
-		ORDER BY state = 'dead', connections.scope = ? DESC, connection_id LIMIT 1`, clientID, issuer, scope, scope)
+	return k.FindOf(ctx, "", clientID, issuer, strings.Join(scopes, " "))
+}
+
+// FindOf is the connection of a user (or "" of any) that a client has at an issuer (or
+// provider) with exactly these scopes, in any order, as requested or as granted; without
+// any, the only one. It fails with ErrUnknown if there is none, with ErrInvalid if it is
+// not clear which one is meant.
+func (k *Keeper) FindOf(ctx context.Context, user, clientID, issuer string, scopes ...string) (Connection, error) {
+	scope, which := provider.NormalScope(strings.Join(scopes, " ")), ""
+	if scopes != nil {
+		which = fmt.Sprintf(" with scope %q", scope)
+	}
+	all, err := k.loadAll(ctx, `LEFT JOIN providers USING (provider_name) WHERE ? IN ('', user_id)
+		AND coalesce(nullif(connections.client_id, ''), providers.client_id) = ? AND ? IN (providers.issuer, provider_name)
+		AND (? IN (connections.scope, requested_scope) OR ?)
+		ORDER BY state = 'dead', connections.scope = ? DESC, connection_id LIMIT 2`, user, clientID, issuer, scope, scopes == nil, scope)
 	if err != nil {
 		return Connection{}, err
 	}
 	if len(all) == 0 {
-		return Connection{}, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no connection of client %q at %q with scope %q", clientID, issuer, scope)}
+		return Connection{}, &Fault{Kind: ErrUnknown, What: fmt.Sprintf("no connection of client %q at %q%s", clientID, issuer, which)}
+	}
+	if len(all) > 1 && scopes == nil {
+		return Connection{}, fault.Invalid(fmt.Sprintf("several connections of client %q at %q", clientID, issuer), "say which: -scope \"...\", or by its name")
 	}
 	return all[0].Connection, nil
 }

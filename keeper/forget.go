@@ -221,7 +221,7 @@ func revokeAccess(ctx context.Context, k *Keeper, keys *keyring.Keyring, c conne
 
 // accessToken is a connection with its provider and its access token, whether
 // that is still valid or not.
-func (k *Keeper) accessToken(ctx context.Context, user, name string) (c connectionRow, p provider.Provider, access Secret, err error) {
+func accessToken(ctx context.Context, k *Keeper, user, name string) (c connectionRow, p provider.Provider, access Secret, err error) {
 	keys, err := k.Keys.Load()
 	if err != nil {
 		return c, p, "", err
@@ -246,7 +246,7 @@ type Inspection struct {
 // Introspect asks the provider about a connection's token (RFC 7662 section 2.1)
 // and returns its answer.
 func (k *Keeper) Introspect(ctx context.Context, user, name string, i Inspection) (map[string]any, error) {
-	c, p, token, err := k.accessToken(ctx, user, name)
+	c, p, token, err := accessToken(ctx, k, user, name)
 	hint := hintAccess
 	if err == nil && i.Refresh {
 		hint = hintRefresh

@@ -52,7 +52,7 @@ func getVerb(f *flag.FlagSet) action {
 	f.StringVar(&o.username, "username", "", "with -format xoauth2: the mail `address`")
 	f.StringVar(&o.issuer, "issuer", "", "instead of a name: the issuer's `URL`, or the provider's name")
 	f.StringVar(&o.clientID, "client-id", "", "with -issuer: the client's `id` there")
-	f.StringVar(&o.scope, "scope", "", "with -issuer: the scope asked for or granted, `words`")
+	f.StringVar(&o.scope, "scope", "", "with -issuer: the scope asked for or granted, `words`; without it the only connection is meant")
 	return func(c *Command) error {
 		ttl, err := seconds("min-ttl", *minTTL)
 		if err != nil {
@@ -60,6 +60,14 @@ func getVerb(f *flag.FlagSet) action {
 		}
 		if (len(c.args) == 1) == (o.issuer != "") || len(c.args) > 1 || (o.issuer == "") != (o.clientID == "") {
 			return c.usage()
+		}
+		switch {
+		case o.issuer == "" && c.given("scope"):
+			return c.usageErrorf("-scope goes with -issuer")
+		case o.issuer != "" && o.orConnect:
+			return c.usageErrorf("-or-connect goes with a name")
+		case o.format != "xoauth2" && o.username != "":
+			return c.usageErrorf("-username goes with -format xoauth2")
 		}
 		write, known := o.formats()[o.format]
 		if !known {
@@ -90,7 +98,11 @@ func (o *getFlags) find(c *Command, k *keeper.Keeper) (user, name string, err er
 	if o.issuer == "" {
 		return orOwner(o.user), c.args[0], nil
 	}
-	found, err := k.Find(c.ctx, o.clientID, o.issuer, o.scope)
+	scopes := []string{o.scope}
+	if !c.given("scope") {
+		scopes = nil
+	}
+	found, err := k.FindOf(c.ctx, orOwner(o.user), o.clientID, o.issuer, scopes...)
 	return found.User, found.Name, err
 }
 
