@@ -85,6 +85,13 @@ func revokeURL(p provider.Provider) string {
 	return to.String()
 }
 
+// sameSite reports whether the tokens of an imported provider may go where those of a
+// registered one do, which may know more addresses by now.
+func sameSite(imported, here provider.Provider) bool {
+	return here.ClientID == imported.ClientID && (imported.TokenURL == "" || here.TokenURL == imported.TokenURL) &&
+		(imported.Issuer == "" || here.Issuer == imported.Issuer)
+}
+
 // importOne registers the provider if it is new, and keeps its token if that is new.
 func (k importer) importOne(ctx context.Context, p provider.Provider, n NewConnection) (Imported, error) {
 	result := Imported{Name: n.Name, Provider: p.Name, Result: "imported"}
@@ -97,7 +104,14 @@ func (k importer) importOne(ctx context.Context, p provider.Provider, n NewConne
 		result.Result = "skipped: " + text.FirstLine(err.Error())
 		return result, nil
 	}
-	if err != nil && !errors.Is(err, ErrExists) {
+	if errors.Is(err, ErrExists) {
+		q := provider.Provider{}
+		if q, err = k.Registry().Get(ctx, p.Name); err == nil && !sameSite(p, q) {
+			result.Result = "skipped: another provider of that name is here already"
+			return result, nil
+		}
+	}
+	if err != nil {
 		return result, err
 	}
 	if n.Token.AccessToken == "" && n.Token.RefreshToken == "" {

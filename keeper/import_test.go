@@ -12,6 +12,7 @@ import (
 
 	"mintkeep/keeper"
 	"mintkeep/keeper/keepertest"
+	"mintkeep/keeper/provider"
 )
 
 func TestImportTokenKeep(t *testing.T) {
@@ -58,6 +59,42 @@ func TestImportTokenKeep(t *testing.T) {
 	equal(t, "again", done[0].Result, "skipped: already here")
 	_, err = h.ImportTokenKeep(ctx, h.DB, "")
 	wants(t, err, keeper.ErrInvalid)
+}
+
+// A provider of that name may be another site, or another client of it, which is not to
+// see the token.
+func TestImportIntoAnotherProvider(t *testing.T) {
+	for _, change := range []func(*provider.Provider){
+		func(p *provider.Provider) { p.TokenURL = "https://elsewhere.example/token" },
+		func(p *provider.Provider) { p.ClientID = "another" },
+		func(*provider.Provider) {},
+	} {
+		h := newHouse(t)
+		same := false
+		h.provider(func(p *provider.Provider) {
+			before := *p
+			change(p)
+			same = p.TokenURL == before.TokenURL && p.ClientID == before.ClientID
+		})
+		db, err := sql.Open("sqlite3", filepath.Join(t.TempDir(), "tokenkeep.sqlite"))
+		check(t, err)
+		defer db.Close()
+		_, err = db.Exec(`CREATE TABLE providers (id INTEGER PRIMARY KEY, alias, client_id, client_secret, auth_url, token_url, scopes);
+			CREATE TABLE tokens (provider_id INTEGER PRIMARY KEY, access_token, refresh_token, expires_at INTEGER);
+			INSERT INTO tokens VALUES (1, 'an-access-token', 'a-refresh-token', 0)`)
+		check(t, err)
+		_, err = db.Exec(`INSERT INTO providers VALUES (1, 'box', ?, 's', ?, ?, '')`, keepertest.ClientID, h.url+"/authorize", h.url+"/token")
+		check(t, err)
+		done, err := h.ImportTokenKeep(context.Background(), db, "")
+		check(t, err)
+		want := "skipped: another provider of that name is here already"
+		if same {
+			want = "imported"
+		}
+		equal(t, "result", done[0].Result, want)
+		_, err = h.Connection(context.Background(), "owner", "box")
+		equal(t, "kept", err == nil, same)
+	}
 }
 
 func TestImportPyAuthFlow(t *testing.T) {

@@ -171,6 +171,9 @@ func redirectAddress(k *keeper.Keeper) string {
 // describe finds out what is known of a provider that is to be added.
 func (o *providerFlags) describe(c *Command, k *keeper.Keeper, name string) (p provider.Provider, err error) {
 	preset, issuer := o.preset, o.fields.Issuer
+	if err := o.oneSite(c); err != nil {
+		return p, err
+	}
 	bare := o.fields.TokenURL == "" && o.options == ""
 	if o.mcp != "" {
 		p, err = k.Registry().Client.DiscoverMCP(c.ctx, o.mcp)
@@ -193,6 +196,9 @@ func (o *providerFlags) describe(c *Command, k *keeper.Keeper, name string) (p p
 			return p, err
 		}
 		instance := o.instance
+		if instance != "" && !known.HasInstances() {
+			return p, c.usageErrorf("%s is in one place, so -instance would change nothing\nhint: -auth-url, -token-url and -revoke-url for another one", preset)
+		}
 		if known.AsksInstance && instance == "" {
 			if instance, err = c.ask("Host of your account, such as mastodon.social", "-instance"); err != nil {
 				return p, err
@@ -204,6 +210,16 @@ func (o *providerFlags) describe(c *Command, k *keeper.Keeper, name string) (p p
 	}
 	p.Name = name
 	return p, err
+}
+
+// oneSite refuses flags that name two sites: secrets would go to the other one.
+func (o *providerFlags) oneSite(c *Command) error {
+	for _, two := range [][2]string{{"mcp", "preset"}, {"mcp", "issuer"}, {"mcp", "instance"}, {"preset", "issuer"}, {"issuer", "instance"}} {
+		if c.given(two[0]) && c.given(two[1]) {
+			return c.usageErrorf("-%s says where the site is, and so does -%s\nhint: one of the two", two[0], two[1])
+		}
+	}
+	return nil
 }
 
 // set changes what the flags name. Another issuer is asked for its endpoints.

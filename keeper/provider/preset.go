@@ -146,6 +146,10 @@ func NearestPreset(name, otherwise string) string {
 // with an id that the owner gets from it.
 func (s Preset) NeedsClient() bool { return !s.base.Static && s.base.Login == nil }
 
+// HasInstances reports whether the provider exists more than once, on hosts that the
+// owner may name.
+func (s Preset) HasInstances() bool { return s.AsksInstance || s.host != "" }
+
 // FromPreset makes a provider called name; instance is the host of a provider
 // that exists many times over (mastodon), else "".
 func FromPreset(preset, name, instance string) (Provider, error) {
@@ -154,7 +158,7 @@ func FromPreset(preset, name, instance string) (Provider, error) {
 		return Provider{}, err
 	}
 	p := s.Named(name)
-	if !s.AsksInstance && s.host == "" {
+	if !s.HasInstances() {
 		return p, nil
 	}
 	base := cmp.Or(strings.TrimRight(instance, "/"), s.host)
