@@ -113,13 +113,15 @@ type refresh struct {
 type newToken struct {
 	provider.TokenResponse
 	used    Secret // the refresh token that brought it; "" if none did
+	before  bool   // that was the one before
 	failure error  // why there is no token
 }
 
 // requestNewToken tries what can bring a new token: the refresh token, the client's
 // own credentials, or a new login with the sealed password. The refresh token
 // before is never presented: to a provider that detects reuse that is a theft
-// (RFC 9700 section 4.14.2), and ends what may still be alive.
+// (RFC 9700 section 4.14.2), and ends what may still be alive. But of a connection
+// that was put back from a copy it is tried once, when the other is refused.
 func (r refresh) requestNewToken(ctx context.Context) (n newToken, err error) {
 	keys, c := r.keys, r.connectionRow
 	p, err := r.Registry().of(ctx, keys, c)
@@ -137,8 +139,9 @@ func (r refresh) requestNewToken(ctx context.Context) (n newToken, err error) {
 	}
 	access, err1 := keys.Open(c.access, c.at("access_token"))
 	token, err2 := keys.Open(c.refresh, c.at("refresh_token"))
-	password, err3 := keys.Open(c.password, c.at("password"))
-	if err := errors.Join(err1, err2, err3); err != nil {
+	previous, err3 := keys.Open(c.previous, c.at("previous_refresh_token"))
+	password, err4 := keys.Open(c.password, c.at("password"))
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return n, err
 	}
 	n.failure = provider.ErrNoRefreshToken
@@ -146,6 +149,10 @@ func (r refresh) requestNewToken(ctx context.Context) (n newToken, err error) {
 	if token != "" && !ended {
 		n.TokenResponse, n.failure = client.Refresh(ctx, p, access, token)
 		n.used = token
+	}
+	if n.before = provider.IsRefused(n.failure) && previous != "" && c.restored(); n.before {
+		n.TokenResponse, n.failure = client.Refresh(ctx, p, access, previous)
+		n.used = previous
 	}
 	if provider.IsRefused(n.failure) && password != "" && p.Login != nil {
 		n.TokenResponse, n.failure = client.LogIn(ctx, p, c.username, password)
@@ -192,8 +199,9 @@ func (r refresh) saveNewToken(ctx context.Context, n newToken) (events []store.E
 		return nil, err
 	}
 	if c.rowState != StateOK {
-		r.log().Info("connection recovered", "user", c.User, "connection", c.Name)
-		events = append(events, c.event(now, "recovered", ""))
+		detail := map[bool]string{true: "with the refresh token before: the site refused the one in the copy"}[n.before]
+		r.log().Info("connection recovered", "user", c.User, "connection", c.Name, "detail", detail)
+		events = append(events, c.event(now, "recovered", detail))
 	}
 	week := refreshExpires.AddDate(0, 0, -7)
 	if !refreshExpires.IsZero() && !now.Before(week) && c.Updated.Before(week) { // told once
@@ -235,6 +243,9 @@ func (r refresh) saveFailure(ctx context.Context, n newToken) (events []store.Ev
 	why := text.FirstLine(failure.Error())
 	if e := (*provider.Error)(nil); errors.As(failure, &e) && e.Hint != "" {
 		why += "; " + e.Hint
+	}
+	if state == StateFailing && c.restored() {
+		why = restoredNote + "; " + why
 	}
 	noted := false
 	err = store.Transact(ctx, r.DB, func(tx *store.Tx) {

@@ -64,6 +64,9 @@ func (t *tx) markUsed(code string, grantID int64) {
 // still be pending; else the browser has only asked twice, and that is the error.
 func (s *Store) CheckReplay(ctx context.Context, r Request, ask TokenRequest, p *Pending) error {
 	id, err := usedBy(ctx, s.DB, ask.Code, r.Now)
+	if err == nil && id == 0 && p == nil { // with a pending authorization it is from after that
+		err = refuseRestored(ctx, s.DB, r.Now)
+	}
 	if err != nil || id == 0 {
 		return err
 	}

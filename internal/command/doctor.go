@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"errors"
+	"flag"
 	"net/url"
 	"strings"
 
@@ -10,6 +11,16 @@ import (
 	"mintkeep/internal/doctor"
 	"mintkeep/internal/instance"
 )
+
+func doctorVerb(f *flag.FlagSet) action {
+	restored := f.Bool("restored", false, "the database was just put back from a copy: make it safe to serve, and name what it cannot know")
+	return func(c *Command) error {
+		if *restored {
+			return doctorRestored(c)
+		}
+		return runDoctor(c)
+	}
+}
 
 // runDoctor checks this installation and, given a profile URL, the live site.
 func runDoctor(c *Command) error {
@@ -25,15 +36,20 @@ func runDoctor(c *Command) error {
 	if err != nil {
 		return err
 	}
+	if err := show(c, findings); err != nil {
+		return err
+	}
+	if doctor.Failed(findings) {
+		return errors.New("doctor: a check failed")
+	}
+	return nil
+}
+
+func show(c *Command, findings []doctor.Finding) error {
 	if c.json {
-		err = c.printJSON(findings)
-	} else {
-		err = doctor.Print(c.Stdout, findings, c.colours())
+		return c.printJSON(findings)
 	}
-	if err == nil && doctor.Failed(findings) {
-		err = errors.New("doctor: a check failed")
-	}
-	return err
+	return doctor.Print(c.Stdout, findings, c.colours())
 }
 
 // examine runs the checks; a configuration that cannot be read is a finding.

@@ -125,9 +125,7 @@ func (c *Command) examineSites() error {
 			failed++
 		}
 	}
-	if c.json {
-		err = c.printJSON(append([]doctor.Finding{}, all...))
-	} else if err = doctor.Print(c.Stdout, all, c.colours()); err == nil {
+	if err = show(c, append([]doctor.Finding{}, all...)); err == nil && !c.json {
 		_, err = fmt.Fprintf(c.Stdout, "%d sites were checked, %d have a check that fails.\n", len(names), failed)
 	}
 	if err == nil && failed > 0 {
