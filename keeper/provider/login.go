@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 
 	"mintkeep/internal/secret"
@@ -83,8 +84,8 @@ func (c Client) postLogin(ctx context.Context, p Provider, path string, body map
 	f, err := c.send(ctx, req, secrets)
 	if e := (*Error)(nil); errors.As(err, &e) {
 		switch e.Status {
-		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden:
-			e.refused = true
+		case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden: // in words that nobody knows, if in any
+			e.refused = !e.page && !slices.Contains([]string{"slow_down", "server_error", "temporarily_unavailable", "invalid_client"}, e.Meaning())
 		}
 	}
 	if err != nil {

@@ -111,7 +111,8 @@ func meanings() []meaning {
 			`\bclient (id|secret|key|credentials?|authentication|not found)\b|\bapp(lication)? (id|secret|key|client)\b|\bauthori[sz]ation header\b`},
 		{"invalid_grant", `\b` + bad + `\b.{0,40}\b` + what + `\b|\b` + what + `\b.{0,60}\b` + bad + `\b|\b(re|must |please )auth(ori[sz]e|enticate)\b|` +
 			`\b(log|sign) ?in (again|required)\b|\b(login|interaction|consent|mfa|reauthori[sz]ation|account selection) required\b|\baccount inactive\b`},
-		{"access_denied", `\b(access|authori[sz]ation|permission|consent|request)( has been| was| is)? (denied|declined|refused|rejected|cancel+ed)\b|` +
+		// not that access or the request was denied: so do filters in front of a site
+		{"access_denied", `\bconsent( has been| was| is)? (denied|declined|refused|rejected|cancel+ed)\b|` +
 			`\b(denied|declined|refused|rejected|cancel+ed) by (the )?(user|owner)\b|\buser( has)? (cancel+ed|denied|declined|refused|rejected)\b`},
 	}
 }

@@ -111,6 +111,13 @@ var refusals = []struct {
 	{"! scope", 400, "application/json", `{"error":"invalid_scope"}`, "invalid_scope", false, "invalid_scope"},
 	{"! another client", 400, "application/json", `{"error":"unauthorized_client","error_description":"token invalid"}`, "unauthorized_client", false, "unauthorized_client"},
 	{"! a filter", 403, "text/html", "<!doctype html><html><head><title>Access\ndenied | token expired</title>", "", false, "403 (a web page: Access denied | token expired)"},
+	{"! a filter, text", 403, "text/plain", "Access denied by security policy", "", false, "Access denied by security policy"},
+	{"! a filter, JSON", 403, "application/json", `{"message":"Access denied"}`, "", false, "Access denied"},
+	{"! a filter, an error", 403, "application/json", `{"error":"Request rejected","support_id":"1"}`, "", false, "Request rejected"},
+	{"! a filter, RFC 9457", 403, "application/problem+json", `{"type":"https://site.example/1020","title":"Error 1020: Access denied","status":403}`, "", false,
+		"Access denied"},
+	{"denied, the code", 403, "application/json", `{"error":"access_denied"}`, "access_denied", true, "access_denied"},
+	{"denied, by the owner", 400, "application/json", `{"message":"Denied by the resource owner, as consent was denied"}`, "access_denied", true, "consent was denied"},
 	{"! busy", 503, "application/json", `{"error":"invalid_grant"}`, "invalid_grant", false, "503 invalid_grant"},
 	{"! no such page", 404, "application/json", `{"message":"token endpoint not found"}`, "", false, "token endpoint not found"},
 	{"! nothing", 400, "none", "", "", false, "answered 400"},
@@ -136,6 +143,9 @@ func TestRefusals(t *testing.T) {
 				var e *provider.Error
 				if asked == "poll" && test.says == "answered 400" {
 					continue // there a status alone says something: TestD3DevicePoll
+				}
+				if asked == "poll" && strings.HasPrefix(test.name, "! a filter, ") {
+					continue // a person has just been asked there, and may have denied
 				}
 				if test.status == 200 && slices.Contains([]string{"device", "introspect", "metadata"}, asked) {
 					continue // may be no error where no token is asked for
@@ -193,6 +203,39 @@ func TestRefusalsHideOptions(t *testing.T) {
 						t.Errorf("%d %s: %v", status, says, err)
 					}
 				}
+			}
+		}
+	}
+}
+
+// What a JSON login answers refuses the password or the session, unless somebody in the
+// way says it, or it is said of something else.
+func TestLoginRefused(t *testing.T) {
+	for _, test := range []struct {
+		status  int
+		body    string
+		refused bool
+	}{
+		{401, `{"message":"wrong user name or password"}`, true},
+		{400, `{"message":"Authentication failed"}`, true},
+		{403, `{"code":7}`, true},
+		{401, ``, true},
+		{403, `<html><head><title>Attention required</title></head></html>`, false},
+		{403, `{"message":"Too many requests, rate limit"}`, false},
+		{400, `{"error":"temporarily_unavailable"}`, false},
+		{400, `{"error":"server_error"}`, false},
+		{401, `{"message":"unknown application id"}`, false},
+		{404, `{"message":"not here"}`, false},
+		{503, `{"message":"wrong password"}`, false},
+	} {
+		url, c := site(t, test.status, "application/json", test.body)
+		p := provider.Provider{Options: provider.Options{Login: &provider.Login{Base: url, LoginPath: "in", RefreshPath: "again", UsernameField: "u", PasswordField: "p",
+			SendRefresh: "r", Access: "a"}}}
+		_, login := c.LogIn(t.Context(), p, "ada", "a-password")
+		_, refresh := c.Refresh(t.Context(), p, "", "a-refresh-token")
+		for asked, err := range map[string]error{"login": login, "refresh": refresh} {
+			if err == nil || provider.IsRefused(err) != test.refused {
+				t.Errorf("%s, %d %s: %v; refused %t, want %t", asked, test.status, test.body, err, !test.refused, test.refused)
 			}
 		}
 	}
