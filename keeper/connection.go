@@ -132,10 +132,10 @@ func (c connectionRow) canRefresh() bool {
 }
 
 // GetCommand is the command that prints a token of the connection.
-func (c Connection) GetCommand() string { return c.command("get") }
+func (c Connection) GetCommand() string { return c.Command("get") }
 
-// command is a verb on the connection.
-func (c Connection) command(verb string) string {
+// Command is a verb of the command line on the connection.
+func (c Connection) Command(verb string) string {
 	s := "mintkeep " + verb + " " + text.ShellWord(c.Name)
 	if c.User != DefaultUser {
 		s += " -user " + text.ShellWord(c.User)
@@ -226,9 +226,11 @@ func (k *Keeper) Connection(ctx context.Context, user, name string) (Connection,
 	return c.Connection, err
 }
 
-// Troubled returns those of the list that are dead or failing.
+// Troubled returns those of the list that are dead or failing, or whose revocation fails.
 func Troubled(list []Connection) []Connection {
-	return slices.DeleteFunc(slices.Clone(list), func(c Connection) bool { return c.State != StateDead && c.State != StateFailing })
+	return slices.DeleteFunc(slices.Clone(list), func(c Connection) bool {
+		return c.State != StateDead && c.State != StateFailing && c.State != StateForgetting
+	})
 }
 
 // Find is FindOf any user, with exactly these scopes, none perhaps.

@@ -76,10 +76,10 @@ func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, b
 	}
 	if policy.asked && (c.Kind != KindOAuth2 || !c.refresh.Valid && c.Grant != GrantLogin) {
 		dropLease(ctx, k, c)
-		return o, fault.Invalid("connection "+name+" has no refresh token", c.command("forget"))
+		return o, fault.Invalid("connection "+name+" has no refresh token", c.Command("forget"))
 	}
 	revoke := policy.RevokeOnline
-	if oauth.HasScope(c.Scope, "offline_access") {
+	if oauth.HasScope(c.Scope+" "+c.requested, "offline_access") { // not every site repeats it
 		revoke = policy.RevokeOffline
 	}
 	ctx = context.WithoutCancel(ctx)
@@ -95,7 +95,7 @@ func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, b
 			if policy.asked {
 				dropLease(ctx, k, c)
 				return o, &Fault{Kind: ErrInvalid, What: "connection " + name + " is kept", Err: o.Err,
-					Hint: "remove the access on the pages of the site, then: " + c.command("forget")}
+					Hint: "remove the access on the pages of the site, then: " + c.Command("forget")}
 			}
 		case policy.EvenIfRevokeFails:
 			o.Result = Queued

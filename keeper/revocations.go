@@ -119,7 +119,11 @@ func revoke(ctx context.Context, client provider.Client, p provider.Provider, to
 	if err := client.Revoke(ctx, p, token, hint); err != nil || access == "" {
 		return err
 	}
-	return client.Revoke(ctx, p, access, hintAccess)
+	err := client.Revoke(ctx, p, access, hintAccess)
+	if errors.Is(err, provider.ErrNoRevocation) {
+		return nil // it ends by itself, now that nothing brings another
+	}
+	return err
 }
 
 // Hints: the token types of RFC 7009 section 2.1, and what ends a JSON login.

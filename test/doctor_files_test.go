@@ -43,6 +43,15 @@ func faultsOfFiles() []planted {
 			b.sql(`INSERT INTO connections (user_id, connection_name, provider_name, grant_type, token_kind, state, last_error, created, updated)
 				VALUES ('owner', 'club', 'the club', 'code', 'oauth2', 'dead', 'invalid_grant: gone', '2026-01-01 00:00:00', '2026-01-01 00:00:00')`)
 		}, doctor.Warn, "the connection club of owner is dead: invalid_grant: gone", "mintkeep connect 'the club' -as club"},
+		{"D3: a connection fails", func(b *doctorSite) {
+			b.sql(`INSERT INTO connections (user_id, connection_name, provider_name, grant_type, token_kind, state, last_error, created, updated)
+				VALUES ('bob', 'the club', 'club', 'code', 'oauth2', 'failing', 'answered 503', '2026-01-01 00:00:00', '2026-01-01 00:00:00')`)
+		}, doctor.Warn, "the connection the club of bob fails: answered 503", "mintkeep refresh 'the club' -user bob"},
+		{"a revocation is not confirmed", func(b *doctorSite) {
+			b.sql(`INSERT INTO connections (user_id, connection_name, provider_name, grant_type, token_kind, state, last_error, created, updated)
+				VALUES ('owner', 'club', 'club', 'code', 'oauth2', 'forgetting', 'answered 503', '2026-01-01 00:00:00', '2026-01-01 00:00:00')`)
+		}, doctor.Warn, "the connection club of owner is to be forgotten, and the site has not confirmed: answered 503",
+			"mintkeep forget club -even-if-revoke-fails"},
 		{"D10: a connection ends, with nothing to renew it", func(b *doctorSite) {
 			b.sql(`INSERT INTO connections (user_id, connection_name, provider_name, grant_type, token_kind, expires, created, updated)
 				VALUES ('owner', 'club', 'club', 'code', 'oauth2', datetime('now', '+2 days'), '2026-01-01 00:00:00', '2026-01-01 00:00:00')`)

@@ -81,7 +81,10 @@ func kept(ctx context.Context, k *keeper.Keeper, now time.Time) (out []doctor.Fi
 			f.What += " is dead: " + c.LastError
 		case c.State == keeper.StateFailing:
 			f.What += " fails: " + c.LastError
-			f.Do, f.Shell = "it is tried again by itself, or at once on the page Connections", "mintkeep refresh"
+			f.Do, f.Shell = "it is tried again by itself, or at once on the page Connections", c.Command("refresh")
+		case c.State == keeper.StateForgetting:
+			f.What += " is to be forgotten, and the site has not confirmed: " + c.LastError
+			f.Do, f.Shell = "the site is asked again by itself, or forget it here all the same", c.Command("forget")+" -even-if-revoke-fails"
 		case c.Warning != "" && c.Expires.Before(now.Add(7*24*time.Hour)):
 			f.What += ": " + c.Warning
 		default:

@@ -121,8 +121,10 @@ func (c Client) LogOut(ctx context.Context, p Provider, access, refresh secret.S
 	req.Header.Set("Authorization", "Bearer "+string(bearer))
 	_, err = c.send(ctx, req, []string{string(refresh), string(access)})
 	var e *Error
-	if errors.As(err, &e) && e.Status == http.StatusOK {
-		return nil // whatever the answer is, the status says that it worked
+	if errors.As(err, &e) && (e.Status == http.StatusOK || // whatever the answer is, the status says that it worked
+		// the session has ended before; unless that is said of the access token
+		IsRefused(err) && e.Meaning() == "invalid_grant" && (e.Status != http.StatusUnauthorized || p.RefreshBearer)) {
+		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("logging out: %w", err)

@@ -114,3 +114,27 @@ func TestBluesky(t *testing.T) {
 		}
 	}
 }
+
+// A session that has ended already is ended, where the answer is about the token that
+// was to be revoked.
+func TestLogOutOfAnEndedSession(t *testing.T) {
+	for _, test := range []struct {
+		status int
+		body   string
+		bearer bool // the refresh token alone is sent
+		ended  bool
+	}{
+		{400, `{"error":"ExpiredToken","message":"Token has expired"}`, true, true},
+		{400, `{"error":"InvalidToken","message":"Token has been revoked"}`, true, true},
+		{401, `{"error":"ExpiredToken","message":"Token has expired"}`, true, true},
+		{401, `{"message":"token expired"}`, false, false}, // perhaps the access token
+		{500, `{"error":"ExpiredToken","message":"Token has expired"}`, true, false},
+		{400, `{"error":"InvalidRequest"}`, true, false},
+	} {
+		url, c := site(t, test.status, "application/json", test.body)
+		p := provider.Provider{Options: provider.Options{RefreshBearer: test.bearer, Login: &provider.Login{Base: url, LogoutPath: "out"}}}
+		if err := c.LogOut(t.Context(), p, "the-access", "the-refresh"); (err == nil) != test.ended {
+			t.Errorf("%d %s: %v", test.status, test.body, err)
+		}
+	}
+}

@@ -13,7 +13,8 @@ import (
 
 // Revoke revokes a token (RFC 7009 section 2.1); hint is "access_token" or
 // "refresh_token". A token that is unknown to the provider counts as revoked.
-// ErrNoRevocation says that the provider has no such endpoint.
+// ErrNoRevocation says that the provider has no such endpoint, or that it revokes
+// nothing of that kind (section 2.2.1).
 func (c Client) Revoke(ctx context.Context, p Provider, token secret.Secret, hint string) error {
 	if p.RevokeURL == "" {
 		return ErrNoRevocation
@@ -24,11 +25,11 @@ func (c Client) Revoke(ctx context.Context, p Provider, token secret.Secret, hin
 		switch {
 		case e.Status == http.StatusOK && e.Code == "",
 			// section 2.2: the content of the answer does not matter
-			e.Status != http.StatusUnauthorized && IsRefused(err) && e.Meaning() == "invalid_grant",
+			e.Status != http.StatusUnauthorized && IsRefused(err) && e.Meaning() == "invalid_grant":
 			// Google's answer, and others', for an unknown token, where section 2.2 has 200
-			e.Code == "unsupported_token_type" && hint == "access_token":
-			// section 2.2.1: access tokens cannot be revoked here, and expire
 			return nil
+		case e.Code == "unsupported_token_type":
+			err = fmt.Errorf("%w for such a token", ErrNoRevocation)
 		}
 	}
 	if err != nil {
