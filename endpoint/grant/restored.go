@@ -25,8 +25,8 @@ type Restoration struct {
 }
 
 // Restored makes a database that was put back from a copy safe to serve: codes and
-// sign-ins of before are refused, since it is not known which were used, and what the log
-// says was revoked is. Doing it again does no harm.
+// sign-ins of before are refused, since it is not known which were used, browsers are signed
+// out, and what the log says was revoked is. Doing it again does no harm.
 func (s *Store) Restored(ctx context.Context) (done Restoration, err error) {
 	const doing = "making a restored database safe"
 	r := s.ownersRequest()
@@ -36,6 +36,7 @@ func (s *Store) Restored(ctx context.Context) (done Restoration, err error) {
 			UNION ALL SELECT max(last_use) FROM tokens UNION ALL SELECT max(created) FROM tokens)`, nil, store.Into(&done.Known))
 		t.Exec(doing, `DELETE FROM authorizations`)
 		t.Exec(doing, `DELETE FROM codes WHERE used IS NULL`)
+		t.Exec(doing, `DELETE FROM sessions`) // some may have been ended since
 		t.Exec(doing, `INSERT OR REPLACE INTO redeemed_codes (code_key, grant_id, redeemed) VALUES (?, 0, ?)`, restoredKey, store.Time(t.Now))
 		for _, token := range t.listTokens(`WHERE token_id IN (SELECT token_id FROM events WHERE event IN ('revoked', 'reuse'))
 			AND (revoked IS NULL OR revoked > ?)`, store.Time(t.Now)) {

@@ -41,17 +41,17 @@ func restoredGrants(done grant.Restoration) []doctor.Finding {
 		known = "what was written until " + done.Known.Format(time.DateTime) + " UTC"
 	}
 	all := []doctor.Finding{
-		{Level: doctor.OK, What: "codes and sign-ins of before are refused; codes that an authorization endpoint gave an app itself until " +
+		{Level: doctor.OK, What: "codes and sign-ins of before are refused, and every browser is signed out; codes that an authorization endpoint gave an app itself until " +
 			done.Until.Format(time.TimeOnly) + " UTC"},
 		{Level: doctor.OK, What: fmt.Sprintf("%d revocations that the log knows were done again", done.Revoked)},
 		{Level: doctor.Warn, What: "the copy knows " + known + "; apps that got or renewed a token after that have to sign in again"},
 	}
 	if len(done.Apps) > 0 {
-		all = append(all, doctor.Finding{Level: doctor.Warn, What: "what was revoked after that is not revoked; these apps have tokens: " + some(done.Apps),
+		all = append(all, doctor.Finding{Level: doctor.Warn, What: "what was revoked after that is not revoked; these apps have tokens: " + strings.Join(done.Apps, ", "),
 			Do: "look through the page Apps and end what should have none", Shell: "mintkeep token list"})
 	}
 	all = append(all, doctor.Finding{Level: doctor.Warn,
-		What: "settings, keys, resource servers and browsers that were changed or removed after that are as they were before", Do: "look through the owner's pages"})
+		What: "settings, keys and resource servers that were changed or removed after that are as they were before", Do: "look through the owner's pages"})
 	return in(doctor.Database, all)
 }
 
@@ -81,12 +81,4 @@ func in(group string, all []doctor.Finding) []doctor.Finding {
 		all[i].Group = group
 	}
 	return all
-}
-
-// some is a list of which only the first ten are named.
-func some(words []string) string {
-	if len(words) <= 10 {
-		return strings.Join(words, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(words[:10], ", "), len(words)-10)
 }
