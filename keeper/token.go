@@ -16,7 +16,7 @@ import (
 // Token is a token that can be used now.
 type Token struct {
 	AccessToken Secret
-	TokenType   string
+	TokenType   string // the scheme of its Authorization header
 	Kind        string
 	Scope       string
 	Expires     time.Time // zero if it is not known to expire
@@ -171,7 +171,7 @@ func (c connectionRow) open(keys *keyring.Keyring, refreshed bool) (Token, error
 		return Token{}, &Fault{Kind: ErrReauthorize, What: fmt.Sprintf("connection %s/%s has no access token", c.User, c.Name),
 			Hint: c.reconnect()}
 	}
-	return Token{access, c.tokenType, c.Kind, c.Scope, c.Expires, refreshed, c.Provider}, nil
+	return Token{access, provider.Scheme(c.tokenType), c.Kind, c.Scope, c.Expires, refreshed, c.Provider}, nil
 }
 
 // StoredToken is everything of a connection that the Tokens API hands out.

@@ -129,7 +129,7 @@ func (o *getFlags) formats() map[string]func(keeper.Token) (string, error) {
 			return "export ACCESS_TOKEN='" + strings.ReplaceAll(string(t.AccessToken), "'", `'\''`) + "'", nil
 		},
 		"json": func(t keeper.Token) (string, error) {
-			m := map[string]any{"access_token": string(t.AccessToken), "token_type": cmp.Or(t.TokenType, "Bearer")}
+			m := map[string]any{"access_token": string(t.AccessToken), "token_type": t.TokenType}
 			if !t.Expires.IsZero() {
 				m["expires_at"] = t.Expires.UTC().Format(time.RFC3339)
 			}
@@ -148,5 +148,5 @@ func (o *getFlags) formats() map[string]func(keeper.Token) (string, error) {
 
 // authorization is the value of the header by which the token is used.
 func authorization(t keeper.Token) string {
-	return cmp.Or(t.TokenType, "Bearer") + " " + string(t.AccessToken)
+	return t.TokenType + " " + string(t.AccessToken)
 }

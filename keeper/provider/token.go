@@ -30,15 +30,23 @@ func (c Client) requestToken(ctx context.Context, p Provider, form url.Values) (
 	}
 	g := f.at(p.TokenPath, "access_token")
 	t := TokenResponse{AccessToken: secret.Secret(g.text("access_token")), RefreshToken: secret.Secret(g.text("refresh_token")),
-		TokenType: g.text("token_type"), Scope: g.scope()}
+		TokenType: Scheme(g.text("token_type")), Scope: g.scope()}
 	if err := t.checkAccess(f, "access_token", secretsIn(p, form)); err != nil {
 		return t, err
 	}
-	if t.TokenType == "" || strings.EqualFold(t.TokenType, "bearer") || !FitsHeader(secret.Secret(t.TokenType)) {
-		t.TokenType = "Bearer"
-	}
 	t.SetEnds(sent, p.Lifetime, g, f)
 	return t, nil
+}
+
+// Scheme is how a token of that type is sent in an Authorization header: as Bearer, but
+// for the types that are schemes themselves. Some sites have names of their own there.
+func Scheme(tokenType string) string {
+	for _, scheme := range []string{"DPoP", "PoP", "MAC", "Hawk", "Token"} {
+		if strings.EqualFold(tokenType, scheme) {
+			return scheme
+		}
+	}
+	return "Bearer"
 }
 
 // checkAccess is the error of an answer without an access token of that name, or with
