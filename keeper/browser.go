@@ -70,7 +70,7 @@ func (b Browser) Start(ctx context.Context, t Target) (BrowserFlow, error) {
 	k := b.keeper
 	before, err := k.load(ctx, k.DB, cmp.Or(t.User, DefaultUser), cmp.Or(t.Name, t.Provider))
 	if err == nil && t.Scope == "" {
-		t.Scope = before.requested
+		t.Scope = before.Requested
 	}
 	keys, p, err := k.resolveTarget(ctx, &t)
 	if err != nil {

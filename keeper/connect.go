@@ -97,8 +97,8 @@ func (k *Keeper) Connect(ctx context.Context, t Target, grant string, ask Ask) (
 		return Connection{}, err
 	}
 	before, err := k.load(ctx, k.DB, t.User, t.Name)
-	if err == nil && before.Kind == KindOAuth2 && before.requested != t.Scope { // never silently
-		ask.say("%s was connected with the scope %q, which this replaces; -as NAME keeps both.", t.Name, before.requested)
+	if err == nil && before.Kind == KindOAuth2 && before.Requested != t.Scope { // never silently
+		ask.say("%s was connected with the scope %q, which this replaces; -as NAME keeps both.", t.Name, before.Requested)
 	}
 	o := obtaining{Client: k.client(), Ask: ask, provider: p, now: k.now,
 		NewConnection: NewConnection{Target: t, Grant: cmp.Or(grant, DefaultGrant(p)), Kind: KindOAuth2, Field: "access_token"}}

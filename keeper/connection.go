@@ -46,6 +46,7 @@ type Connection struct {
 	ClientID       string    `json:"client_id,omitzero"` // to which the token was given
 	Issuer         string    `json:"issuer,omitzero"`
 	Scope          string    `json:"scope"`
+	Requested      string    `json:"-"` // scope that was asked for; Scope is what was granted
 	Scopes         []string  `json:"-"` // as given to the Tokens API; nil if none were
 	Expires        time.Time `json:"expires,omitzero"`
 	RefreshExpires time.Time `json:"refresh_expires,omitzero"`
@@ -66,7 +67,7 @@ type Connection struct {
 type connectionRow struct {
 	Connection
 	tokenType, tokenField string
-	requested, standard   string // scope that was asked for, and the provider's own
+	standard              string // scope of the provider
 	clientID              string
 	username              string
 	generation            int64
@@ -89,7 +90,7 @@ func (c *connectionRow) columns(scopes *sql.NullString, recovered *time.Time) []
 	return []any{&c.ID, &c.User, &c.Name, &c.Provider, &c.Grant, &c.Kind, &c.Scope, scopes,
 		store.Into(&c.Expires), store.Into(&c.RefreshExpires), &c.rowState, &c.Failures, store.Into(&c.RetryAfter), &c.LastError,
 		store.Into(recovered), store.Into(&c.Created), store.Into(&c.Updated), store.Into(&c.Refreshed), store.Into(&c.LastUse),
-		&c.tokenType, &c.tokenField, &c.requested, &c.clientID, &c.username, &c.generation, &c.lifetime, store.Into(&c.leaseUntil),
+		&c.tokenType, &c.tokenField, &c.Requested, &c.clientID, &c.username, &c.generation, &c.lifetime, store.Into(&c.leaseUntil),
 		&c.clientSecret, &c.access, &c.refresh, &c.previous, &c.password, &c.extra, &c.standard, &c.ClientID, &c.Issuer}
 }
 
@@ -163,7 +164,7 @@ func (c connectionRow) reconnect() string {
 	if c.username != "" {
 		s += " -username " + text.ShellWord(c.username)
 	}
-	scope := cmp.Or(c.requested, c.Scope) // the second is the provider's text and may not fit a command
+	scope := cmp.Or(c.Requested, c.Scope) // the second is the provider's text and may not fit a command
 	if scope != "" && scope != provider.NormalScope(c.standard) && c.Kind == KindOAuth2 && text.Redact(scope, nil) == scope {
 		s += " -scope " + text.ShellWord(scope)
 	}

@@ -79,7 +79,7 @@ func (k *Keeper) forget(ctx context.Context, user, name string, policy Policy, b
 		return o, fault.Invalid("connection "+name+" has no refresh token", c.Command("forget"))
 	}
 	revoke := policy.RevokeOnline
-	if oauth.HasScope(c.Scope+" "+c.requested, "offline_access") { // not every site repeats it
+	if oauth.HasScope(c.Scope+" "+c.Requested, "offline_access") { // not every site repeats it
 		revoke = policy.RevokeOffline
 	}
 	ctx = context.WithoutCancel(ctx)

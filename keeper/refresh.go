@@ -132,9 +132,9 @@ func (r refresh) requestNewToken(ctx context.Context) (n newToken, err error) {
 		return n, err
 	}
 	client := r.client()
-	p.Scope = c.requested
+	p.Scope = c.Requested
 	if c.Grant == GrantClientCredentials {
-		n.TokenResponse, n.failure = client.ClientCredentials(ctx, p, c.requested)
+		n.TokenResponse, n.failure = client.ClientCredentials(ctx, p, c.Requested)
 		return n, nil
 	}
 	access, err1 := keys.Open(c.access, c.at("access_token"))

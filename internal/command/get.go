@@ -112,7 +112,10 @@ func (o *getFlags) connect(c *Command, k *keeper.Keeper, name string, ttl time.D
 	from := connectFlags{user: orOwner(o.user), as: name}
 	c.args = []string{name}
 	if dead, err := k.Connection(c.ctx, from.user, name); err == nil {
-		c.args, from.grant, from.fields.Scope = []string{dead.Provider}, dead.Grant, dead.Scope
+		c.args, from.fields.Scope = []string{dead.Provider}, cmp.Or(dead.Requested, dead.Scope)
+		if dead.Grant != keeper.GrantImported {
+			from.grant = dead.Grant
+		}
 	}
 	if err := from.connect(c, k); err != nil {
 		return t, err
