@@ -104,7 +104,7 @@ func (c *aConnect) done(t *testing.T) {
 
 // click goes through the provider's pages without a browser: it fills in every
 // form and sends it, until there is none.
-func click(t *testing.T, address string) {
+func click(t *testing.T, address string, fill ...map[string]string) {
 	t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -122,7 +122,17 @@ func click(t *testing.T, address string) {
 			t.Fatal(err2)
 		}
 		action, values := form(page)
+		for _, fields := range fill {
+			for name, value := range fields {
+				if values.Has(name) {
+					values.Set(name, value)
+				}
+			}
+		}
 		if action == "" {
+			if res.StatusCode >= 400 {
+				t.Fatalf("%s answers %d", res.Request.URL, res.StatusCode)
+			}
 			return
 		}
 		to, err2 := res.Request.URL.Parse(action)
