@@ -94,3 +94,15 @@ func answering(what func(path string) (status int, body string)) *http.Client {
 type trip func(*http.Request) (*http.Response, error)
 
 func (t trip) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// An issuer whose metadata promises to say who it is has to, whenever it is asked for
+// its metadata: when it is added, set, or first used after an import.
+func TestRequireIssIsTakenOver(t *testing.T) {
+	h := newHouse(t)
+	h.provider(func(p *provider.Provider) { p.AuthURL, p.TokenURL = "", "" })
+	_, err := h.Browser().Start(context.Background(), keeper.Target{Provider: "box"})
+	check(t, err)
+	p, err := h.Registry().Get(context.Background(), "box")
+	check(t, err)
+	equal(t, "require_iss", p.RequireIss, true)
+}

@@ -243,7 +243,7 @@ func (o *providerFlags) set(c *Command, k *keeper.Keeper) (err error) {
 		p.ClientSecret = secret
 		if at.TokenURL != "" {
 			p.AuthURL, p.TokenURL, p.DeviceURL = at.AuthURL, at.TokenURL, at.DeviceURL
-			p.RevokeURL, p.IntrospectURL, p.NamedHost = at.RevokeURL, at.IntrospectURL, at.NamedHost
+			p.RevokeURL, p.IntrospectURL, p.NamedHost, p.RequireIss = at.RevokeURL, at.IntrospectURL, at.NamedHost, at.RequireIss
 		}
 		if o.public {
 			p.HasSecret = false

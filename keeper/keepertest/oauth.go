@@ -15,10 +15,11 @@ func (p *Provider) metadata(w http.ResponseWriter, r *http.Request) {
 	m := map[string]any{
 		"issuer": base, "authorization_endpoint": base + "/authorize", "token_endpoint": base + "/token",
 		"device_authorization_endpoint": base + "/device", "revocation_endpoint": base + "/revoke",
-		"introspection_endpoint":                base + "/introspect",
-		"token_endpoint_auth_methods_supported": []string{"client_secret_basic", "client_secret_post"},
-		"code_challenge_methods_supported":      []string{"S256"},
-		"client_id_metadata_document_supported": p.Documents != nil,
+		"introspection_endpoint":                         base + "/introspect",
+		"token_endpoint_auth_methods_supported":          []string{"client_secret_basic", "client_secret_post"},
+		"code_challenge_methods_supported":               []string{"S256"},
+		"client_id_metadata_document_supported":          p.Documents != nil,
+		"authorization_response_iss_parameter_supported": true,
 	}
 	if p.Registers {
 		m["registration_endpoint"] = base + "/register"

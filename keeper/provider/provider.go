@@ -135,9 +135,9 @@ func checkURL(raw string) error {
 	return fault.Invalid(raw+" is not https", "http is for loopback addresses only")
 }
 
-// Complete takes the URLs of found where p has none.
+// Complete takes the URLs of found where p has none, and what its metadata promises.
 func (p *Provider) Complete(found Provider) {
-	p.NamedHost = found.NamedHost
+	p.NamedHost, p.RequireIss = found.NamedHost, p.RequireIss || found.RequireIss
 	for _, f := range []struct{ to, from *string }{
 		{&p.Issuer, &found.Issuer}, {&p.AuthURL, &found.AuthURL}, {&p.TokenURL, &found.TokenURL}, {&p.DeviceURL, &found.DeviceURL},
 		{&p.RevokeURL, &found.RevokeURL}, {&p.IntrospectURL, &found.IntrospectURL},

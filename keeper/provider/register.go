@@ -123,8 +123,8 @@ func (c Client) registerAs(ctx context.Context, p *Provider, base string, body m
 		grants = append(grants, "urn:ietf:params:oauth:grant-type:device_code")
 	}
 	if offered := p.Registers.Methods; len(offered) > 0 && !slices.Contains(offered, method) {
-		method = "none"
-		if slices.Contains(offered, "client_secret_post") {
+		method = "none" // rather than a secret, which may expire
+		if !slices.Contains(offered, method) && slices.Contains(offered, "client_secret_post") {
 			method = "client_secret_post"
 		}
 	}
