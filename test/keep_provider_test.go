@@ -166,9 +166,9 @@ func form(page *html.Node) (action string, values url.Values) {
 
 // chromium goes through the provider's pages in a headless Chromium, until
 // the browser shows a page with the text.
-func chromium(t *testing.T, address, until string) {
+func chromium(t *testing.T, address, until string, flags ...chromedp.ExecAllocatorOption) {
 	t.Helper()
-	ctx := startChromium(t)
+	ctx := startChromium(t, flags...)
 	const fill = `(() => {
 		const text = document.body ? document.body.innerText : ''
 		const form = document.querySelector('form')
@@ -190,13 +190,13 @@ func chromium(t *testing.T, address, until string) {
 }
 
 // startChromium starts a headless Chromium for one test.
-func startChromium(t *testing.T) context.Context {
+func startChromium(t *testing.T, flags ...chromedp.ExecAllocatorOption) context.Context {
 	t.Helper()
 	program := tools.Path(t, "chromium", "chromium")
-	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program),
+	ctx, cancel := chromedp.NewExecAllocator(t.Context(), append(append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program),
 		chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))...)
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true)), flags...)...)
 	t.Cleanup(cancel)
 	ctx, cancel = chromedp.NewContext(ctx)
 	t.Cleanup(cancel)

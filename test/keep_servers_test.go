@@ -3,14 +3,12 @@ package test
 import (
 	"bufio"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"mintkeep/test/tools"
 )
@@ -103,23 +101,11 @@ func TestZitadelServer(t *testing.T) {
 		t.Logf("%s", out)
 		tools.Missing(t, "zitadel/oidc", "the Go proxy")
 	}
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := free.Addr().(*net.TCPAddr).Port
-	free.Close()
+	port := freePort(t)
 	c := exec.Command(filepath.Join(bin, "server"))
 	c.Env = append(os.Environ(), fmt.Sprint("PORT=", port), "REDIRECT_URI=http://127.0.0.1/callback,http://localhost/callback")
 	running(t, c)
-	for until := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if conn, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", port)); err == nil {
-			conn.Close()
-			break
-		} else if time.Now().After(until) {
-			t.Fatal(err)
-		}
-	}
+	listens(t, port)
 	issuer := fmt.Sprintf("http://localhost:%d/", port)
 	ada := map[string]string{"username": "test-user@localhost", "password": "verysecure"}
 	k := newKeepSite(t)

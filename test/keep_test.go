@@ -93,7 +93,13 @@ func (k *keepSite) serve(flags ...string) {
 	proxy := &httputil.ReverseProxy{}
 	front := httptest.NewServer(proxy) // so that the URL is known before the program listens
 	k.t.Cleanup(front.Close)
-	k.base = front.URL + "/token"
+	k.serveBehind(proxy, front.URL+"/token", flags...)
+}
+
+// serveBehind starts `mintkeep serve` behind a web server that others reach as base.
+func (k *keepSite) serveBehind(proxy *httputil.ReverseProxy, base string, flags ...string) {
+	k.t.Helper()
+	k.base = base
 	cmd := k.command("", append([]string{"serve", "-listen", "127.0.0.1:0"}, flags...)...)
 	said, err := cmd.StderrPipe()
 	if err == nil {
