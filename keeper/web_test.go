@@ -2,6 +2,7 @@ package keeper_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"mintkeep/keeper"
+	"mintkeep/keeper/keepertest"
 )
 
 // site serves the house over real HTTP, so that a browser can come back to it.
@@ -92,4 +94,32 @@ func TestConnectGuards(t *testing.T) {
 	check(t, err)
 	_ = own.Body.Close()
 	equal(t, "the browser where it was begun, after that", own.StatusCode, 200)
+}
+
+// A site that hangs or cuts the connection when the code is redeemed is what is wrong,
+// not the database, nor this program.
+func TestSiteDoesNotAnswerTheBrowser(t *testing.T) {
+	for what, breaks := range map[string]func(h *house){
+		"cut": func(h *house) { h.box.DropRequest("/token", 1) },
+		"hangs": func(h *house) {
+			h.Timeout = 50 * time.Millisecond
+			h.box.Set(func(b *keepertest.Provider) { b.Delay = 500 * time.Millisecond })
+		},
+	} {
+		h := newHouse(t)
+		h.provider()
+		_, browser := h.site()
+		breaks(h)
+		link, err := h.Browser().Ticket(context.Background(), keeper.Target{Provider: "box"})
+		check(t, err)
+		res, err := browser.Get(string(link))
+		check(t, err)
+		body, err := io.ReadAll(res.Body)
+		check(t, err)
+		_ = res.Body.Close()
+		equal(t, what+": status", res.StatusCode, 503)
+		if said := string(body); !strings.Contains(said, "sking the provider") || strings.Contains(said, "database") {
+			t.Errorf("%s: %s", what, said)
+		}
+	}
 }

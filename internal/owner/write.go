@@ -150,7 +150,7 @@ func toError(err error) *oauth.Error {
 		return known
 	case errors.Is(err, grant.ErrNoToken):
 		return &oauth.Error{Status: http.StatusNotFound, Description: "there is no such token"}
-	case store.IsTransient(err):
+	case store.IsTransient(err) && !errors.Is(err, keeper.ErrTemporary): // that may be a provider which hangs
 		return &oauth.Error{Status: http.StatusServiceUnavailable, Description: "the database is busy, full or not writable; try again later"}
 	case errors.Is(err, keeper.ErrKey):
 		return &oauth.Error{Status: http.StatusInternalServerError,

@@ -55,7 +55,7 @@ func (h *Handler) toHTTPError(r *http.Request, err error) *oauth.Error {
 	var answer *provider.Error
 	switch {
 	case e != nil:
-	case store.IsTransient(err):
+	case store.IsTransient(err) && !errors.Is(err, keeper.ErrTemporary): // that may be a provider which hangs
 		e = retryLater("the database is busy or full", 5*time.Second)
 	case errors.As(err, &fault) && !errors.Is(err, keeper.ErrKey) && !errors.Is(err, keeper.ErrSealed):
 		e = faultToHTTPError(fault)

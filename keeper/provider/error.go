@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"mintkeep/keeper/internal/fault"
 	"mintkeep/keeper/internal/text"
 )
 
@@ -61,6 +62,18 @@ func newUnreachable(err error, secrets []string) error {
 }
 
 func (e *unreachable) Error() string { return "asking the provider: " + e.redacted }
+
+// Is and As make it a Fault that passes: it is the provider's, whatever its cause is.
+func (e *unreachable) Is(target error) bool { return target == fault.ErrTemporary }
+
+// As fills in a Fault.
+func (e *unreachable) As(target any) bool {
+	f, ok := target.(**fault.Fault)
+	if ok {
+		*f = &fault.Fault{Kind: fault.ErrTemporary, What: e.Error()}
+	}
+	return ok
+}
 
 // Unwrap is the cause, for errors.Is and errors.As; it is not for printing.
 func (e *unreachable) Unwrap() error { return e.cause }
