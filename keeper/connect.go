@@ -66,7 +66,7 @@ func (k *Keeper) resolveTarget(ctx context.Context, t *Target) (*keyring.Keyring
 	c, err := k.load(ctx, k.DB, t.User, t.Name)
 	if err == nil && c.Provider != t.Provider {
 		err = &Fault{Kind: ErrExists, What: fmt.Sprintf("connection %q of user %q is one to %s", t.Name, t.User, c.Provider),
-			Hint: "choose another name (-as), or first: mintkeep forget " + text.ShellWord(t.Name)}
+			Hint: "choose another name (-as), or first: " + c.Command("forget")}
 	} else if errors.Is(err, ErrUnknown) {
 		err = nil
 	}
@@ -137,7 +137,10 @@ func (n NewConnection) warning(c Connection, p provider.Provider) string {
 	}
 	granted := strings.Fields(n.Token.Scope)
 	missing := slices.DeleteFunc(strings.Fields(n.Scope), func(s string) bool {
-		return slices.Contains(granted, s) || strings.HasPrefix(s, "offline")
+		is := func(g string) bool { // Google: email is https://www.googleapis.com/auth/userinfo.email
+			return g == s || strings.Contains(g, "://") && (strings.HasSuffix(g, "/"+s) || strings.HasSuffix(g, "."+s))
+		}
+		return slices.ContainsFunc(granted, is) || strings.HasPrefix(s, "offline")
 	})
 	if len(granted) > 0 && len(missing) > 0 {
 		said = append(said, "The site did not grant all that was asked for; it lacks: "+text.Redact(strings.Join(missing, " "), nil))

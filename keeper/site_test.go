@@ -281,6 +281,10 @@ func TestWhatToChange(t *testing.T) {
 		{"401 nothing said", "", "header", "-auth-style body"},
 		{"401 its own form", `{"message":"Unauthorized","error":401}`, "body", "-auth-style header"},
 		{"404 its own form, the token", `{"message":"Refresh token not found"}`, "", ""},
+		{"404 no such resource", `{"message":"The requested resource was not found"}`, "", "-token-url URL"},
+		{"405 of a resource", `{"message":"the resource takes no content type for this method"}`, "", "-token-url URL"},
+		{"a dead token", `{"error":"invalid_grant","error_description":"The JSON web token of this resource has expired"}`, "", ""},
+		{"a verifier", `{"error":"invalid_grant","error_description":"code_verifier is missing"}`, "", `-options '{"pkce":false}'`},
 		{"nothing of that", `{"error":"server_error"}`, "", ""},
 		{"a filter", `<html><title>invalid scope</title>`, "", ""},
 	} {

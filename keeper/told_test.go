@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"mintkeep/keeper"
+	"mintkeep/keeper/keepertest"
 	"mintkeep/keeper/provider"
 )
 
@@ -105,4 +106,39 @@ func TestRequireIssIsTakenOver(t *testing.T) {
 	p, err := h.Registry().Get(context.Background(), "box")
 	check(t, err)
 	equal(t, "require_iss", p.RequireIss, true)
+}
+
+// Google grants the scopes of OpenID Connect under the names of its own, others with the
+// address of their API in front: what was asked for is there.
+func TestGrantedUnderAnotherName(t *testing.T) {
+	for _, test := range []struct{ asked, granted, lacks string }{
+		{"email openid", "https://www.googleapis.com/auth/userinfo.email openid", ""},
+		{"email profile", "https://www.googleapis.com/auth/userinfo.email", "profile"},
+		{"User.Read", "https://graph.microsoft.com/User.Read", ""},
+		{"read", "https://api.example/spread", "read"},
+		{"mail", "email", "mail"},
+	} {
+		h := newHouse(t)
+		h.box.Scope = test.granted
+		h.provider(func(p *provider.Provider) { p.Scope = test.asked })
+		said := h.connect().Warning
+		want := "The site did not grant all that was asked for; it lacks: " + test.lacks
+		if test.lacks == "" {
+			want = ""
+		}
+		equal(t, test.asked+" as "+test.granted, said, want)
+	}
+}
+
+// The command in a hint is for the connection of the user whom it is about.
+func TestHintNamesTheUser(t *testing.T) {
+	h := newHouse(t)
+	h.provider()
+	h.provider(func(p *provider.Provider) { p.Name = "other" })
+	to := keeper.Target{Provider: "box", Name: "mine", User: "bob"}
+	_, err := h.Connect(t.Context(), to, keeper.GrantPassword, ask(keepertest.Password))
+	check(t, err)
+	to.Provider = "other"
+	_, err = h.Connect(t.Context(), to, keeper.GrantPassword, ask(keepertest.Password))
+	wants(t, err, keeper.ErrExists, "mintkeep forget mine -user bob")
 }

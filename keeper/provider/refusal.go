@@ -162,14 +162,15 @@ func (e *Error) advise(p Provider, flag string) {
 		hint string
 	}{
 		{e.Hint != "", e.Hint},
+		{e.Status/100 == 3 || meaning == "" && slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone}, e.Status),
+			"is the address another one? " + set + "-" + flag + " URL`"},
 		{says(`pkce|code (verifier|challenge)`), fmt.Sprintf("%s-options '{\"pkce\":%t}'`", set, !p.usesPKCE())},
 		{says(`redirect ur[il]s?`), "register the redirect address at the site, or ask for the one that it knows: -redirect URL, -listen localhost:PORT"},
+		{meaning == "invalid_grant", ""}, // whatever else it names
 		{says(`audience|resource`), set + "-options '{\"token_params\":{\"audience\":\"...\"}}'`"},
 		{says(`content type|media type|json`), fmt.Sprintf("%s-options '{\"json_body\":%t}'`", set, !p.JSONBody)},
 		{says(`(invalid|missing|unknown|required) scopes?|scopes? (is )?(invalid|missing|required|unknown)`),
 			"another -scope, or where it is wanted again " + set + "-options '{\"scope_on_refresh\":true}'`"},
-		{e.Status/100 == 3 || meaning == "" && slices.Contains([]int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone}, e.Status),
-			"is the address another one? " + set + "-" + flag + " URL`"},
 		{meaning == "invalid_client" || meaning == "unauthorized_client" || meaning == "" && e.Status == http.StatusUnauthorized && !e.page,
 			"client id and secret as the site has them; or it wants them elsewhere: " + set + "-auth-style " + styles[p.AuthStyle]},
 	} {
