@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"mintkeep/internal/nearest"
+	"mintkeep/internal/store"
 
 	"path/filepath"
 	"strings"
@@ -96,7 +97,7 @@ func (s Setting) set(c *Config, value, dir string) error {
 	if err := s.checkKey(value); err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
-	if s.Path {
+	if s.Path && value != store.Memory {
 		if !filepath.IsAbs(value) {
 			value = filepath.Join(dir, value)
 		}
@@ -172,7 +173,7 @@ func (c *Config) WithDefaults(database string) (*Config, error) {
 	if c.Database == "" {
 		return c, ErrNoDatabase
 	}
-	if c.KeyFile == "" {
+	if c.KeyFile == "" && c.Database != store.Memory {
 		c.KeyFile = filepath.Join(filepath.Dir(c.Database), "mintkeep.key")
 	}
 	return c, nil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"mintkeep/endpoint/grant"
@@ -13,6 +14,7 @@ import (
 	"mintkeep/internal/discover"
 	"mintkeep/internal/oauth"
 	"mintkeep/internal/store"
+	"mintkeep/keeper"
 )
 
 // An Environment is what the program was started with, and what package main
@@ -34,7 +36,9 @@ type Environment struct {
 	// EndpointSettings are the checked values as the token endpoint has them.
 	EndpointSettings func(config.Values) *grant.Settings
 
-	hold hold // while a kept token is refreshed
+	hold      hold // while a kept token is refreshed
+	makeKey   sync.Once
+	memoryKey keeper.Secret // seals what is kept in memory alone
 }
 
 // Getenv returns an environment variable, or "".

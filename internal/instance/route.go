@@ -15,6 +15,7 @@ import (
 	"mintkeep/internal/config"
 	"mintkeep/internal/discover"
 	"mintkeep/internal/owner"
+	"mintkeep/internal/store"
 	"mintkeep/keeper"
 	"mintkeep/keeper/api"
 	"mintkeep/keeper/keyring"
@@ -71,7 +72,7 @@ func (e *Environment) Keeper(c *config.Config, db *sql.DB, log *slog.Logger) *ke
 	network.Patient = true // the keeper says how long: it knows when a refresh token would be lost
 	return &keeper.Keeper{
 		DB:     db,
-		Keys:   keyring.Source{Value: keeper.Secret(e.Getenv("MINTKEEP_KEY")), Path: c.KeyFile},
+		Keys:   e.keys(c),
 		Now:    e.Now,
 		Hold:   e.hold.take,
 		Client: network.TrustedClient(),
@@ -79,6 +80,16 @@ func (e *Environment) Keeper(c *config.Config, db *sql.DB, log *slog.Logger) *ke
 		Log:    log,
 		URL:    c.URL,
 	}
+}
+
+// keys are the sealing keys. What is kept in memory alone is sealed with one that is
+// nowhere else either.
+func (e *Environment) keys(c *config.Config) keyring.Source {
+	if c.Database == store.Memory {
+		e.makeKey.Do(func() { e.memoryKey = keyring.NewValue() })
+		return keyring.Source{Value: e.memoryKey}
+	}
+	return keyring.Source{Value: keeper.Secret(e.Getenv("MINTKEEP_KEY")), Path: c.KeyFile}
 }
 
 // Endpoint makes the token endpoint of an opened installation.

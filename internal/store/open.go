@@ -43,6 +43,9 @@ type Options struct {
 
 // Open opens a database, makes it if it may, and brings its schema up to date.
 func Open(ctx context.Context, o Options) (*sql.DB, error) {
+	if o.Path == Memory {
+		return openMemory(ctx, o)
+	}
 	if err := checkMode(o.Path); err != nil {
 		return nil, err
 	}

@@ -81,6 +81,13 @@ func randomKey() (Key, error) {
 	return newKey(raw)
 }
 
+// NewValue is a new key as Source.Value has it, for what is kept nowhere but in memory.
+func NewValue() secret.Secret {
+	raw := make([]byte, 32)
+	_, _ = rand.Read(raw) // never fails (Go 1.24)
+	return secret.Secret(base64.RawURLEncoding.EncodeToString(raw))
+}
+
 // Seal returns the value for the column; "" becomes NULL.
 func (k Key) Seal(s secret.Secret, place AssociatedData) sql.NullString {
 	if s == "" {
