@@ -30,6 +30,7 @@ import (
 
 	"mintkeep/internal/secret"
 	"mintkeep/internal/store"
+	"mintkeep/keeper/internal/text"
 	"mintkeep/keeper/keyring"
 	"mintkeep/keeper/provider"
 )
@@ -40,6 +41,9 @@ const DefaultUser = "owner"
 // Secret is a token, key or password. It hides itself when it is printed,
 // logged or encoded; convert it to string where it is really to be sent.
 type Secret = secret.Secret
+
+// ShellWord is a name as one word of a command.
+func ShellWord(name string) string { return text.ShellWord(name) }
 
 // Keeper is the outbound half. The zero value of every field but DB and Keys is usable.
 type Keeper struct {

@@ -34,6 +34,11 @@ func connectVerb(f *flag.FlagSet) action {
 		if len(c.args) > 1 || o.web && !slices.Contains([]string{"", keeper.GrantCode}, o.grant) {
 			return c.usage()
 		}
+		for _, flag := range []string{"listen", "redirect", "username"} {
+			if o.web && c.given(flag) {
+				return c.usageErrorf("-web has the site send the browser back to this one, so -%s would change nothing", flag)
+			}
+		}
 		return c.withKeeper(func(k *keeper.Keeper) error { return o.connect(c, k) })
 	}
 }
@@ -81,7 +86,7 @@ func (o *connectFlags) ensureProvider(c *Command, k *keeper.Keeper, name string)
 	for _, flag := range []string{"issuer", "auth-url", "token-url", "device-url", "revoke-url", "introspect-url",
 		"client-id", "auth-style", "preset", "instance", "mcp", "options", "public"} {
 		if err == nil && c.given(flag) {
-			return c.usageErrorf("%s is registered already, so -%s would change nothing\nhint: mintkeep provider set %s", name, flag, name)
+			return c.usageErrorf("%s is registered already, so -%s would change nothing\nhint: mintkeep provider set %s", name, flag, keeper.ShellWord(name))
 		}
 	}
 	if !errors.Is(err, keeper.ErrUnknown) {

@@ -151,7 +151,7 @@ func (o *providerFlags) register(c *Command, k *keeper.Keeper, name string) erro
 	if registered {
 		fmt.Fprintf(c.Stderr, "%s knows mintkeep now, as client %s.\n", name, p.ClientID)
 	}
-	next := "mintkeep connect " + name
+	next := "mintkeep connect " + keeper.ShellWord(name)
 	if p.RedirectURI == k.URL+"/keep/callback" {
 		next += " -web"
 	}
@@ -224,8 +224,9 @@ func (o *providerFlags) oneSite(c *Command) error {
 
 // set changes what the flags name. Another issuer is asked for its endpoints.
 func (o *providerFlags) set(c *Command, k *keeper.Keeper) (err error) {
-	if c.given("preset") || c.given("instance") {
-		return c.usageErrorf("set does not change preset and instance\nhint: mintkeep provider remove %s, and add it anew; or name the URLs", c.args[1])
+	if c.given("preset") || c.given("instance") || c.given("mcp") {
+		return c.usageErrorf("set does not change preset, instance and MCP server\nhint: mintkeep provider remove %s, and add it anew; or name the URLs",
+			keeper.ShellWord(c.args[1]))
 	}
 	var at provider.Provider
 	if o.fields.Issuer != "" && !c.given("token-url") {

@@ -15,8 +15,13 @@ func refreshVerb(f *flag.FlagSet) action {
 		if err != nil {
 			return err
 		}
-		if len(c.args) > 1 {
+		switch {
+		case len(c.args) > 1:
 			return c.usage()
+		case len(c.args) == 0 && c.given("user"):
+			return c.usageErrorf("-user goes with a name: without one all are refreshed that end soon")
+		case len(c.args) == 1 && c.given("within"):
+			return c.usageErrorf("-within goes without a name: that one is refreshed now")
 		}
 		return c.withKeeper(func(k *keeper.Keeper) error {
 			if len(c.args) == 1 {

@@ -81,7 +81,9 @@ func (c Client) send(ctx context.Context, req *http.Request, secrets []string) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	req.Header.Set("Accept", "application/json")
+	if req.Header.Get("Accept") == "" {
+		req.Header.Set("Accept", "application/json")
+	}
 	res, err := c.do(req.WithContext(ctx), secrets)
 	if err != nil {
 		return nil, err

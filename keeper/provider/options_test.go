@@ -37,6 +37,9 @@ func TestOptions(t *testing.T) {
 		{"another value", "body", `{"auth_params":{"prompt":"login","access_type":"offline"}}`, []string{"authorize prompt=login", "authorize access_type=offline"}},
 		{"JSON", "body", `{"json_body":true,"token_params":{"action":"x"}}`, []string{"code content-type=application/json", "refresh action=x", "code code=the-code"}},
 		{"headers", "body", `{"headers":{"Site-Version":"3"}}`, []string{"code site-version=3", "device site-version=3"}},
+		{"Accept", "body", `{"headers":{"Accept":"application/vnd.site.v3+json"}}`, []string{"code accept=application/vnd.site.v3+json",
+			"device accept=application/vnd.site.v3+json"}},
+		{"no Accept", "body", `{}`, []string{"code accept=application/json", "refresh accept=application/json"}},
 		{"header", "header", `{}`, []string{"code basic=i+d:s%2B%2F%C3%A9", "! code client_secret", "! refresh client_id", "device basic=i+d:s%2B%2F%C3%A9"}},
 		{"header-raw", "header-raw", `{}`, []string{"code basic=i d:s+/é", "refresh basic=i d:s+/é", "! code client_secret"}},
 	} {
