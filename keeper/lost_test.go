@@ -118,3 +118,19 @@ func TestRevokeRefreshTokenOrNothing(t *testing.T) {
 		equal(t, "state", h.state().State, keeper.StateForgetting)
 	})
 }
+
+// In a database that cannot grow by a page there is no room for events after some time,
+// and the tokens are kept all the same.
+func TestNoRoomForEvents(t *testing.T) {
+	h := strict(t)
+	_, err := h.DB.Exec(`PRAGMA max_page_count = 1`) // as many as there are
+	check(t, err)
+	const refreshes = 120
+	for range refreshes {
+		h.clock.pass(2 * time.Hour)
+		equal(t, "good at the provider", h.box.Active(tokens(t, h)), true)
+	}
+	if told := h.events("refreshed"); told == 0 || told == refreshes {
+		t.Errorf("%d of %d events: it says nothing", told, refreshes)
+	}
+}
