@@ -57,6 +57,7 @@ type Connection struct {
 	LastError      string    `json:"last_error,omitzero"`
 	Warning        string    `json:"warning,omitzero"`   // what its owner should know before it is dead
 	Reconnect      string    `json:"reconnect,omitzero"` // the command that brings a dead one back
+	Ends           time.Time `json:"-"`                  // what the warning is about
 	Created        time.Time `json:"created"`
 	Updated        time.Time `json:"updated"`
 	Refreshed      time.Time `json:"refreshed,omitzero"`
@@ -72,6 +73,7 @@ type connectionRow struct {
 	username              string
 	generation            int64
 	lifetime              int64 // seconds; 0 if unknown
+	secretExpires         int64 // Unix time; 0 is never
 	leaseUntil            time.Time
 	rowState              string
 
@@ -84,14 +86,15 @@ const connectionColumns = `connection_id, user_id, connection_name, provider_nam
 	connections.client_secret, access_token, refresh_token, previous_refresh_token, password, extra,
 	coalesce((SELECT p.scope FROM providers p WHERE p.provider_name = connections.provider_name), ''),
 	coalesce(nullif(connections.client_id, ''), (SELECT p.client_id FROM providers p WHERE p.provider_name = connections.provider_name), ''),
-	coalesce((SELECT p.issuer FROM providers p WHERE p.provider_name = connections.provider_name), '')`
+	coalesce((SELECT p.issuer FROM providers p WHERE p.provider_name = connections.provider_name), ''),
+	coalesce((SELECT json_extract(p.options, '$.secret_expires') FROM providers p WHERE p.provider_name = connections.provider_name), 0)`
 
 func (c *connectionRow) columns(scopes *sql.NullString, recovered *time.Time) []any {
 	return []any{&c.ID, &c.User, &c.Name, &c.Provider, &c.Grant, &c.Kind, &c.Scope, scopes,
 		store.Into(&c.Expires), store.Into(&c.RefreshExpires), &c.rowState, &c.Failures, store.Into(&c.RetryAfter), &c.LastError,
 		store.Into(recovered), store.Into(&c.Created), store.Into(&c.Updated), store.Into(&c.Refreshed), store.Into(&c.LastUse),
 		&c.tokenType, &c.tokenField, &c.Requested, &c.clientID, &c.username, &c.generation, &c.lifetime, store.Into(&c.leaseUntil),
-		&c.clientSecret, &c.access, &c.refresh, &c.previous, &c.password, &c.extra, &c.standard, &c.ClientID, &c.Issuer}
+		&c.clientSecret, &c.access, &c.refresh, &c.previous, &c.password, &c.extra, &c.standard, &c.ClientID, &c.Issuer, &c.secretExpires}
 }
 
 // scanConnection reads a row, and works out its State at this time.
@@ -120,7 +123,12 @@ func scanConnection(scan func(...any) error, now time.Time) (c connectionRow, er
 	}
 	if end := c.Expires; c.State != StateDead && c.Kind == KindOAuth2 && !end.IsZero() &&
 		(!c.Refreshable || !c.RefreshExpires.IsZero() && !c.RefreshExpires.After(end) && !c.password.Valid) {
-		c.Warning = "it ends at " + end.Format(time.DateTime) + " UTC: no refresh token reaches further"
+		c.Ends, c.Warning = end, "it ends at "+end.Format(time.DateTime)+" UTC: no refresh token reaches further"
+	}
+	if end := time.Unix(c.secretExpires, 0).UTC(); c.secretExpires > 0 && c.State != StateDead && c.Refreshable &&
+		end.Before(now.AddDate(0, 0, 7)) {
+		c.Ends, c.Warning = end, "the client secret with which it is refreshed ends at "+end.Format(time.DateTime)+" UTC; then: "+
+			c.Command("forget")+", remove and add the provider, which registers again, and connect"
 	}
 	if c.State == StateDead || c.State == StateForgetting {
 		c.Reconnect = c.reconnect()

@@ -85,7 +85,7 @@ func kept(ctx context.Context, k *keeper.Keeper, now time.Time) (out []doctor.Fi
 		case c.State == keeper.StateForgetting:
 			f.What += " is to be forgotten, and the site has not confirmed: " + c.LastError
 			f.Do, f.Shell = "the site is asked again by itself, or forget it here all the same", c.Command("forget")+" -even-if-revoke-fails"
-		case c.Warning != "" && c.Expires.Before(now.Add(7*24*time.Hour)):
+		case c.Warning != "" && c.Ends.Before(now.Add(7*24*time.Hour)):
 			f.What += ": " + c.Warning
 		default:
 			continue

@@ -42,14 +42,15 @@ const (
 
 // Provider is the box. It is an http.Handler.
 type Provider struct {
-	Rotate      bool // a refresh gives a new refresh token and ends the old one
-	DetectReuse bool // an ended refresh token ends its whole grant (RFC 9700 section 4.14.2)
-	AllowRetry  bool // the refresh token just ended still works until its successor is used
-	NoRefresh   bool // answers have no refresh token at first
-	Public      bool // the client needs no secret
-	NoPKCE      bool // requests with PKCE are refused
-	Registers   bool // clients register (RFC 7591): their addresses are all https or none of them is
-	Resource    bool // it is /mcp's, an MCP server: requests without it as resource are refused
+	Rotate        bool  // a refresh gives a new refresh token and ends the old one
+	DetectReuse   bool  // an ended refresh token ends its whole grant (RFC 9700 section 4.14.2)
+	AllowRetry    bool  // the refresh token just ended still works until its successor is used
+	NoRefresh     bool  // answers have no refresh token at first
+	Public        bool  // the client needs no secret
+	NoPKCE        bool  // requests with PKCE are refused
+	SecretExpires int64 // Unix time at which the secret of a registered client ends
+	Registers     bool  // clients register (RFC 7591): their addresses are all https or none of them is
+	Resource      bool  // it is /mcp's, an MCP server: requests without it as resource are refused
 	// Documents reads client metadata documents: the redirect addresses in that of a
 	// client id; nil takes none.
 	Documents func(clientID string) []string

@@ -64,7 +64,7 @@ func (p *Provider) register(w http.ResponseWriter, r *http.Request) {
 	id := p.name("client")
 	c := client{secret: p.name("registered"), token: p.name("registration"), scope: q.Scope, redirects: q.RedirectURIs}
 	p.clients[id] = c
-	write(w, http.StatusCreated, map[string]any{"client_id": id, "client_secret": c.secret, "client_secret_expires_at": 0,
+	write(w, http.StatusCreated, map[string]any{"client_id": id, "client_secret": c.secret, "client_secret_expires_at": p.SecretExpires,
 		"token_endpoint_auth_method": "client_secret_post", "redirect_uris": c.redirects,
 		"registration_access_token": c.token, "registration_client_uri": issuer(r) + "/register?client=" + id})
 }

@@ -72,6 +72,7 @@ type Options struct {
 	Static         bool              `json:"static,omitzero"`           // knows API keys only
 	RequireIss     bool              `json:"require_iss,omitzero"`      // the provider says who it is in its answers (RFC 9207)
 	Registration   string            `json:"registration,omitzero"`     // where the registration is deleted (RFC 7592 section 2.3)
+	SecretExpires  int64             `json:"secret_expires,omitzero"`   // Unix time; a registered client's (RFC 7591 section 3.2.1)
 	Login          *Login            `json:"login,omitempty"`           // the JSON login
 	RefreshBearer  bool              `json:"refresh_bearer,omitzero"`   // its refresh token is sent as bearer
 	NamedHost      string            `json:"named_host,omitzero"`       // whose documents named the URLs; "": the owner named them

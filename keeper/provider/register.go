@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mintkeep/internal/oauth"
@@ -145,6 +146,7 @@ func (c Client) registerAs(ctx context.Context, p *Provider, base string, body m
 		return err
 	}
 	p.ClientID, p.ClientSecret = f.text("client_id"), secret.Secret(f.text("client_secret"))
+	p.SecretExpires, _ = strconv.ParseInt(f.text("client_secret_expires_at"), 10, 64) // 0 is never
 	p.Registration, p.RegistrationToken = f.text("registration_client_uri"), secret.Secret(f.text("registration_access_token"))
 	if p.ClientID == "" {
 		return errors.New("no client_id in the answer")
