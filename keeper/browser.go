@@ -144,11 +144,17 @@ func (b Browser) Finish(ctx context.Context, f ReturnedFlow, query url.Values) (
 	if err != nil {
 		return Connection{}, err
 	}
+	release, err := reserve(ctx, k)
+	if err != nil {
+		return Connection{}, err
+	}
+	defer release()
 	n := NewConnection{Target: f.target, Grant: GrantCode, Kind: KindOAuth2, Field: "access_token"}
 	if n.Token, err = k.client().ExchangeCode(ctx, p, code, b.callbackURL(p), string(verifier)); err != nil {
 		return Connection{}, err
 	}
 	n.Token.Scope = cmp.Or(n.Token.Scope, scope)
+	release()
 	c, err := k.saveConnection(ctx, keys, n, "connected", APIKey{})
 	c.Warning = n.warning(c, p)
 	return c, err

@@ -100,6 +100,11 @@ func (k *Keeper) Connect(ctx context.Context, t Target, grant string, ask Ask) (
 	if err == nil && before.Kind == KindOAuth2 && before.Requested != t.Scope { // never silently
 		ask.say("%s was connected with the scope %q, which this replaces; -as NAME keeps both.", t.Name, before.Requested)
 	}
+	release, err := reserve(ctx, k)
+	if err != nil {
+		return Connection{}, err
+	}
+	defer release()
 	o := obtaining{Client: k.client(), Ask: ask, provider: p, now: k.now,
 		NewConnection: NewConnection{Target: t, Grant: cmp.Or(grant, DefaultGrant(p)), Kind: KindOAuth2, Field: "access_token"}}
 	if err := o.obtain(ctx); err == errUnknownGrant {
@@ -107,6 +112,7 @@ func (k *Keeper) Connect(ctx context.Context, t Target, grant string, ask Ask) (
 	} else if err != nil {
 		return Connection{}, fmt.Errorf("connecting %s: %w", t.Name, withHint(err))
 	}
+	release()
 	c, err := k.saveConnection(context.WithoutCancel(ctx), keys, o.NewConnection, "connected", APIKey{})
 	if err == nil {
 		c.Warning = o.NewConnection.warning(c, p)

@@ -68,6 +68,14 @@ func leaseTaken(user, name string, retryAfter time.Duration) error {
 	return &Fault{Kind: ErrTemporary, What: fmt.Sprintf("connection %s/%s: another process is still refreshing it", user, name), RetryAfter: retryAfter}
 }
 
+// reserve holds room on the disk for a token while a provider is asked for it.
+func reserve(ctx context.Context, k *Keeper) (release func(), err error) {
+	if release, err = store.Reserve(ctx, k.DB); err != nil {
+		err = &Fault{Kind: ErrTemporary, What: "a new token could not be saved now", Err: err, Hint: "make room on the disk"}
+	}
+	return release, err
+}
+
 // sleepJittered waits 50 to 200 ms, so that waiting processes do not meet again.
 func sleepJittered(ctx context.Context) error {
 	select {

@@ -58,10 +58,10 @@ func (k *Keeper) refreshAlone(ctx context.Context, keys *keyring.Keyring, c conn
 // row not be opened.
 func (k *Keeper) refreshAndSave(ctx context.Context, keys *keyring.Keyring, c connectionRow, until time.Time) (refreshed bool, err error) {
 	ctx = context.WithoutCancel(ctx)
-	release, err := store.Reserve(ctx, k.DB)
+	release, err := reserve(ctx, k)
 	if err != nil {
 		dropLease(ctx, k, c)
-		return false, &Fault{Kind: ErrTemporary, What: "a new token could not be saved now", Err: err, Hint: "make room on the disk"}
+		return false, err
 	}
 	defer release()
 	asking, cancel := context.WithTimeout(ctx, min(time.Until(until), k.client().Timeout))
