@@ -128,3 +128,28 @@ func TestImportPyAuthFlow(t *testing.T) {
 	_, err = h.ImportPyAuthFlow(ctx, strings.NewReader("nonsense"), "")
 	wants(t, err, keeper.ErrInvalid)
 }
+
+// A revocation that waits ends with its provider: another one that gets the name is not
+// sent the token.
+func TestQueuedRevocationOfARemovedProvider(t *testing.T) {
+	h := newHouse(t)
+	ctx := context.Background()
+	h.provider()
+	h.connect()
+	h.box.Fail("/revoke", 1, 503)
+	o, err := h.Forget(ctx, "owner", "box", keeper.Policy{RevokeOnline: true, EvenIfRevokeFails: true})
+	check(t, err)
+	equal(t, "result", o.Result, keeper.Queued)
+	check(t, h.Registry().Remove(ctx, "box"))
+	equal(t, "told", h.events("revocation"), 1)
+	asked := 0
+	h.Client = answering(func(string) (int, string) { asked++; return 200, "{}" })
+	h.provider(func(p *provider.Provider) {
+		p.Issuer, p.TokenURL, p.RevokeURL = "", "https://elsewhere.example/token", "https://elsewhere.example/revoke"
+	})
+	h.clock.pass(2 * time.Hour)
+	done, err := h.RefreshDue(ctx, 0)
+	check(t, err)
+	equal(t, "revocations", len(done), 0)
+	equal(t, "asked elsewhere", asked, 0)
+}

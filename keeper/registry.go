@@ -252,6 +252,9 @@ func (r Registry) remove(ctx context.Context, name string) error {
 		if tx.Exec(doing, `DELETE FROM providers WHERE provider_name = ?`, name) == 0 {
 			tx.Fail(&Fault{Kind: ErrUnknown, What: fmt.Sprintf("no provider %q", name), Hint: "`mintkeep provider list`"})
 		}
+		if tx.Exec(doing, `DELETE FROM revocations WHERE provider_name = ?`, name) > 0 { // another of that name is another site
+			tx.Record(store.Event{At: r.Now(), Kind: "revocation", Detail: name + " given up"})
+		}
 		r.record(tx, "provider removed", name)
 	})
 }
