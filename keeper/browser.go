@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"net/url"
+	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -28,8 +29,8 @@ func (k *Keeper) Browser() Browser { return Browser{k} }
 
 // Ticket makes a link that starts a connection in any browser, once, within 10
 // minutes. Whoever opens it connects an account of theirs to the target.
-func (b Browser) Ticket(ctx context.Context, t Target) (link Secret, err error) {
-	k := b.keeper
+func (b Browser) Ticket(ctx context.Context, t Target, ask Ask) (link Secret, err error) {
+	k, given := b.keeper, t.Scope
 	if k.URL == "" {
 		return "", fault.Invalid("no public URL is configured", "set `url` in the configuration")
 	}
@@ -39,6 +40,11 @@ func (b Browser) Ticket(ctx context.Context, t Target) (link Secret, err error) 
 	}
 	if p.AuthURL == "" {
 		return "", fault.Invalid("provider "+p.Name+" has no browser flow", "`mintkeep connect` without -web")
+	}
+	if given == "" {
+		t.Scope = "" // Start asks for what was asked for before
+	} else {
+		ask.say("%s", replaces(ctx, k, t))
 	}
 	ticket := secret.New("mkt_")
 	err = store.Transact(ctx, k.DB, func(tx *store.Tx) { insertFlow(tx, k.now(), "ticket", ticket, t, "", sql.NullString{}) })
@@ -155,8 +161,9 @@ func (b Browser) Finish(ctx context.Context, f ReturnedFlow, query url.Values) (
 	}
 	n.Token.Scope = cmp.Or(n.Token.Scope, scope)
 	release()
+	replaced := replaces(ctx, k, f.target)
 	c, err := k.saveConnection(ctx, keys, n, "connected", APIKey{})
-	c.Warning = n.warning(c, p)
+	c.Warning = strings.TrimSpace(n.warning(c, p) + "\n" + replaced)
 	return c, err
 }
 

@@ -89,6 +89,16 @@ func DefaultGrant(p provider.Provider) string {
 	return GrantClientCredentials
 }
 
+// replaces is what to say if a connection to a target is there, with another scope: it is
+// never replaced silently.
+func replaces(ctx context.Context, k *Keeper, t Target) string {
+	before, err := k.load(ctx, k.DB, t.User, t.Name)
+	if err != nil || before.Kind != KindOAuth2 || before.Requested == t.Scope {
+		return ""
+	}
+	return fmt.Sprintf("%s was connected with the scope %q, which this replaces; -as NAME keeps both.", t.Name, before.Requested)
+}
+
 // Connect obtains the first token of a connection, or a new one for it, and
 // keeps it. grant "" is the DefaultGrant.
 func (k *Keeper) Connect(ctx context.Context, t Target, grant string, ask Ask) (Connection, error) {
@@ -96,10 +106,7 @@ func (k *Keeper) Connect(ctx context.Context, t Target, grant string, ask Ask) (
 	if err != nil {
 		return Connection{}, err
 	}
-	before, err := k.load(ctx, k.DB, t.User, t.Name)
-	if err == nil && before.Kind == KindOAuth2 && before.Requested != t.Scope { // never silently
-		ask.say("%s was connected with the scope %q, which this replaces; -as NAME keeps both.", t.Name, before.Requested)
-	}
+	ask.say("%s", replaces(ctx, k, t))
 	release, err := reserve(ctx, k)
 	if err != nil {
 		return Connection{}, err

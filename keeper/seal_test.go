@@ -32,7 +32,7 @@ func sealedHouse(t *testing.T) *house {
 	check(t, h.Registry().Add(context.Background(), provider.Provider{Name: "json", AuthStyle: provider.AuthBody, Options: provider.Options{Login: jsonLogin(h.url)}}))
 	_, err = h.Connect(context.Background(), keeper.Target{Provider: "json"}, "", ask(keepertest.Password))
 	check(t, err)
-	_, err = h.Browser().Ticket(context.Background(), keeper.Target{Provider: "box"})
+	_, err = h.Browser().Ticket(context.Background(), keeper.Target{Provider: "box"}, keeper.Ask{})
 	check(t, err)
 	return h
 }

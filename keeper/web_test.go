@@ -29,7 +29,7 @@ func TestConnectInBrowser(t *testing.T) {
 	h.provider()
 	_, browser := h.site()
 	ctx := context.Background()
-	link, err := h.Browser().Ticket(ctx, keeper.Target{Provider: "box", Name: "web", User: "ada"})
+	link, err := h.Browser().Ticket(ctx, keeper.Target{Provider: "box", Name: "web", User: "ada"}, keeper.Ask{})
 	check(t, err)
 	res, err := browser.Get(string(link))
 	check(t, err)
@@ -45,12 +45,36 @@ func TestConnectInBrowser(t *testing.T) {
 		_ = res.Body.Close()
 		equal(t, what, res.StatusCode, 400)
 	}
-	link, err = h.Browser().Ticket(ctx, keeper.Target{Provider: "box"})
+	link, err = h.Browser().Ticket(ctx, keeper.Target{Provider: "box"}, keeper.Ask{})
 	check(t, err)
 	h.clock.pass(11 * time.Minute)
 	res, err = browser.Get(string(link))
 	check(t, err)
 	equal(t, "old link", res.StatusCode, 400)
+}
+
+// A connection that is there is never replaced by one with another scope without a word:
+// neither where the link is made nor on the page that it ends at.
+func TestConnectInBrowserWithAnotherScope(t *testing.T) {
+	h := newHouse(t)
+	h.provider()
+	_, browser := h.site()
+	for _, test := range []struct {
+		scope string
+		told  bool
+	}{{"read", false}, {"", false}, {"write", true}, {"write", false}} {
+		var said strings.Builder
+		link, err := h.Browser().Ticket(context.Background(), keeper.Target{Provider: "box", Scope: test.scope}, keeper.Ask{Out: &said})
+		check(t, err)
+		res, err := browser.Get(string(link))
+		check(t, err)
+		page, err := io.ReadAll(res.Body)
+		check(t, err)
+		_ = res.Body.Close()
+		const notice = `was connected with the scope "read", which this replaces`
+		equal(t, "told where the link is made", strings.Contains(said.String(), notice), test.told)
+		equal(t, "told on the page", strings.Contains(string(page), notice), test.told)
+	}
 }
 
 func TestConnectGuards(t *testing.T) {
@@ -110,7 +134,7 @@ func TestSiteDoesNotAnswerTheBrowser(t *testing.T) {
 		h.provider()
 		_, browser := h.site()
 		breaks(h)
-		link, err := h.Browser().Ticket(context.Background(), keeper.Target{Provider: "box"})
+		link, err := h.Browser().Ticket(context.Background(), keeper.Target{Provider: "box"}, keeper.Ask{})
 		check(t, err)
 		res, err := browser.Get(string(link))
 		check(t, err)

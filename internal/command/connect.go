@@ -58,7 +58,7 @@ func (o *connectFlags) connect(c *Command, k *keeper.Keeper) (err error) {
 	}
 	target := keeper.Target{Provider: name, Name: o.as, User: o.user, Scope: o.fields.Scope}
 	if o.web {
-		link, err := k.Browser().Ticket(c.ctx, target)
+		link, err := k.Browser().Ticket(c.ctx, target, keeper.Ask{Out: c.Stderr})
 		return c.println(string(link), err)
 	}
 	ask := keeper.Ask{Out: c.Stderr, Listen: o.listen, Redirect: o.redirect, Username: o.username,
