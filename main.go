@@ -19,8 +19,10 @@ import (
 //go:embed schema.sql
 var schema string
 
-// version is set when a release is built: -ldflags "-X main.version=1.0".
-var version = "development"
+// version is the release that this is, or will be: whoever builds it, with whatever, it says so.
+//
+//go:embed deploy/VERSION
+var version string
 
 func main() { os.Exit(run(started(instance.SystemClock))) }
 
@@ -33,7 +35,7 @@ func started(now func() time.Time) *instance.Environment {
 		env[name] = value
 	}
 	return &instance.Environment{Args: os.Args[1:], Env: env, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: now,
-		Version: version, Schema: schema, Settings: settings(), EndpointSettings: endpointSettings}
+		Version: strings.TrimSpace(version), Schema: schema, Settings: settings(), EndpointSettings: endpointSettings}
 }
 
 // run decides the mode from the environment, before any argument is looked at:

@@ -36,7 +36,7 @@ func upgrade(ctx context.Context, db *sql.DB, o Options, mayBeEmpty bool) error 
 		case version == SchemaVersion:
 			return
 		case version > SchemaVersion:
-			tx.Fail(fmt.Errorf("the database was made by a newer mintkeep (schema %d, this one knows %d)\nhint: upload the newer program; this one leaves the file as it is", version, SchemaVersion))
+			tx.Fail(fmt.Errorf("the database was made by a newer mintkeep (schema %d, this one knows %d)\nhint: upload the newer program, or put back the copy made before it (docs/versions.md); this one leaves the file as it is", version, SchemaVersion))
 		case tables == 0 && !mayBeEmpty:
 			tx.Fail(errors.New("upgrading: the file is empty\nhint: upload the copy again, if this is one, under another name, and rename it; or remove the file to begin anew"))
 		case tables > 0:

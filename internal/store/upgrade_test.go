@@ -82,6 +82,7 @@ func TestUpgrade(t *testing.T) {
 		{"php-mintoken", "../../test/testdata/mintoken.sql", map[string]int{"tokens": 4, "events WHERE event = 'upgraded'": 1}},
 		{"schema 1", "testdata/schema1.sql", rows},
 		{"schema 2", "testdata/schema2.sql", rows},
+		{"schema 3", "testdata/schema3.sql", rows}, // that of 1.0: schema.sql cannot change without a step
 	} {
 		for _, longRunning := range []bool{false, true} {
 			t.Run(fmt.Sprint(test.name, " ", longRunning), func(t *testing.T) {
