@@ -1,15 +1,19 @@
 #!/bin/sh
-# Builds the release: static programs for linux/amd64, linux/arm64 and linux/386,
-# their SHA-256, the notices, and a list of what each contains. Two builds of one
-# version are the same, wherever and whenever they are made.
+# Builds the release: static programs, their SHA-256, the notices, and a list of what
+# each contains. Two builds of one version are the same, wherever and whenever they
+# are made.
 #
-#	deploy/build.sh [FOLDER [amd64|arm64|386|deb …]]      FOLDER is dist if not given
+#	deploy/build.sh [FOLDER [amd64|arm64|386|windows|deb …]]
 #	deploy/build.sh deb                                   the Debian package of amd64, in dist
 #
-# The version is the text of the file deploy/VERSION, else what git calls this commit.
+# FOLDER is dist if not given, and the programs are the three for Linux. windows is the one for
+# 64-bit Windows; deb packs the amd64 of FOLDER.
+#
+# The version is the text of the file deploy/VERSION, as in every other build.
 # SIGNING_KEY=FILE (an SSH key) signs the sums: SHA256SUMS.sig.
 # Debian packages: musl-tools, gcc-aarch64-linux-gnu libc6-dev-arm64-cross,
-# gcc-i686-linux-gnu libc6-dev-i386-cross (the last of each pair where no musl can be had).
+# gcc-i686-linux-gnu libc6-dev-i386-cross (the last of each pair where no musl can be had);
+# for windows (amd64) gcc-mingw-w64-x86-64.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 [ "${1:-}" != deb ] || set -- "$here/dist" amd64 deb
@@ -20,12 +24,14 @@ mkdir -p "$out"
 out=$(cd "$out" && pwd)
 cd "$here"
 
-version=$(cat deploy/VERSION 2>/dev/null || git describe --tags --always --dirty 2>/dev/null || echo unknown)
+version=$(cat deploy/VERSION)
 libcs=
 
-# compiler sets cc and adds to libcs what C library it links.
+# compiler sets cc and where it builds for, and adds to libcs what C library it links.
 compiler() {
+	os=linux goarch=$1 end=
 	case $1 in
+	windows) cc=x86_64-w64-mingw32-gcc libc=mingw goarch=amd64 os=windows end=.exe ;;
 	amd64) cc=musl-gcc libc=musl ;;
 	arm64 | 386)
 		if cc=$(deploy/musl.sh "$1" "${MUSL:-$out/.musl}" 2>/dev/null); then
@@ -48,21 +54,22 @@ for arch; do
 		continue
 	fi
 	compiler "$arch"
-	CGO_ENABLED=1 GOOS=linux GOARCH=$arch GOAMD64=v1 GO386=sse2 GOARM64=v8.0 CC=$cc \
+	CGO_ENABLED=1 GOOS=$os GOARCH=$goarch GOAMD64=v1 GO386=sse2 GOARM64=v8.0 CC=$cc \
 	CGO_CFLAGS='-O2 -DSQLITE_DQS=0 -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_LIKE_DOESNT_MATCH_BLOBS' \
 	CGO_LDFLAGS='' GOFLAGS='' go build -trimpath -buildvcs=false \
 		-tags 'sqlite_omit_load_extension netgo osusergo nethttpomithttp2' \
-		-ldflags "-s -w -buildid= -linkmode external -extldflags '-static' -X main.version=$version" \
-		-o "$out/mintkeep-linux-$arch" .
-	go version -m "$out/mintkeep-linux-$arch" | sed '1s/.*: /mintkeep: /' >"$out/mintkeep-linux-$arch.contents.txt"
+		-ldflags "-s -w -buildid= -linkmode external -extldflags '-static'" \
+		-o "$out/mintkeep-$os-$goarch$end" .
+	go version -m "$out/mintkeep-$os-$goarch$end" | sed '1s/.*: /mintkeep: /' >"$out/mintkeep-$os-$goarch.contents.txt"
 done
 deploy/notices.sh $libcs >"$out/NOTICES.txt"
 [ -z "$deb" ] || deploy/deb.sh "$version" "$out"
 
 cd "$out"
-sha256sum mintkeep-linux-amd64 mintkeep-linux-arm64 mintkeep-linux-386 mintkeep_*.deb 2>/dev/null >SHA256SUMS || true
+programs='mintkeep-linux-amd64 mintkeep-linux-arm64 mintkeep-linux-386 mintkeep-windows-amd64.exe'
+sha256sum $programs mintkeep_*.deb 2>/dev/null >SHA256SUMS || true
 if [ -n "${SIGNING_KEY:-}" ]; then
 	rm -f SHA256SUMS.sig
 	ssh-keygen -q -Y sign -n mintkeep -f "$SIGNING_KEY" SHA256SUMS
 fi
-wc -c mintkeep-linux-amd64 mintkeep-linux-arm64 mintkeep-linux-386 2>/dev/null | grep -v total
+wc -c $programs 2>/dev/null | grep -v total

@@ -159,3 +159,36 @@ func TestDocVerbs(t *testing.T) {
 	}
 	compareTable(t, "| verb | |", want)
 }
+
+// Wherever a page or a file of deploy/ names a verb of the program, there is that verb, and it has
+// the flags.
+func TestDocFlags(t *testing.T) {
+	bin := released(t)
+	files, _ := filepath.Glob("../docs/*.md")
+	more, _ := filepath.Glob("../deploy/*")
+	files = append(append(files, more...), "../README.md", "../SECURITY.md", "../CHANGELOG.md", "../CONTRIBUTING.md")
+	help := map[string]string{}
+	named, flags := regexp.MustCompile("`(?:mintkeep ([a-z]+)([^`]*))`"), regexp.MustCompile(` -{1,2}([a-z][a-z-]*)`)
+	n := 0
+	for _, file := range files {
+		for _, found := range named.FindAllStringSubmatch(readText(t, file), -1) {
+			n++
+			verb := found[1]
+			if help[verb] == "" {
+				out, err := exec.Command(bin, verb, "-h").CombinedOutput()
+				if err != nil {
+					t.Errorf("%s: %s: %v", file, found[0], err)
+				}
+				help[verb] = string(out)
+			}
+			for _, flag := range flags.FindAllStringSubmatch(found[2], -1) {
+				if !regexp.MustCompile(`(?m)^\s+-` + regexp.QuoteMeta(flag[1]) + `\b`).MatchString(help[verb]) {
+					t.Errorf("%s: %s: no flag -%s", file, found[0], flag[1])
+				}
+			}
+		}
+	}
+	if n < 60 {
+		t.Errorf("%d commands", n)
+	}
+}

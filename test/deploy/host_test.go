@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	scratch = dir
+	os.Setenv("MUSL", filepath.Join(dir, "musl")) // one compiler for every build, and so one compilation
 	tools.ReadSources(root)
 	status := m.Run()
 	os.RemoveAll(dir)

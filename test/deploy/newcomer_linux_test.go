@@ -39,6 +39,9 @@ func newBare(t *testing.T) bare {
 	}
 	b := bare(filepath.Join(t.TempDir(), "bare"))
 	run(t, exec.Command("mmdebstrap", "-q", "--variant=minbase", "--include=gcc,libc6-dev,ca-certificates,curl,systemd", string(suite[1]), string(b)))
+	if err := os.WriteFile(string(b)+"/etc/hosts", []byte("127.0.0.1 localhost\n"), 0o644); err != nil { // Debian's installer writes it
+		t.Fatal(err)
+	}
 	return b
 }
 
@@ -59,27 +62,6 @@ func (b bare) sh(t *testing.T, commands string) string {
 		mounts+`chroot=$(command -v chroot); exec env -i HOME=/root LANG=C.UTF-8 PATH=/usr/local/go/bin:/usr/sbin:/usr/bin:/sbin:/bin GOPROXY=file:///mod GOTOOLCHAIN=local \
 			CGO_CFLAGS=-O0 DEBIAN_FRONTEND=noninteractive "$chroot" "$0" sh -euc "$1"`, string(b), commands)
 	return run(t, c)
-}
-
-func goEnv(t *testing.T, name string) string {
-	t.Helper()
-	return strings.TrimSpace(run(t, exec.Command("go", "env", name)))
-}
-
-// commandsOf are the indented commands of a page after a heading or sentence, as printed:
-// the first such block.
-func commandsOf(t *testing.T, page, after string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, page))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, found := strings.Cut(string(text), after)
-	block := regexp.MustCompile(`\n\n((?: {4}.*\n)+)`).FindStringSubmatch(rest)
-	if !found || block == nil {
-		t.Fatalf("%s has no commands after %q", page, after)
-	}
-	return block[1]
 }
 
 // The system was never booted: systemctl enables the unit, and in place of process 1 this

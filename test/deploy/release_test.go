@@ -36,7 +36,7 @@ func TestRelease(t *testing.T) {
 	t.Run("package", func(t *testing.T) { checkPackage(t, filepath.Join(out, "mintkeep_1.2.3-test_amd64.deb")) })
 }
 
-// checkSignature does what docs/hosts.md tells people to do.
+// checkSignature does what docs/hosts.md tells people to do, as printed and with other sums.
 func checkSignature(t *testing.T, out, key string) {
 	public, err := os.ReadFile(key + ".pub")
 	if err != nil {
@@ -61,11 +61,35 @@ func checkSignature(t *testing.T, out, key string) {
 	if verify(bytes.Replace(sums, []byte("  mint"), []byte("  mimt"), 1)) == nil {
 		t.Error("other sums verify")
 	}
+	printed := exec.Command("sh", "-euc", "cp '"+signers+"' allowed_signers\n"+commandsOf(t, "docs/hosts.md", "With a shell:"))
+	printed.Dir = out
+	run(t, printed)
 	check := exec.Command("sha256sum", "--check", "--strict", "SHA256SUMS")
 	check.Dir = out
 	if text := run(t, check); strings.Count(text, ": OK") != 2 {
 		t.Errorf("sha256sum: %s", text)
 	}
+}
+
+func goEnv(t *testing.T, name string) string {
+	t.Helper()
+	return strings.TrimSpace(run(t, exec.Command("go", "env", name)))
+}
+
+// commandsOf are the indented commands of a page after a heading or sentence, as printed:
+// the first such block.
+func commandsOf(t *testing.T, page, after string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), after)
+	block := regexp.MustCompile(`\n\n((?: {4}.*\n)+)`).FindStringSubmatch(rest)
+	if !found || block == nil {
+		t.Fatalf("%s has no commands after %q", page, after)
+	}
+	return block[1]
 }
 
 // checkNotices compares the notices with the modules that the program names.
