@@ -6,14 +6,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"mintkeep/keeper/keepertest"
+	"mintkeep/test/wire"
 )
 
 // Issue Reach: fifty callers at every expiry of a token that lives 300 s, at a site whose
@@ -21,7 +24,7 @@ import (
 // each time, whether the callers are processes of their own or ask two that stay. With
 // MINTKEEP_LONG=1 two hundred expiries.
 func TestExpiries(t *testing.T) {
-	for _, ways := range []string{"processes", "processes and two that serve"} {
+	for _, ways := range []string{"processes", "processes, CGI and two that serve"} {
 		t.Run(ways, func(t *testing.T) {
 			clock := filepath.Join(t.TempDir(), "clock")
 			t.Setenv(clockVariable, clock)
@@ -60,15 +63,19 @@ func TestExpiries(t *testing.T) {
 	}
 }
 
-// askAtOnce has so many callers ask for a token, in turn by `get` and over HTTP where
-// somebody serves, and returns the different answers.
+// askAtOnce has so many callers ask for a token, by `get` and, where somebody serves, in
+// turn over HTTP and by CGI, and returns the different answers.
 func (k *keepSite) askAtOnce(callers int, bases []string, key string) (tokens []string) {
 	got := make([]string, callers)
 	var all sync.WaitGroup
 	for i := range callers {
 		all.Go(func() {
-			if len(bases) > 0 && i%2 == 0 {
+			switch {
+			case len(bases) > 0 && i%2 == 0:
 				got[i] = keptToken(bases[i/2%len(bases)]+"/keep/token?provider=box", key)
+				return
+			case len(bases) > 0 && i%4 == 1:
+				got[i] = k.cgiToken(key)
 				return
 			}
 			out, said, status := k.run("", "get", "box")
@@ -86,6 +93,25 @@ func (k *keepSite) askAtOnce(callers int, bases []string, key string) (tokens []
 		}
 	}
 	return tokens
+}
+
+// cgiToken is the token that a script gets from a CGI process, or what went wrong.
+func (k *keepSite) cgiToken(key string) string {
+	cmd := exec.Command(k.bin)
+	cmd.Env = append(keptEnv(k.path("tokens.db"), key), "MINTKEEP_URL=https://you.example/auth/token.cgi", clockVariable+"="+os.Getenv(clockVariable))
+	c, err := wire.StartCGI(cmd)
+	if err != nil {
+		return err.Error()
+	}
+	c.Send("")
+	if err := c.Wait(); err != nil {
+		return err.Error()
+	}
+	_, body, _ := strings.Cut(strings.ReplaceAll(c.Stdout.String(), "\r\n", "\n"), "\n\n")
+	if token := member(body, "access_token"); token != "" {
+		return token
+	}
+	return c.Stdout.String()
 }
 
 // keptToken is the token that a script gets over HTTP, or what went wrong.
