@@ -16,7 +16,9 @@ func runCompletion(c *Command) error {
 	case "bash":
 		return c.println(c.bashCompletion(), nil)
 	case "zsh":
-		return c.println("#compdef mintkeep\nautoload -U +X bashcompinit && bashcompinit\n"+c.bashCompletion(), nil)
+		// The first time, zsh reads the file because somebody asked for words: it must then give them.
+		return c.println("#compdef mintkeep\nautoload -U +X bashcompinit && bashcompinit\n"+c.bashCompletion()+
+			"\nif [ \"$funcstack[1]\" = _mintkeep ]; then _bash_complete -o default -F _mintkeep; fi", nil)
 	case "fish":
 		return c.println(c.fishCompletion(), nil)
 	case "man":
@@ -31,7 +33,7 @@ func (c *Command) choices(v verb) (all []string) {
 	for _, f := range v.ownFlags(c.newFlags("")) {
 		all = append(all, "-"+f.Name)
 	}
-	return append(all, "-config", "-db", "-json")
+	return append(all, "-config", "-db", "-json", "-sites", "-site")
 }
 
 func (c *Command) bashCompletion() string {
@@ -47,7 +49,7 @@ func (c *Command) bashCompletion() string {
 	return fmt.Sprintf(`_mintkeep() {
 	local words word=${COMP_WORDS[COMP_CWORD]}
 	case ${COMP_WORDS[COMP_CWORD-1]} in
-	-config|-db|-database|-key_file|-key-file|-secret-file|-errorlog|-ca_file) COMPREPLY=($(compgen -f -- "$word")); return ;;
+	-config|-db|-database|-key_file|-key-file|-secret-file|-errorlog|-ca_file|-sites) COMPREPLY=($(compgen -f -- "$word")); return ;;
 	esac
 	case $COMP_CWORD-${COMP_WORDS[1]} in
 	1-*) words=%q ;;
@@ -71,7 +73,8 @@ func (c *Command) fishCompletion() string {
 			lines = append(lines, fmt.Sprintf("complete -c mintkeep %s -o %s", when, f.Name))
 		}
 	}
-	return strings.Join(append(lines, "complete -c mintkeep -o config -r -F", "complete -c mintkeep -o db -r -F", "complete -c mintkeep -o json"), "\n")
+	return strings.Join(append(lines, "complete -c mintkeep -o config -r -F", "complete -c mintkeep -o db -r -F", "complete -c mintkeep -o json",
+		"complete -c mintkeep -o sites -r -F", "complete -c mintkeep -o site -r"), "\n")
 }
 
 // manPage is the manual page mintkeep(1).
