@@ -182,7 +182,7 @@ func TestDocFlags(t *testing.T) {
 				help[verb] = string(out)
 			}
 			for _, flag := range flags.FindAllStringSubmatch(found[2], -1) {
-				if !regexp.MustCompile(`(?m)^\s+-` + regexp.QuoteMeta(flag[1]) + `\b`).MatchString(help[verb]) {
+				if !regexp.MustCompile(`\s-` + regexp.QuoteMeta(flag[1]) + `\b`).MatchString(help[verb]) {
 					t.Errorf("%s: %s: no flag -%s", file, found[0], flag[1])
 				}
 			}
