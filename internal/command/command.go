@@ -170,6 +170,16 @@ func (c *Command) given(name string) bool {
 	return found
 }
 
+// refuse is an error if one of the flags was given, which would change nothing, and why.
+func refuse(c *Command, why string, flags ...string) error {
+	for _, name := range flags {
+		if c.given(name) {
+			return c.usageErrorf("%s, so -%s would change nothing", why, name)
+		}
+	}
+	return nil
+}
+
 // is reports whether the arguments are this word and n more.
 func (c *Command) is(word string, n int) bool { return len(c.args) == n+1 && c.args[0] == word }
 

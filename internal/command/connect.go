@@ -34,9 +34,9 @@ func connectVerb(f *flag.FlagSet) action {
 		if len(c.args) > 1 || o.web && !slices.Contains([]string{"", keeper.GrantCode}, o.grant) {
 			return c.usage()
 		}
-		for _, flag := range []string{"listen", "redirect", "username"} {
-			if o.web && c.given(flag) {
-				return c.usageErrorf("-web has the site send the browser back to this one, so -%s would change nothing", flag)
+		if o.web {
+			if err := refuse(c, "-web has the site send the browser back to this one", "listen", "redirect", "username"); err != nil {
+				return err
 			}
 		}
 		return c.withKeeper(func(k *keeper.Keeper) error { return o.connect(c, k) })

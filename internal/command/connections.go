@@ -24,8 +24,14 @@ func connectionsVerb(f *flag.FlagSet) action {
 	return func(c *Command) error {
 		switch {
 		case c.is("import", 1):
+			if err := refuse(c, "import looks at nothing that is kept", "check"); err != nil {
+				return err
+			}
 			return c.withKeeper(func(k *keeper.Keeper) error { return o.importFrom(c, k, c.args[1]) })
 		case c.isList():
+			if err := refuse(c, "nothing is imported", "from"); err != nil {
+				return err
+			}
 			return c.withKeeper(func(k *keeper.Keeper) error { return o.list(c, k) })
 		}
 		return c.usage()

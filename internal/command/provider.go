@@ -52,6 +52,14 @@ func (o *providerFlags) declare(f *flag.FlagSet) {
 	f.BoolVar(&o.public, "public", false, "the client has no secret")
 }
 
+// names are those of all flags.
+func (o *providerFlags) names() (all []string) {
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	new(providerFlags).declare(flags)
+	flags.VisitAll(func(f *flag.Flag) { all = append(all, f.Name) })
+	return all
+}
+
 // apply puts the flags that were given into a provider.
 func (o *providerFlags) apply(c *Command, p *provider.Provider) error {
 	for _, f := range providerFields() {
@@ -78,19 +86,28 @@ func providerVerb(f *flag.FlagSet) action {
 	o.declare(f)
 	return func(c *Command) error {
 		var do func(*Command, *keeper.Keeper) error
+		var err error
 		switch {
 		case c.is("presets", 0):
-			return c.listPresets()
+			if err = refuse(c, "presets names all", o.names()...); err == nil {
+				return c.listPresets()
+			}
 		case c.isList():
+			err = refuse(c, "list names all", o.names()...)
 			do = listProviders
 		case c.is("add", 1):
+			err = refuse(c, "add asks for the secret", "secret")
 			do = func(c *Command, k *keeper.Keeper) error { return o.register(c, k, c.args[1]) }
 		case c.is("set", 1):
 			do = o.set
 		case c.is("remove", 1):
+			err = refuse(c, "remove takes a name alone", o.names()...)
 			do = func(c *Command, k *keeper.Keeper) error { return k.Registry().Remove(c.ctx, c.args[1]) }
 		default:
 			return c.usage()
+		}
+		if err != nil {
+			return err
 		}
 		return c.withKeeper(func(k *keeper.Keeper) error { return do(c, k) })
 	}

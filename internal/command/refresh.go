@@ -50,6 +50,11 @@ func introspectVerb(f *flag.FlagSet) action {
 		if ask.Refresh = *which == "refresh"; !ask.Refresh && *which != "access" {
 			return c.usageErrorf("-token is access or refresh")
 		}
+		if ask.ClientID == "" {
+			if err := refuse(c, "the provider's client asks", "secret-file"); err != nil {
+				return err
+			}
+		}
 		return c.withKeeper(func(k *keeper.Keeper) (err error) {
 			if ask.ClientID != "" {
 				if ask.ClientSecret, err = c.secret("Client secret", secretFile); err != nil {
