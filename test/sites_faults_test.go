@@ -44,6 +44,7 @@ func TestSitesFaults(t *testing.T) {
 		t.Errorf("the log does not say which site has a fault: %s", log)
 	}
 	t.Run("locked", func(t *testing.T) {
+		tools.Long(t)
 		db := openDatabase(t, f.file("bad.example", "tokens.db"))
 		db.SetMaxOpenConns(1)
 		if _, err := db.Exec(`BEGIN EXCLUSIVE`); err != nil {
