@@ -40,7 +40,7 @@ func TestSitesFaults(t *testing.T) {
 			f.is(200, "bad.example", bad)
 		})
 	}
-	if log := f.log(); !strings.Contains(log, "level=ERROR msg=\"not ready\" site=bad.example") || strings.Contains(log, "site=good.example") {
+	if log := f.log(); !strings.Contains(log, "level=ERROR msg=\"not ready\" site=bad.example") || strings.Contains(log, "level=ERROR msg=\"not ready\" site=good.example") {
 		t.Errorf("the log does not say which site has a fault: %s", log)
 	}
 	t.Run("locked", func(t *testing.T) {
