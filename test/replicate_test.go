@@ -22,17 +22,26 @@ import (
 	"mintkeep/test/wire"
 )
 
+var buildLitestream = sync.OnceValues(func() (string, error) {
+	bin := filepath.Join(built, "litestream")
+	c := exec.Command("go", "install", "github.com/benbjohnson/litestream/cmd/litestream@v0.5.18")
+	c.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=", "CGO_ENABLED=0")
+	out, err := c.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, out)
+	}
+	return filepath.Join(bin, "litestream"), err
+})
+
 // litestream builds the real Litestream.
 func litestream(t *testing.T) string {
 	t.Helper()
-	bin := t.TempDir()
-	c := exec.Command("go", "install", "github.com/benbjohnson/litestream/cmd/litestream@v0.5.18")
-	c.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=", "CGO_ENABLED=0")
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Logf("%s", out)
+	program, err := buildLitestream()
+	if err != nil {
+		t.Log(err)
 		tools.Missing(t, "litestream", "the Go proxy")
 	}
-	return filepath.Join(bin, "litestream")
+	return program
 }
 
 // A drill is a site that is copied by Litestream while it is in use, and what its users
