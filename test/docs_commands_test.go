@@ -38,8 +38,7 @@ var docCommands = []docCommand{
 	{"docs/replicate.md", "mintkeep doctor -restored", "TestReplicateDrill"},
 	{"docs/resources.md", "mintkeep server add", "here"},
 	{"docs/resources.md", "claude ", "not run: Claude Code needs an account; TestMCPClient is the SDK that it is made of"},
-	{"docs/resources.md", "apt ", "TestNewcomer"},
-	{"docs/resources.md", "", "TestMCPConformanceServe"}, // the same files, put into place by the test
+	{"docs/resources.md", "", "TestNewcomer"},
 	{"docs/settings.md", "sqlite3 ", "here"},
 	{"docs/sites.md", "systemctl", "TestSystemdSites"},
 	{"docs/sites.md", "mintkeep", "here"},

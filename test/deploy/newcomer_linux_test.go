@@ -21,10 +21,11 @@ func TestNewcomer(t *testing.T) {
 	program(t, "amd64") // while others fetch
 	b := newBare(t)
 	t.Run("package", b.installPackage)
+	t.Run("service", b.openService)
 	t.Run("source", b.runSource)
 }
 
-// A bare is the folder of a system with a C compiler, curl and systemd's tools.
+// A bare is the folder of a system with a C compiler, curl, nginx and systemd's tools.
 type bare string
 
 // newBare installs the Debian that this machine has, from where apt here gets it.
@@ -38,8 +39,8 @@ func newBare(t *testing.T) bare {
 		tools.Missing(t, "Debian", "run the tests on Debian")
 	}
 	b := bare(filepath.Join(t.TempDir(), "bare"))
-	run(t, exec.Command("mmdebstrap", "-q", "--variant=minbase", "--include=gcc,libc6-dev,ca-certificates,curl,systemd", string(suite[1]), string(b)))
-	if err := os.WriteFile(string(b)+"/etc/hosts", []byte("127.0.0.1 localhost\n"), 0o644); err != nil { // Debian's installer writes it
+	run(t, exec.Command("mmdebstrap", "-q", "--variant=minbase", "--include=gcc,libc6-dev,ca-certificates,curl,systemd,nginx-light,openssl", string(suite[1]), string(b)))
+	if err := os.WriteFile(string(b)+"/etc/hosts", []byte("127.0.0.1 localhost you.example\n"), 0o644); err != nil { // Debian's installer writes it
 		t.Fatal(err)
 	}
 	return b
@@ -88,6 +89,43 @@ func (b bare) installPackage(t *testing.T) {
 		commandsOf(t, "docs/hosts.md", "see that it works"))
 	if !regexp.MustCompile(`(?s)It trusts https://you.example/auth/.*HTTP/1.1 200 .*"scope":"create".*HTTP/1.1 401 `).MatchString(out) {
 		t.Error(out)
+	}
+}
+
+// What a server has before: nginx with the site, and the service, which says who asks.
+const server = `
+openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=you.example -keyout /etc/nginx/key.pem -out /etc/nginx/cert.pem 2>/dev/null
+sed -i 's#server_name _;#server_name you.example;\nlisten 443 ssl; ssl_certificate cert.pem; ssl_certificate_key key.pem;#' /etc/nginx/sites-enabled/default
+echo 'server { listen 127.0.0.1:3000; return 200 "for $http_mintkeep_me"; }' > /etc/nginx/conf.d/service.conf
+nginx
+systemctl() {
+	[ "$1" != enable ] || { command systemctl enable "$3"; return; }
+	[ "$1 $2" = "start mintkeep-fcgi" ]
+	install -d -m 700 -o 61234 -g 33 /var/lib/mintkeep
+	install -d -o 61234 -g 33 /run/mintkeep
+	setpriv --reuid 61234 --regid www-data --clear-groups $(sed -n 's/^ExecStart=//p' /lib/systemd/system/mintkeep-fcgi.service) -listen unix:/run/mintkeep/fcgi.sock &
+	until [ -S /run/mintkeep/fcgi.sock ]; do sleep 0.1; done
+}
+cd /root
+`
+
+// openService follows docs/resources.md up to the line for Claude Code: the service is closed
+// to strangers, and what they are told leads to the token endpoint.
+func (b bare) openService(t *testing.T) {
+	commands, _, found := strings.Cut(commandsOf(t, "docs/resources.md", "## From nothing to an MCP client"), "    claude mcp add")
+	if !found {
+		t.Fatal("the last command is another")
+	}
+	out := b.sh(t, server+commands+`
+		for i in $(seq 100); do ! curl -sSkfo /dev/null https://you.example/token/metadata || break; sleep 0.1; done # nginx reloads in its own time
+		curl -sSki https://you.example/mcp
+		curl -sSk https://you.example/.well-known/oauth-protected-resource/mcp
+		echo; curl -sSk https://you.example/token/metadata`)
+	for _, want := range []string{"HTTP/1.1 401 ", `resource_metadata="https://you.example/.well-known/oauth-protected-resource/mcp"`,
+		`{"resource": "https://you.example/mcp", "authorization_servers": ["https://you.example/token"]}`, `"issuer":"https://you.example/token"`} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q is missing: %s", want, out)
+		}
 	}
 }
 
