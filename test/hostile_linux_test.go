@@ -46,6 +46,7 @@ func TestE1Hostile(t *testing.T) {
 	}
 	t.Parallel()
 	tools.Root(t)
+	tools.OwnMounts(t)
 	tools.Need(t, "iproute2", "ip")
 	cmd := exec.Command(os.Args[0], "-test.run=^TestE1Hostile$", "-test.v")
 	cmd.Env = append(os.Environ(), inside+"="+released(t))

@@ -25,6 +25,7 @@ func TestMCPDocument(t *testing.T) {
 		return
 	}
 	tools.Root(t)
+	tools.OwnMounts(t)
 	tools.Need(t, "iproute2", "ip")
 	sdks(t)["npm"](nil) // skips here what it would skip inside
 	cmd := exec.Command(os.Args[0], "-test.run=^TestMCPDocument$", "-test.v")

@@ -1,6 +1,8 @@
 package tools
 
 import (
+	"os"
+	"regexp"
 	"syscall"
 	"testing"
 )
@@ -25,5 +27,15 @@ func Remount(t *testing.T, folder string, readOnly bool) {
 	}
 	if err := syscall.Mount("tmpfs", folder, "tmpfs", flags, ""); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// OwnMounts asks for a root that is a mount itself: in a chroot, nothing can be mounted that
+// one process alone sees.
+func OwnMounts(t testing.TB) {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || !regexp.MustCompile(`(?m)^\d+ \d+ \S+ \S+ / `).Match(mounts) {
+		Missing(t, "a root that is a mount", "run the tests outside of a chroot")
 	}
 }
