@@ -25,7 +25,7 @@ func Restored(ctx context.Context, k *Keeper) ([]Connection, error) {
 		tx.Exec(doing, `DELETE FROM flows`)
 		tx.Exec(doing, `UPDATE revocations SET retry_after = ?`, store.Time(now))
 		tx.Exec(doing, `UPDATE connections SET state = 'failing', failures = 0, retry_after = NULL, last_error = ?, expires = ?,
-			generation = generation + 1, lease_until = NULL WHERE state IN ('ok', 'failing') AND token_kind = 'oauth2'
+			generation = generation + 1 WHERE state IN ('ok', 'failing') AND token_kind = 'oauth2'
 			AND (refresh_token IS NOT NULL OR grant_type = ? OR password IS NOT NULL)`,
 			restoredNote, store.Time(now), GrantClientCredentials)
 	})

@@ -131,3 +131,15 @@ func TestRestoredWhileTheSiteIsDown(t *testing.T) {
 	_, err = h.Refresh(context.Background(), "owner", "box")
 	check(t, err)
 }
+
+// A refresh that is under way when the copy is put back keeps what it brings, and
+// nobody presents its refresh token a second time.
+func TestRestoredWhileRefreshing(t *testing.T) {
+	h := strict(t)
+	refreshingMeanwhile(t, h, func() {
+		_, err := keeper.Restored(context.Background(), h.Keeper)
+		check(t, err)
+		_, err = h.token() // waits for it
+		check(t, err)
+	})
+}

@@ -1,9 +1,12 @@
 package test
 
 import (
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"mintkeep/test/wire"
 )
@@ -34,6 +37,21 @@ func TestMemory(t *testing.T) {
 		if !h.verifies(t, token) {
 			t.Error("a token is not good")
 		}
+	}
+	for i := range 100 { // who goes away in the middle takes nothing along
+		code, client := h.code()
+		r := redemption(code, client)
+		c, err := net.Dial("tcp", h.running.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(c, "POST %s HTTP/1.1\r\nHost: example.com\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
+			scriptPath, len(r.Body), r.Body)
+		time.Sleep(time.Duration(i%20) * 200 * time.Microsecond)
+		c.Close()
+	}
+	if !h.verifies(t, tokens[0]) {
+		t.Error("a token is gone")
 	}
 	h.stop()
 	if h.verifies(t, tokens[0]) {

@@ -1,12 +1,15 @@
 package test
 
 import (
+	"bytes"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"mintkeep/test/tools"
 	"mintkeep/test/wire"
@@ -22,6 +25,7 @@ func TestSitesFaults(t *testing.T) {
 		{"a key that there is not", "database:", "datbase:"},
 		{"another site's database", "tokens.db", "../good.example/tokens.db"},
 		{"another site's url", "https://bad.example/", "https://good.example/"},
+		{"another site's database for an error log", "database:", "errorlog: ../good.example/tokens.db\ndatabase:"},
 		{"no url", "url: https://bad.example/token", ""},
 		{"a database that is missing", "tokens.db", "token.db"},
 	} {
@@ -40,9 +44,24 @@ func TestSitesFaults(t *testing.T) {
 			f.is(200, "bad.example", bad)
 		})
 	}
+	if b, err := os.ReadFile(f.file("good.example", "tokens.db")); err != nil || bytes.Contains(b, []byte("level=ERROR")) {
+		t.Errorf("one site wrote into another's file: %v", err)
+	}
 	if log := f.log(); !strings.Contains(log, "level=ERROR msg=\"not ready\" site=bad.example") || strings.Contains(log, "level=ERROR msg=\"not ready\" site=good.example") {
 		t.Errorf("the log does not say which site has a fault: %s", log)
 	}
+	t.Run("slow senders", func(t *testing.T) {
+		for range 2 * requestsOfSite {
+			c, err := net.Dial("tcp", f.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			fmt.Fprintf(c, "POST /token HTTP/1.1\r\nHost: bad.example\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ng")
+		}
+		time.Sleep(100 * time.Millisecond)
+		f.is(200, "bad.example", bad)
+	})
 	t.Run("locked", func(t *testing.T) {
 		tools.Long(t)
 		db := openDatabase(t, f.file("bad.example", "tokens.db"))

@@ -32,8 +32,9 @@ func (s *Store) Restored(ctx context.Context) (done Restoration, err error) {
 	r := s.ownersRequest()
 	done.Until = r.Now.Add(upstreamCodeLife)
 	err = s.write(ctx, r, func(t *tx) {
-		t.Row(doing, `SELECT max(at) FROM (SELECT max(at) AS at FROM events WHERE event <> 'restored'
-			UNION ALL SELECT max(last_use) FROM tokens UNION ALL SELECT max(created) FROM tokens)`, nil, store.Into(&done.Known))
+		t.Row(doing, `WITH known(at) AS (SELECT at FROM events WHERE event <> 'restored' UNION ALL SELECT last_use FROM tokens
+			UNION ALL SELECT created FROM tokens), before(at) AS (SELECT redeemed FROM redeemed_codes WHERE code_key = ?)
+			SELECT max(at) FROM known WHERE at <= coalesce((SELECT at FROM before), '9')`, []any{restoredKey}, store.Into(&done.Known))
 		t.Exec(doing, `DELETE FROM authorizations`)
 		t.Exec(doing, `DELETE FROM codes WHERE used IS NULL`)
 		t.Exec(doing, `DELETE FROM sessions`) // some may have been ended since

@@ -11,6 +11,7 @@ import (
 	"mintkeep/internal/config"
 	"mintkeep/internal/doctor"
 	"mintkeep/internal/instance"
+	"mintkeep/internal/store"
 	"mintkeep/keeper"
 )
 
@@ -21,6 +22,9 @@ func doctorRestored(c *Command) error {
 		return c.usageErrorf("-restored is about the database alone\nhint: mintkeep doctor %s afterwards", strings.Join(c.args, " "))
 	}
 	return c.withDatabase(func(conf *config.Config, db *sql.DB) error {
+		if err := store.Check(c.ctx, db); err != nil {
+			return err
+		}
 		done, err := c.Grants(conf, db, instance.NewLog(c.Stderr, "")).Restored(c.ctx)
 		if err != nil {
 			return err

@@ -35,7 +35,8 @@ func Sites(dir string) (names []string, err error) {
 
 // ReadSite reads the configuration of a site. Neither environment nor flags count. The
 // host of its url must be the folder's name, and every file that it names must lie in
-// the folder, links resolved: a site sees nothing of the others.
+// the folder, links resolved: a site sees nothing of the others. With an error there is no
+// configuration.
 func (t Table) ReadSite(dir, host string) (*Config, error) {
 	folder, err := filepath.Abs(filepath.Join(dir, host))
 	if err != nil {
@@ -48,7 +49,10 @@ func (t Table) ReadSite(dir, host string) (*Config, error) {
 	if err == nil {
 		err = t.checkSite(c, folder, host)
 	}
-	return c, err
+	if err != nil { // nothing that it names may be touched, not even to write why
+		return nil, err
+	}
+	return c, nil
 }
 
 func (t Table) checkSite(c *Config, folder, host string) error {

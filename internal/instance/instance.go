@@ -175,6 +175,7 @@ func (s *Instance) watch(path string) {
 	if info, err := os.Stat(path); err == nil {
 		s.database.Store(&openedFile{path, info})
 		s.db.SetConnMaxLifetime(connLifeOfSite)
+		s.db.SetMaxIdleConns(2)
 	}
 }
 

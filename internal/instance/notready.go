@@ -54,7 +54,7 @@ func (s *Instance) notReady(w http.ResponseWriter, r *http.Request, cause error)
 		folder := filepath.Join(filepath.Dir(missing.Where), "mintkeep")
 		d.Data = struct{ Folder, File, Script string }{folder, missing.Where, server(r)["SCRIPT_NAME"]}
 	case !wantsPage(r):
-	case s.nothingThere():
+	case s.site == "" && s.nothingThere():
 		d.Heading, d.Template = "It runs, but is not set up", "fault.html"
 		what, hint, _ := strings.Cut(cause.Error(), "\nhint: ")
 		d.Data = struct{ What, Hint string }{what, hint}

@@ -5,13 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"mintkeep/internal/config"
@@ -20,7 +19,7 @@ import (
 
 const (
 	requestsOfSite = 16              // at once; more are told to come again
-	filesOfSite    = 4               // that an open site needs, mostly for a moment
+	filesOfSite    = 6               // that an open site needs: two idle connections of up to three
 	idleLife       = 5 * time.Minute // after its last request a site is closed
 	connLifeOfSite = time.Minute     // after which a connection that could not write when it was opened is gone
 )
@@ -38,6 +37,9 @@ type Sites struct {
 	mu      sync.Mutex
 	open    map[string]*openSite
 	leaving []*openSite // not to be used any more; closed when nobody does
+	told    map[string]time.Time
+	looked  map[string]bool // at which is being looked whether tokens are due
+	closing sync.WaitGroup
 }
 
 // An openSite is one that a request needed. Its fields are guarded by Sites.mu.
@@ -75,8 +77,9 @@ func OpenSites(e *Environment, dir string, maxOpen int) (*Sites, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the sites: %w\nhint: mintkeep init -sites DIR -site HOST makes one in an existing folder", err)
 	}
-	s := &Sites{env: e, dir: dir, maxOpen: maxOpen, log: NewLog(e.Stderr, ""), open: make(map[string]*openSite)}
-	const others = 512 // connections, and what else a process has open
+	s := &Sites{env: e, dir: dir, maxOpen: maxOpen, log: NewLog(e.Stderr, ""), open: make(map[string]*openSite),
+		told: make(map[string]time.Time), looked: make(map[string]bool)}
+	const others = 1100 // connections, and what else a process has open
 	if limit, ok := openFilesLimit(); ok && limit < uint64(maxOpen*filesOfSite+others) {
 		s.maxOpen = max(1, (int(limit)-others)/filesOfSite)
 		s.log.Warn("fewer sites are kept open than -max-open says: the limit of open files (RLIMIT_NOFILE) is too low",
@@ -91,28 +94,39 @@ func (s *Sites) Log() *slog.Logger { return s.log }
 // ServeHTTP lets the site of the request's host name answer.
 func (s *Sites) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	host := hostName(r)
+	if config.IsSiteName(host) {
+		receive(r)
+	}
 	site, err := s.use(host)
 	if site != nil {
 		defer s.release(site)
 		site.ServeHTTP(w, r)
 		return
 	}
-	e := &oauth.Error{Status: http.StatusNotFound, Code: "invalid_request", Description: "there is no token endpoint on this host name"}
-	if !errors.Is(err, fs.ErrNotExist) {
-		s.log.Error("not ready", "site", host, "error", err)
-		e = &oauth.Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: "too much is asked of this site at the moment",
-			Header: map[string]string{"Retry-After": "2"}}
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		WriteError(w, &oauth.Error{Status: http.StatusNotFound, Code: "invalid_request", Description: "there is no token endpoint on this host name"})
+		return
 	}
-	WriteError(w, e)
+	why := "too much is asked of this site at the moment"
+	if err != errBusySite && err != errNoRoom {
+		why = "this site cannot be opened at the moment"
+	}
+	s.tell(host, err)
+	WriteError(w, &oauth.Error{Status: http.StatusServiceUnavailable, Code: "temporarily_unavailable", Description: why,
+		Header: map[string]string{"Retry-After": "2"}})
 }
 
-// hostName is the host that a request is for, in lower case and without port.
-func hostName(r *http.Request) string {
-	host := r.Host
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
+// tell logs why a site does not answer, once a minute: strangers can ask any number of times.
+func (s *Sites) tell(host string, err error) {
+	s.mu.Lock()
+	last, now := s.told[host], time.Now()
+	if quiet := now.Sub(last) < time.Minute; quiet {
+		s.mu.Unlock()
+		return
 	}
-	return strings.ToLower(host)
+	s.told[host] = now // there are no more than there are folders
+	s.mu.Unlock()
+	s.log.Error("not ready", "site", host, "error", err)
 }
 
 var (
@@ -220,7 +234,7 @@ func (s *Sites) closeLeaving() {
 	})
 	s.mu.Unlock()
 	for _, site := range unused {
-		site.closeDatabase()
+		s.closing.Go(site.closeDatabase) // whose disk nobody else waits for
 	}
 }
 
@@ -239,6 +253,7 @@ func (s *Sites) closeIdle(since time.Time) {
 // Close closes every site, after the refreshes that go on without their requests.
 func (s *Sites) Close() {
 	s.env.hold.wait()
+	s.closing.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, site := range s.open {

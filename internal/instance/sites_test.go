@@ -1,6 +1,7 @@
 package instance
 
 import (
+	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -66,4 +67,45 @@ func TestSitesRoom(t *testing.T) {
 	if len(s.leaving) > 0 {
 		t.Errorf("%d are left and not closed", len(s.leaving))
 	}
+}
+
+// A site that is slow to look at holds its own place, and is not looked at twice.
+func TestSitesLookAt(t *testing.T) {
+	s, err := OpenSites(&Environment{Stderr: t.Output()}, t.TempDir(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	places, release, done := make(chan struct{}, 2), make(chan struct{}), make(chan string, 9)
+	look := func(host string, wait bool) {
+		s.lookAt(t.Context(), places, host, func(context.Context) {
+			if wait {
+				<-release
+			}
+			done <- host
+		})
+	}
+	look("slow.example", true)
+	look("slow.example", true)
+	for range 3 {
+		look("quick.example", false)
+		if got := <-done; got != "quick.example" {
+			t.Errorf("looked at %s", got)
+		}
+		for s.looks("quick.example") {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	close(release)
+	<-done
+	select {
+	case host := <-done:
+		t.Errorf("%s was looked at twice", host)
+	case <-time.After(20 * time.Millisecond):
+	}
+}
+
+func (s *Sites) looks(host string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.looked[host]
 }

@@ -68,6 +68,13 @@ func (b *busyConnector) Driver() driver.Driver { return &b.driver }
 
 type busyConn struct{ *sqlite3.SQLiteConn }
 
+// ResetSession and IsValid tell database/sql that a connection may stay after a transaction
+// whose caller went away, unless it could not be rolled back. A database in memory has but one.
+func (c busyConn) ResetSession(context.Context) error { return nil }
+
+// IsValid reports whether no transaction is left open.
+func (c busyConn) IsValid() bool { return c.AutoCommit() }
+
 // BeginTx begins a transaction, which takes the lock to write.
 func (c busyConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driver.Tx, error) {
 	if err := c.wait(lockTurn); err != nil {

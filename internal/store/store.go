@@ -60,3 +60,17 @@ func IsTransient(err error) bool {
 	}
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
+
+// Check reports whether the file is whole, as a copy that was put back may not be.
+func Check(ctx context.Context, db Querier) error {
+	said := ""
+	_, err := Row(ctx, db, "checking the database", `PRAGMA quick_check(1)`, nil, &said)
+	if err == nil && said != "ok" {
+		err = errors.New(said)
+	}
+	if err != nil && !IsTransient(err) {
+		err = fmt.Errorf("the database is damaged: %w\nhint: put the copy back once more, with the programs ended, "+
+			"and without the files ending in -wal, -shm and -journal of the one before", err)
+	}
+	return err
+}
