@@ -33,7 +33,7 @@ func builds(tb testing.TB) (dir string) {
 	linker := "-s -w"
 	if cc, err := exec.LookPath("musl-gcc"); err == nil {
 		tb.Setenv("CC", cc)
-		tb.Setenv("CGO_CFLAGS", "-O2 -DSQLITE_DQS=0 -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_LIKE_DOESNT_MATCH_BLOBS")
+		tb.Setenv("CGO_CFLAGS", "-O2 -DSQLITE_DQS=0 -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_LIKE_DOESNT_MATCH_BLOBS -DSQLITE_OMIT_SHARED_CACHE -DSQLITE_OMIT_DEPRECATED")
 		linker += " -linkmode external -extldflags '-static'"
 	}
 	for name, pkg := range map[string]string{"mintkeep": "..", "least": "./testdata/leastcgi", "empty": "./testdata/emptycgi", "peak": "./testdata/peak"} {

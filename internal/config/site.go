@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
@@ -16,11 +15,17 @@ import (
 // SiteFile is the configuration file of a site, in its folder.
 const SiteFile = "mintkeep.conf"
 
-var siteName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
-
 // IsSiteName reports whether a word is a host name in lower case, as folders of sites
 // are called. No such word leads out of the folder that they lie in.
-func IsSiteName(host string) bool { return len(host) <= 253 && siteName.MatchString(host) }
+func IsSiteName(host string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || strings.Trim(label, letters+"-") != "" || label != strings.Trim(label, "-") {
+			return false
+		}
+	}
+	return len(host) <= 253
+}
 
 // Sites are the names of the sites that have a folder in dir, in order.
 func Sites(dir string) (names []string, err error) {
