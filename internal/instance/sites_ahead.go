@@ -26,7 +26,7 @@ const (
 // RefreshAhead refreshes the kept tokens of all sites before anybody waits for them, and
 // closes sites that are idle, until ctx ends. An open site is looked at as a single one
 // is; one that is not, if it has a key file, once in closedEvery. A site that is slow
-// holds its own place, and no others are late for it.
+// holds a place of its own; others are late only if aheadAtOnce of them are slow together.
 func (s *Sites) RefreshAhead(ctx context.Context) {
 	every := aheadEvery()
 	if every > 0 {

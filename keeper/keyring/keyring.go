@@ -75,17 +75,17 @@ func newKey(raw []byte) (Key, error) {
 	return k, err
 }
 
-func randomKey() (Key, error) {
+func randomKey() (Key, error) { return newKey(randomBytes()) }
+
+func randomBytes() []byte {
 	raw := make([]byte, 32)
 	_, _ = rand.Read(raw) // never fails (Go 1.24)
-	return newKey(raw)
+	return raw
 }
 
 // NewValue is a new key as Source.Value has it, for what is kept nowhere but in memory.
 func NewValue() secret.Secret {
-	raw := make([]byte, 32)
-	_, _ = rand.Read(raw) // never fails (Go 1.24)
-	return secret.Secret(base64.RawURLEncoding.EncodeToString(raw))
+	return secret.Secret(base64.RawURLEncoding.EncodeToString(randomBytes()))
 }
 
 // Seal returns the value for the column; "" becomes NULL.
