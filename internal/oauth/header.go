@@ -32,14 +32,18 @@ type Basic struct {
 	Password, RawPassword secret.Secret
 }
 
-// ParseBasic returns the Basic credentials of a request, nil if it has none.
+// ParseBasic returns the Basic credentials of a request, nil if it has none. A user
+// that is an address which nobody encoded has colons of its own: it ends at the last.
 func ParseBasic(r *http.Request) *Basic {
 	user, password, ok := r.BasicAuth()
 	if !ok {
 		return nil
 	}
-	return &Basic{User: Unescape(user), RawUser: user,
-		Password: secret.Secret(Unescape(password)), RawPassword: secret.Secret(password)}
+	if at := strings.LastIndexByte(password, ':'); at >= 0 && (user == "https" || user == "http") && strings.HasPrefix(password, "//") {
+		user, password = user+":"+password[:at], password[at+1:]
+		return &Basic{user, user, secret.Secret(password), secret.Secret(password)}
+	}
+	return &Basic{Unescape(user), user, secret.Secret(Unescape(password)), secret.Secret(password)}
 }
 
 // Quality returns the q value that the Accept header fields give to a media type, and
