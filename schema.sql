@@ -84,8 +84,8 @@ CREATE INDEX IF NOT EXISTS redeemed_codes_by_time ON redeemed_codes (redeemed);
 -- few rows have no index besides their key.)
 
 -- Authorization requests that were sent on to an upstream (the authorization endpoint
--- behind this one) and are not finished: at most 1,000, of one address 50, for ten
--- minutes.
+-- behind this one) and are not finished, or were allowed on our page: at most 1,000,
+-- of one address 50, for ten minutes.
 --   flow_hash    of the id that goes through URLs, cookie_hash of the secret in
 --                the cookie that ties the flow to one browser
 --   endpoint     the upstream that the browser was sent to

@@ -19,7 +19,7 @@ func IsOwnCode(code string) bool { return strings.HasPrefix(code, prefixCode) }
 
 // insertCode makes the code that the client redeems for a grant.
 func (t *tx) insertCode(p *Pending, grantID int64) secret.Secret {
-	code := secret.New(prefixCode)
+	code := p.code()
 	t.Exec("writing the code", `INSERT INTO codes (code_hash, grant_id, redirect_uri, challenge, created) VALUES (?, ?, ?, ?, ?)`,
 		code.Hash(), grantID, p.RedirectURI, p.Challenge, store.Time(t.Now))
 	return code

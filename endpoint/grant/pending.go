@@ -116,11 +116,19 @@ func (s *Store) Accept(ctx context.Context, r Request, p *Pending, ask TokenRequ
 	return code, refusal, err
 }
 
-// IssueCode ends the authorization with the scope that the owner granted, and
-// returns the code for the client.
+// IssueCode makes the grant what the owner allowed and returns the code for the client.
+// The authorization stays as long as it may: of a form that is sent twice, by a double
+// click, browsers show the second answer alone, so both have the same code.
 func (s *Store) IssueCode(ctx context.Context, r Request, p *Pending, scope string) (code secret.Secret, err error) {
 	err = s.write(ctx, r, func(t *tx) {
-		t.consume(p)
+		t.stillPending(p)
+		if c := t.findCode(p.code().Hash()); c != nil {
+			if c.used || c.ended || !t.Now.Before(c.created.Add(codeLife)) {
+				t.Fail(ErrNotPending())
+			}
+			code = p.code()
+			return
+		}
 		t.Exec("writing what was granted", `UPDATE grants SET scope = ? WHERE grant_id = ?`, scope, p.GrantID)
 		code = t.insertCode(p, p.GrantID)
 	})
@@ -172,3 +180,6 @@ func (p *Pending) UpstreamState() string { return string(p.ID) + "." + p.derive(
 
 // UpstreamVerifier is our PKCE verifier towards the upstream.
 func (p *Pending) UpstreamVerifier() string { return p.derive("verifier") }
+
+// code is the code for the client, which only this browser can have.
+func (p *Pending) code() secret.Secret { return secret.Derive(prefixCode, p.Cookie, "code") }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"log/slog"
+	"math/big"
 	"strings"
 )
 
@@ -66,6 +67,14 @@ func New(prefix string) Secret {
 		}
 	}
 	return Secret(string(text) + checksum(string(text)))
+}
+
+// Derive makes a secret of New's form that follows from another one and the purpose.
+func Derive(prefix string, from Secret, purpose string) Secret {
+	h := sha256.Sum256([]byte(purpose + " " + string(from)))
+	text := new(big.Int).SetBytes(h[:]).Text(62)
+	text = prefix + strings.Repeat("0", randomChars-len(text)) + text
+	return Secret(text + checksum(text))
 }
 
 // idChars are 131 bits of characters.
