@@ -2,7 +2,6 @@ package owner
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -68,15 +67,20 @@ func (p *Pages) makeToken(q *request) (*reply, error) {
 		client = me + slug(name)
 	}
 	days, fault := q.form["ends"], ""
+	_, wrong := oauth.ParseClientID(client)
 	switch {
 	case client == "":
 		fault = "Give it a name."
 	case utf8.RuneCountInString(name) > 100:
 		fault = "A name has at most 100 characters."
-	case !isAddress(client):
-		fault = "The program needs an address that begins with https:// and has at most 255 characters."
+	case wrong != nil:
+		fault = "The program needs an address that begins with https://; this is none: " + wrong.Error() + "."
+	case len(client) > 255:
+		fault = "An address has at most 255 characters."
 	case scope == "":
 		fault = "Tick at least one thing that it may do."
+	case slices.ContainsFunc(strings.Fields(scope), func(w string) bool { return !oauth.IsScopeToken(w) }):
+		fault = "A scope is a word of plain letters, digits and signs, without \" and \\."
 	case lives()[days] == "":
 		fault = "Choose when it ends."
 	case !q.st.Issues(me):
@@ -104,11 +108,6 @@ func slug(name string) string {
 		return "script"
 	}
 	return strings.Join(words, "-")
-}
-
-func isAddress(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && len(s) <= 255 && (u.Scheme == "https" || u.Scheme == "http") && u.Host != ""
 }
 
 // A secretPage shows a secret, once: it is in the answer to the form and nowhere else.

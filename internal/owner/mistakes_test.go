@@ -47,3 +47,23 @@ func TestNeighboursOnTheHostE14(t *testing.T) {
 		h.In.URL = strings.TrimSuffix(h.In.URL, path) + "/token"
 	}
 }
+
+// TestMakeSaysWhatIsWrong: what cannot be an address or a scope is told as that, and not
+// as a fault of ours.
+func TestMakeSaysWhatIsWrong(t *testing.T) {
+	h := newHouse(t)
+	v := h.signedIn(jane)
+	for client, says := range map[string]string{
+		"https://192.168.0.10/": "its host is not a domain name", "https://app.example/#x": "it has a fragment", "https://u@app.example/": "it has a user name in it",
+		"https://app.example/a b": "characters that a URL cannot have", "https://app.example/../x": "segments", "ftp://app.example/": "begins with https://",
+		"app.example": "it is not a full URL", "https://app.example/" + strings.Repeat("x", 255): "at most 255 characters",
+	} {
+		v.post("/make", "client", client, "scope", "create").shows(t, http.StatusBadRequest, says)
+	}
+	for _, scope := range []string{`no"pe`, "schön", `a\b`} {
+		v.post("/make", "name", "x", "scope", "create", "other", scope).shows(t, http.StatusBadRequest, "A scope is a word of plain letters")
+	}
+	if n := h.count(`SELECT count(*) FROM tokens`); n != 0 {
+		t.Errorf("%d tokens were made", n)
+	}
+}
