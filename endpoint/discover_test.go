@@ -132,7 +132,10 @@ func TestClientName(t *testing.T) {
 	o.HandleFunc("json.example/", serve("application/json", `{"client_id":"http://json.example/","client_name":"  The\n App "}`))
 	o.HandleFunc("html.example/", serve("text/html", `<div class=h-app><a class="u-url p-name" href=/>An App</a></div>`))
 	o.HandleFunc("evil.example/", serve("application/json", fmt.Sprintf(`{"client_id":"http://evil.example/","client_name":%q}`, "\u202e\"><script>alert(1)</script>"+strings.Repeat("x", 200))))
-	ask := func(host string) string { return h.Authorize.ClientName(t.Context(), "http://"+host+"/") }
+	ask := func(host string) string {
+		name, _ := h.Authorize.Client(t.Context(), "http://"+host+"/")
+		return name
+	}
 	if got := ask("json.example"); got != "The App" {
 		t.Errorf("%q", got)
 	}

@@ -103,22 +103,21 @@ func (h *Handler) checkOwnAddress(a *grant.Pending) error {
 	return nil
 }
 
-// ClientName is what an app calls itself; see Client.
-func (h *Handler) ClientName(ctx context.Context, clientID string) string {
-	name, _ := h.Client(ctx, clientID)
-	return name
-}
-
 // Client is what an app calls itself, and its home page; "" if its page does not say
 // or cannot be read in 4 seconds, or too many others are read: a person waits. It is
 // kept for a day.
 func (h *Handler) Client(ctx context.Context, clientID string) (name, uri string) {
+	reading, cancel := context.WithTimeout(ctx, nameTimeout)
+	defer cancel()
+	return h.readClient(ctx, reading, clientID)
+}
+
+// readClient is Client for which the page is read until the second context ends.
+func (h *Handler) readClient(ctx, reading context.Context, clientID string) (name, uri string) {
 	if id, err := oauth.Parse(clientID); err != nil || oauth.IsLoopback(id.Hostname()) {
 		return "", ""
 	}
 	text, err := h.Grants.CachedPage(ctx, h.Grants.Now().UTC(), "client", clientID, nameLife, func() (string, error) {
-		reading, cancel := context.WithTimeout(ctx, nameTimeout)
-		defer cancel()
 		release, err := h.Discover.Wait(reading, clientID)
 		if err != nil {
 			return "", err
@@ -137,8 +136,11 @@ func (h *Handler) Client(ctx context.Context, clientID string) (name, uri string
 	return name, uri
 }
 
-// ClientNames is ClientName for many apps, four at a time.
+// ClientNames is what many apps call themselves, asked four at a time, in 4 seconds
+// altogether: those that are not reached have no name this time.
 func (h *Handler) ClientNames(ctx context.Context, clientIDs []string) map[string]string {
+	reading, cancel := context.WithTimeout(ctx, nameTimeout)
+	defer cancel()
 	names := make([]string, len(clientIDs))
 	var all sync.WaitGroup
 	slots := make(chan struct{}, 4)
@@ -146,7 +148,7 @@ func (h *Handler) ClientNames(ctx context.Context, clientIDs []string) map[strin
 		all.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			names[i] = h.ClientName(ctx, id)
+			names[i], _ = h.readClient(ctx, reading, id)
 		})
 	}
 	all.Wait()

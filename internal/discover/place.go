@@ -47,18 +47,18 @@ func (c *Client) Reserve(who, page string) (release func(), err error) {
 }
 
 // Wait is Reserve for somebody who has signed in or has a token: it waits up to two
-// seconds for a place.
+// seconds for a place. When the context has ended there is none.
 func (c *Client) Wait(ctx context.Context, page string) (release func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, placeWait)
 	defer cancel()
-	for {
+	for err = ErrBusy; ctx.Err() == nil; {
 		if release, err = c.Reserve("", page); err == nil || !errors.Is(err, ErrBusy) {
 			return release, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, err
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+	return nil, err
 }
