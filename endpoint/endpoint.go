@@ -72,7 +72,7 @@ func routeFor(name string) (route, bool) {
 				"code_challenge", "code_challenge_method", "resource"}}}, true
 	case "callback":
 		return route{page: http.MethodGet, get: (*Handler).callback,
-			params: oauth.Fields{Names: []string{"flow", "state", "code", "error"}}}, true
+			params: oauth.Fields{Names: []string{"flow", "state", "code", "error", "error_description"}, Opaque: "error_description"}}, true
 	case "consent":
 		return route{page: http.MethodPost, post: (*Handler).consent,
 			params: oauth.Fields{Names: []string{"flow", "scope", "answer"}, Repeated: "scope"}}, true

@@ -84,3 +84,28 @@ func TestConsentAtOnce(t *testing.T) {
 		t.Errorf("%d tokens, %d replays, %v", len(tokens), h.events("replay"), err)
 	}
 }
+
+// TestUpstreamsReason: why the upstream did not sign anybody in reaches the app and the log.
+func TestUpstreamsReason(t *testing.T) {
+	h := newHouse(t)
+	v := h.visitor()
+	for _, c := range [][3]string{
+		{"unauthorized_client", "Diese App ist gesperrt für Sie\r\n\x00\"\xff", "server_error: the authorization endpoint did not complete the request: " +
+			"unauthorized_client Diese App ist gesperrt f%C3%BCr Sie%EF%BF%BD"},
+		{"invalid_request", "", "server_error: the authorization endpoint did not complete the request: invalid_request"},
+		{"", "", "server_error: the authorization endpoint did not complete the request"},
+		{"access_denied", "", "access_denied: the request was declined"},
+		{"access_denied", "two factors are needed", "access_denied: the request was declined: two factors are needed"},
+		{"invalid_scope", strings.Repeat("x", 3000), "invalid_scope: the authorization endpoint does not grant this scope: " + strings.Repeat("x", 200)},
+	} {
+		inner := v.begin(modern()).to().Query()
+		q := url.Values{"state": {inner.Get("state")}, "error": {c[0]}, "error_description": {c[1]}}
+		to := v.get(inner.Get("redirect_uri") + "&" + q.Encode()).to().Query()
+		if got := to.Get("error") + ": " + to.Get("error_description"); got != c[2] {
+			t.Errorf("the app gets %q, want %q", got, c[2])
+		}
+	}
+	if !strings.Contains(h.logged(), "unauthorized_client Diese App ist gesperrt") {
+		t.Error(h.logged())
+	}
+}

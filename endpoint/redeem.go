@@ -141,7 +141,7 @@ func (h *Handler) authorize(q *request) (*oauth.Reply, error) {
 // callback is GET BASE/callback.
 func (h *Handler) callback(q *request) (*oauth.Reply, error) {
 	return h.Authorize.Callback(q.ctx(), q.browser(), authorize.CallbackParams{Flow: q.param("flow"), State: q.param("state"),
-		Code: q.param("code"), Error: q.param("error")})
+		Code: q.param("code"), Error: q.param("error"), Description: q.param("error_description")})
 }
 
 // consent is POST BASE/consent. The authorization's cookie and the browser's word

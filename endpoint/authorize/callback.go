@@ -15,7 +15,7 @@ import (
 // CallbackParams are what the upstream's redirect carries: our own flow, and state,
 // code or error (RFC 6749 section 4.1.2).
 type CallbackParams struct {
-	Flow, State, Code, Error string
+	Flow, State, Code, Error, Description string
 }
 
 // Callback is GET BASE/callback: the upstream sends the browser back. Its code is
@@ -38,7 +38,7 @@ func (h *Handler) Callback(ctx context.Context, r Request, p CallbackParams) (*o
 		return h.showConsent(ctx, r, a)
 	}
 	if p.Error != "" || p.Code == "" {
-		return h.fail(ctx, r, a, upstreamError(p.Error))
+		return h.fail(ctx, r, a, upstreamError(p.Error, p.Description))
 	}
 	ask := grant.TokenRequest{Code: p.Code, ClientID: h.upstreamClient(a), RedirectURI: h.upstreamRedirect(a),
 		Verifier: a.UpstreamVerifier()}
@@ -53,17 +53,25 @@ func (h *Handler) Callback(ctx context.Context, r Request, p CallbackParams) (*o
 	return h.decideScopes(ctx, r, a, ask, found)
 }
 
-// upstreamError is what the upstream says went wrong (RFC 6749 section 4.1.2.1).
-func upstreamError(code string) *oauth.Error {
+// upstreamError is what the upstream says went wrong (RFC 6749 section 4.1.2.1), in its
+// own words where it has any: the client shows them, and the owner finds them in the log.
+func upstreamError(code, description string) *oauth.Error {
+	e := &oauth.Error{Code: code}
 	switch code {
 	case "access_denied":
-		return oauth.AccessDenied("the request was declined")
+		e = oauth.AccessDenied("the request was declined")
 	case "temporarily_unavailable":
-		return &oauth.Error{Code: code, Description: "the authorization endpoint is busy; try again later"}
+		e.Description = "the authorization endpoint is busy; try again later"
 	case "invalid_scope":
-		return &oauth.Error{Code: code, Description: "the authorization endpoint does not grant this scope"}
+		e.Description = "the authorization endpoint does not grant this scope"
+	default:
+		e.Code, e.Description = "server_error", "the authorization endpoint did not complete the request"
+		description = strings.TrimSpace(code + " " + description)
 	}
-	return &oauth.Error{Code: "server_error", Description: "the authorization endpoint did not complete the request"}
+	if said := oauth.PlainASCII(description[:min(len(description), 200)]); said != "" {
+		e.Description += ": " + said
+	}
+	return e
 }
 
 // verifyUpstream redeems the upstream's code at that upstream alone. Admins may
