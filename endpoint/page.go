@@ -51,6 +51,11 @@ func (h *Handler) errorPage(q *request, e *oauth.Error) (*oauth.Reply, error) {
 			title, v.App = page.Short(app.String())+" made a mistake", app.String()
 		}
 		v.Next = "You did nothing wrong, and no access was given. Go back to the app and begin again. If it happens twice, its maker will want to read this:"
+		if e.Code == "temporarily_unavailable" {
+			title = "The app could not be looked up"
+			v.Next = "You did nothing wrong, and no access was given. Go back to the app and begin again in a minute. " +
+				"If it happens with every app, the host of this site lets programs reach no other site, and its owner has to ask there. The reason:"
+		}
 	}
 	p := &page.Page{Title: title, Heading: title, Site: v.Site, Template: "error.html", Data: v}
 	p.OfferSignOut(h.URL, h.Authorize.OwnerClient(), q.http.Cookies())

@@ -79,6 +79,10 @@ func (h *Handler) askApp(ctx context.Context, r Request, a *grant.Pending, same,
 		if fault := discover.Fault(""); errors.As(err, &fault) {
 			foreign.Description += ": " + fault.Error()
 		}
+		if errors.Is(err, discover.ErrNoAnswer) { // whose fault that is, nobody can say from here
+			foreign.Code = "temporarily_unavailable"
+			foreign.Description += ": " + discover.ErrNoAnswer.Error()
+		}
 		if errors.Is(err, discover.ErrDocument) {
 			foreign.Description = "the client_id " + a.ClientID + " cannot be used: " + err.Error()
 		}

@@ -17,6 +17,8 @@ import (
 	"sync"
 	"time"
 
+	"code.dny.dev/ssrf"
+
 	"mintkeep/internal/oauth"
 )
 
@@ -30,6 +32,9 @@ const (
 const UserAgent = "mintkeep (IndieAuth)"
 
 var errTooManyRedirects = errors.New("it redirects too often")
+
+// ErrNoAnswer says that the network failed, on our side or on that of the page.
+var ErrNoAnswer = errors.New("no answer came")
 
 // A Fault is what stood in a page's place, such as a page of a filter. Whoever named
 // the page may be told; other errors may name what only this machine sees.
@@ -97,8 +102,11 @@ func fetchOne(ctx context.Context, client *http.Client, at *url.URL, accept stri
 	once := *client
 	once.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := once.Do(req)
-	if err != nil {
+	if errors.Is(err, ssrf.ErrProhibitedIP) {
 		return nil, nil, err
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= 300 && resp.StatusCode < 400 {
@@ -113,7 +121,7 @@ func fetchOne(ctx context.Context, client *http.Client, at *url.URL, accept stri
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxPage))
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading it: %w", err)
+		return nil, nil, fmt.Errorf("%w to its end: %w", ErrNoAnswer, err)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, nil, Fault(fmt.Sprintf("it answered with status %d%s", resp.StatusCode, oauth.FirstWords(body)))
