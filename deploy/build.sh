@@ -55,7 +55,7 @@ for arch; do
 	fi
 	compiler "$arch"
 	CGO_ENABLED=1 GOOS=$os GOARCH=$goarch GOAMD64=v1 GO386=sse2 GOARM64=v8.0 CC=$cc \
-	CGO_CFLAGS='-O2 -DSQLITE_DQS=0 -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_LIKE_DOESNT_MATCH_BLOBS -DSQLITE_OMIT_SHARED_CACHE -DSQLITE_OMIT_DEPRECATED' \
+	CGO_CFLAGS='-O2 -DSQLITE_DQS=0 -DSQLITE_DEFAULT_MEMSTATUS=0 -DSQLITE_LIKE_DOESNT_MATCH_BLOBS -DSQLITE_OMIT_SHARED_CACHE -DSQLITE_OMIT_DEPRECATED -DSQLITE_ENABLE_MEMSYS5' \
 	CGO_LDFLAGS='' GOFLAGS='' go build -trimpath -buildvcs=false \
 		-tags 'sqlite_omit_load_extension netgo osusergo nethttpomithttp2' \
 		-ldflags "-s -w -buildid= -linkmode external -extldflags '-static'" \
