@@ -69,15 +69,15 @@ func (h *Handler) challenge(q *request, e *oauth.Error, at oauth.Resource) error
 	return e
 }
 
+// verified is the answer about a token that is good. It is a map because encoding/json studies
+// the type of a struct anew in each process, for 3 percent of a CGI verification.
 func verified(q *request, t *grant.Token) (*oauth.Reply, error) {
-	return oauth.NewReply(struct {
-		Me       string `json:"me"`
-		ClientID string `json:"client_id"`
-		Scope    string `json:"scope"`
-		IssuedAt int64  `json:"issued_at"`
-		Nonce    uint64 `json:"nonce"`
-		Exp      int64  `json:"exp,omitempty"`
-	}{t.Me, t.ClientID, t.Scope, t.Created.Unix(), nonce(t), expiry(t, q.Settings)}, q.asForm)
+	members := map[string]any{"me": t.Me, "client_id": t.ClientID, "scope": t.Scope,
+		"issued_at": t.Created.Unix(), "nonce": nonce(t)}
+	if at := expiry(t, q.Settings); at != 0 {
+		members["exp"] = at
+	}
+	return oauth.NewReply(members, q.asForm)
 }
 
 // nonce is stable for a token and below 2^53, so that it survives JavaScript.

@@ -20,7 +20,7 @@ type Reply struct {
 	Cookies     []*http.Cookie
 }
 
-// NewReply encodes a struct with JSON tags as JSON or, if asForm, as
+// NewReply encodes a map, or a struct with JSON tags, as JSON or, if asForm, as
 // application/x-www-form-urlencoded without those members that are objects.
 func NewReply(v any, asForm bool) (*Reply, error) {
 	text, err := json.Marshal(v)
