@@ -17,6 +17,7 @@ import (
 
 	"mintkeep/internal/config"
 	"mintkeep/internal/oauth"
+	"mintkeep/internal/owner"
 	"mintkeep/internal/store"
 )
 
@@ -148,6 +149,10 @@ func (s *Instance) open(r *http.Request) (http.Handler, error) {
 		if err == nil {
 			s.handler = s.route(s.db)
 			s.watch(c.Database)
+		}
+		// A verification in a process of its own does not pay for reading the folder.
+		if err == nil && (s.longRunning || r.Header.Get("Authorization") == "") {
+			owner.RemoveCopies(c.Database)
 		}
 	}
 	if err != nil {

@@ -111,7 +111,6 @@ func (e *Environment) Grants(c *config.Config, db *sql.DB, log *slog.Logger) *gr
 
 // pages makes the owner's pages of an opened installation.
 func (s *Instance) pages(in *endpoint.Handler, out *keeper.Keeper) *owner.Pages {
-	owner.RemoveCopies(s.config.Database)
 	return &owner.Pages{
 		In: in, Out: out, Table: s.env.Settings, Config: s.config, SharedHost: s.config.SharedHost == "yes",
 		Parse: func(rows []config.Row) (*grant.Settings, error) { return s.env.ParseSettings(rows, s.config) },

@@ -100,8 +100,14 @@ func (s Secret) WellFormed(prefix string) bool {
 	return checksum(t[:len(t)-checkChars]) == t[len(t)-checkChars:]
 }
 
+// checksum is the CRC-32 of the text in 6 characters. It is computed a byte at a time:
+// crc32.ChecksumIEEE first makes tables, for which a process with one text has no use.
 func checksum(s string) string {
-	n := crc32.ChecksumIEEE([]byte(s))
+	n := ^uint32(0)
+	for i := range len(s) {
+		n = crc32.IEEETable[byte(n)^s[i]] ^ n>>8
+	}
+	n = ^n
 	var out [checkChars]byte
 	for i := range out {
 		out[checkChars-1-i] = alphabet[n%62]

@@ -14,12 +14,12 @@ int sqlite3_config(int, ...);
 // A CGI process gives SQLite its memory in one piece, before SQLite or Go begins.
 // musl asks the system for most of what SQLite needs a page at a time, which is a twentieth of
 // all the CPU time of a verification. What is not used of the piece costs
-// nothing. Where SQLite was built without SQLITE_ENABLE_MEMSYS5 (deploy/build.sh
-// sets it) it declines, and uses malloc.
+// nothing. Where the system has no such piece, or SQLite was built without
+// SQLITE_ENABLE_MEMSYS5 (deploy/build.sh sets it), SQLite uses malloc.
 __attribute__((constructor)) static void one_request(void) {
-	static char heap[HEAP_BYTES] __attribute__((aligned(8)));
-	if (getenv("REQUEST_METHOD") != NULL)
-		sqlite3_config(SQLITE_CONFIG_HEAP, heap, (int)sizeof heap, HEAP_PIECE);
+	void *heap = getenv("REQUEST_METHOD") == NULL ? NULL : malloc(HEAP_BYTES);
+	if (heap != NULL && sqlite3_config(SQLITE_CONFIG_HEAP, heap, HEAP_BYTES, HEAP_PIECE) != 0)
+		free(heap);
 }
 */
 import "C"
