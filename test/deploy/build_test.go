@@ -115,20 +115,22 @@ func TestBuildFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, arch := range []string{"amd64", "arm64", "386"} {
-		file := program(t, arch)
-		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Logf("%s: %d bytes", filepath.Base(file), len(b))
-		if bytes.Contains(b, []byte(here)) {
-			t.Errorf("%s names the folder it was built in", arch)
-		}
-		for _, linker := range []string{"/ld-linux", "/ld-musl", "/lib64/ld"} {
-			if bytes.Contains(b[:4096], []byte(linker)) {
-				t.Errorf("%s is not static", arch)
+		t.Run(arch, func(t *testing.T) {
+			file := program(t, arch)
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
+			t.Logf("%s: %d bytes", filepath.Base(file), len(b))
+			if bytes.Contains(b, []byte(here)) {
+				t.Errorf("%s names the folder it was built in", arch)
+			}
+			for _, linker := range []string{"/ld-linux", "/ld-musl", "/lib64/ld"} {
+				if bytes.Contains(b[:4096], []byte(linker)) {
+					t.Errorf("%s is not static", arch)
+				}
+			}
+		})
 	}
 }
 
@@ -187,7 +189,6 @@ func TestLimitsAMD64(t *testing.T) {
 
 // Apache's own limit, RLimitMEM, and the answer that a visitor sees.
 func TestLimitsApache(t *testing.T) {
-	small := program(t, "386")
 	h := newHost(t, "/auth/token.cgi")
 	h.script("site/auth/token.cgi")
 	h.install("apache-cgi.htaccess", "site/auth/.htaccess", 0o644)
@@ -195,8 +196,10 @@ func TestLimitsApache(t *testing.T) {
 	if a := get(t, h.base, "mka_x"); a.status != 500 || !strings.Contains(a.text("error_description"), "mintkeep-linux-386") {
 		t.Errorf("amd64: %d %s", a.status, a.body)
 	}
-	h.copy(small, "bin/mintkeep")
-	h.scenario(t)
+	t.Run("the program for 386", func(t *testing.T) {
+		h.copy(program(t, "386"), "bin/mintkeep")
+		h.scenario(t)
+	})
 }
 
 func TestARM64(t *testing.T) {

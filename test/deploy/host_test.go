@@ -65,7 +65,8 @@ func release(arch string) func() (string, error) {
 	})
 }
 
-// program is the release for an architecture: amd64, arm64 or 386.
+// program is the release for an architecture: amd64, arm64 or 386. The last two
+// compile SQLite anew, and so are for a run that may take longer.
 func program(t *testing.T, arch string) string {
 	t.Helper()
 	switch arch {
@@ -74,9 +75,11 @@ func program(t *testing.T, arch string) string {
 	case "arm64":
 		tools.Need(t, "gcc-aarch64-linux-gnu", "aarch64-linux-gnu-gcc")
 		tools.Need(t, "libc6-dev-arm64-cross", "/usr/aarch64-linux-gnu/lib/libc.a")
+		tools.Long(t)
 	case "386":
 		tools.Need(t, "gcc-i686-linux-gnu", "i686-linux-gnu-gcc")
 		tools.Need(t, "libc6-dev-i386-cross", "/usr/i686-linux-gnu/lib/libc.a")
+		tools.Long(t)
 	}
 	file, err := releases[arch]()
 	if err != nil {

@@ -112,11 +112,13 @@ func TestF6WhyHealthy(t *testing.T) {
 			t.Errorf("%s with CR LF: %s", file, page)
 		}
 	}
-	h.healthy()
-	h.copy(program(t, "386"), prog)
-	if page := h.why(); finding.MatchString(page) {
-		t.Errorf("the program for 386: %s", page)
-	}
+	t.Run("the program for 386", func(t *testing.T) {
+		h.healthy()
+		h.copy(program(t, "386"), prog)
+		if page := h.why(); finding.MatchString(page) {
+			t.Error(page)
+		}
+	})
 }
 
 // Each mistake by itself.
