@@ -97,7 +97,7 @@ func (h *Handler) showConsent(ctx context.Context, r Request, a *grant.Pending) 
 func (h *Handler) redirectPage(a *grant.Pending, to string) (*oauth.Reply, error) {
 	address := template.URL(to) // also of an app's own scheme, which html/template does not know
 	r, err := reply(&page.Page{Title: "Back to the app", Heading: "Back to the app", Refresh: address, Template: "continue.html",
-		Data: backLink{To: address, RedirectURI: a.RedirectURI}})
+		Data: backLink{To: address, RedirectURI: oauth.ASCII(a.RedirectURI)}})
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ type backLink struct {
 func (h *Handler) faultPage(a *grant.Pending, fault *oauth.Error) (*oauth.Reply, error) {
 	r, err := reply(&page.Page{Title: page.Short(a.ClientID) + " made a mistake", Heading: page.Short(a.ClientID) + " made a mistake",
 		Lead: "The app asked for something that cannot be given.", Template: "continue.html",
-		Data: backLink{fault, template.URL(h.errorURL(a, fault)), a.RedirectURI}})
+		Data: backLink{fault, template.URL(h.errorURL(a, fault)), oauth.ASCII(a.RedirectURI)}})
 	if err != nil {
 		return nil, err
 	}

@@ -75,10 +75,16 @@ func first(it *item, properties ...string) string {
 }
 
 // cleanName makes one line of at most 80 characters of what a page calls an app or a
-// person, without characters that are invisible or change the direction of writing.
+// person, without characters that are invisible or change the direction of writing, and
+// with no more marks on a letter than languages have.
 func cleanName(name string) string {
+	marks := 0
 	name = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar {
+		if marks++; !unicode.IsMark(r) {
+			marks = 0
+		}
+		hidden := !unicode.IsPrint(r) || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r) || r == '\u2800'
+		if hidden || r == unicode.ReplacementChar || marks > 3 {
 			return -1
 		}
 		return r
@@ -86,5 +92,5 @@ func cleanName(name string) string {
 	if short := []rune(name); len(short) > 80 {
 		name = string(short[:80]) + "…"
 	}
-	return name
+	return strings.TrimSpace(name)
 }

@@ -73,12 +73,18 @@ func span(d time.Duration) string {
 	return strconv.Itoa(n) + " " + unit + "s"
 }
 
-// Short is an address as people write it: without scheme and last slash.
+// Short is an address as people write it: without scheme and last slash. A path in
+// which something would be invisible or change the direction of writing stays encoded.
 func Short(address string) string {
-	if u, err := url.Parse(address); err == nil && u.Host != "" {
-		return strings.TrimSuffix(u.Host+u.Path, "/")
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return address
 	}
-	return address
+	at := u.Path
+	if strings.ContainsFunc(at, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		at = u.EscapedPath()
+	}
+	return strings.TrimSuffix(u.Host+at, "/")
 }
 
 // letter is what stands on the icon of a name.

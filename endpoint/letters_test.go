@@ -1,0 +1,41 @@
+package endpoint_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// TestLettersOfStrangers: no character that an app puts into its name or address is
+// invisible, turns the text around it, or covers the lines above, on any page.
+func TestLettersOfStrangers(t *testing.T) {
+	h := kitHouse(t, &indiekit{me: jane})
+	o := h.outside()
+	v := h.visitor()
+	name := "App"
+	o.HandleFunc("evil.example/", func(w http.ResponseWriter, r *http.Request) {
+		serve("text/html", "<p class=h-app>"+name)(w, r)
+	})
+	const turned = "\u202e\u2066\u200b"
+	id := "http://evil.example/%E2%80%AE%E2%81%A6%E2%80%8Belpmaxe.knab"
+	for _, s := range []sight{
+		v.begin(modern("client_id", id, "redirect_uri", "http://evil.example/cb", "scope", `"`)),
+		v.begin(modern("client_id", "http://evil.example/", "redirect_uri", "http://evil.example/\u202e%E2%80%AEcb", "scope", `"`)),
+		v.consentPage(modern("client_id", id, "redirect_uri", "http://evil.example/cb")),
+		v.answer(v.consentPage(modern("client_id", "http://evil.example/x", "redirect_uri", "http://evil.example/\u202ecb")), nil),
+	} {
+		if strings.ContainsAny(s.text, turned) {
+			t.Errorf("%q", s.text[strings.Index(s.text, "<main"):])
+		}
+	}
+	for i, c := range [][2]string{
+		{"Kaf\u0301\u0302\u0303\u0304\u0305\u0306\u0307 one", "Kaf\u0301\u0302\u0303 one"},
+		{"\u3164\u115f\uffa0\u2800\u034f\U000e0041", ""}, {"\u2800 Two \u3164", "Two"}, {"T\u00adhr\ufeffee\ue000", "Three"},
+		{"ｅ-mail 日本語 שלום ไม้ Việt", "ｅ-mail 日本語 שלום ไม้ Việt"}, {"\u2067turned\u2069", "turned"},
+	} {
+		name = c[0]
+		if got, _ := h.Authorize.Client(t.Context(), "http://evil.example/name/"+string(rune('a'+i))); got != c[1] {
+			t.Errorf("%q is called %q, want %q", c[0], got, c[1])
+		}
+	}
+}
