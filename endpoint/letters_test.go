@@ -39,3 +39,17 @@ func TestLettersOfStrangers(t *testing.T) {
 		}
 	}
 }
+
+// TestL1Cache: what a cache may keep of BASE/client is not handed to those who ask for
+// another form of it.
+func TestL1Cache(t *testing.T) {
+	h := newHouse(t)
+	for accept, kept := range map[string]bool{"application/json": true, "text/html": false, "*/*": false} {
+		r, _ := http.NewRequest(http.MethodGet, h.URL+"/client", nil)
+		r.Header.Set("Accept", accept)
+		s := h.visitor().see(new(http.Client).Do(r))
+		if got := s.Header.Get("Cache-Control"); kept != strings.HasPrefix(got, "public") || kept && s.Header.Get("Vary") != "Accept" {
+			t.Errorf("Accept %s: %v", accept, s.Header)
+		}
+	}
+}

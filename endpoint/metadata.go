@@ -51,7 +51,11 @@ func (h *Handler) client(q *request) (*oauth.Reply, error) {
 		return nil, authorize.ErrNoURL()
 	}
 	if _, json := oauth.Quality(q.http.Header, "application/json"); json {
-		return h.clientDocument(h.URL + "/client")
+		reply, err := h.clientDocument(h.URL + "/client")
+		if err == nil {
+			reply.Header["Vary"] = "Accept" // else a cache hands it to WordPress, too
+		}
+		return reply, err
 	}
 	name := h.clientName()
 	reply, err := pageReply(&page.Page{Title: name, Template: "client.html", Data: struct {
