@@ -2,6 +2,7 @@ package endpoint_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 )
 
@@ -31,5 +32,30 @@ func TestR25BasicNotEncoded(t *testing.T) {
 	}
 	for credentials, code := range map[string]string{"https://other.example/:": "invalid_request", "https://app.example/": "invalid_request", "https:": "invalid_request"} {
 		h.send(post+"Authorization: Basic {{base64 "+credentials+"}}"+body+"&client_id={{form client_id}}", values(h.code())).want(t, http.StatusBadRequest, code)
+	}
+}
+
+// TestR11StrippedElsewhere: introspection and redemption need the header too, and say
+// when the web server in between may have removed it.
+func TestR11StrippedElsewhere(t *testing.T) {
+	h := newHouse(t)
+	h.HeaderHint = func(*http.Request) string { return "your web server removes the Authorization header" }
+	token, _ := h.login()
+	const noClient = "grant_type=authorization_code&code=x&redirect_uri=x"
+	for _, c := range []struct {
+		header, body, says string
+		status             int
+	}{
+		{"", "action=introspect&token={{token}}", "your web server removes the Authorization header", 401},
+		{"", "token={{token}}", "your web server removes the Authorization header", 401},
+		{"", "token={{token}}&client_id=rs&client_secret=wrong", "introspection needs a resource server's name", 401},
+		{"Authorization: Basic {{base64 rs:wrong}}", "token={{token}}", "introspection needs a resource server's name", 401},
+		{"", noClient, "the parameter client_id is missing; your web server removes the Authorization header", 400},
+		{"Authorization: Bearer x", noClient, "the parameter client_id is missing", 400},
+	} {
+		a := h.send(post+c.header+"\n\n"+c.body, map[string]string{"token": token})
+		if said := a.text("error_description"); a.status != c.status || !strings.HasPrefix(said, c.says) || c.header != "" && strings.Contains(said, "removes") {
+			t.Errorf("%q with %q: %d %s", c.body, c.header, a.status, a.body)
+		}
 	}
 }

@@ -56,9 +56,13 @@ func (h *Handler) introspector(q *request, token secret.Secret) (*grant.Resource
 	if q.Settings.IntrospectSelf && q.bearer != "" && q.bearer.Equal(token) {
 		return h.selfServer(q)
 	}
-	return nil, &oauth.Error{Status: http.StatusUnauthorized, Code: "invalid_client",
+	e := &oauth.Error{Status: http.StatusUnauthorized, Code: "invalid_client",
 		Description: "introspection needs a resource server's name and secret, made with `mintkeep server add NAME`",
 		Header:      map[string]string{"WWW-Authenticate": `Basic realm="introspection"`}}
+	if hint := h.headerHint(q); hint != "" && q.param("client_secret") == "" {
+		e.Description = hint
+	}
+	return nil, e
 }
 
 // selfServer stands for the resource that the request names, as it is registered.

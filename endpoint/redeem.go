@@ -50,7 +50,7 @@ func unsupportedGrantType(description string) error {
 // written only after it confirmed the code, because clients send the same code
 // again when their first attempt failed (C7).
 func (h *Handler) redeem(q *request) (*oauth.Reply, error) {
-	ask, err := q.tokenRequest()
+	ask, err := h.tokenRequest(q)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (h *Handler) redeem(q *request) (*oauth.Reply, error) {
 	return h.tokenReply(q, tokens, err)
 }
 
-func (q *request) tokenRequest() (grant.TokenRequest, error) {
+func (h *Handler) tokenRequest(q *request) (grant.TokenRequest, error) {
 	id, err := q.clientID()
 	if err != nil {
 		return grant.TokenRequest{}, err
@@ -89,8 +89,8 @@ func (q *request) tokenRequest() (grant.TokenRequest, error) {
 	switch {
 	case ask.Code == "":
 		return ask, oauth.InvalidRequest("the parameter code is missing")
-	case ask.ClientID == "":
-		return ask, oauth.InvalidRequest("the parameter client_id is missing")
+	case ask.ClientID == "": // it may have been in Basic credentials
+		return ask, oauth.InvalidRequest(strings.TrimSuffix("the parameter client_id is missing; "+h.headerHint(q), "; "))
 	case ask.RedirectURI == "":
 		return ask, oauth.InvalidRequest("the parameter redirect_uri is missing")
 	}
@@ -117,7 +117,7 @@ func (h *Handler) identify(q *request) (*oauth.Reply, error) {
 	if t := q.param("grant_type"); t != "" && t != "authorization_code" {
 		return nil, unsupportedGrantType("the grant type is authorization_code")
 	}
-	ask, err := q.tokenRequest()
+	ask, err := h.tokenRequest(q)
 	if err != nil {
 		return nil, err
 	}

@@ -103,10 +103,8 @@ func (h *Handler) verifyBearer(q *request, at oauth.Resource) (*grant.Token, err
 		e := &oauth.Error{Status: http.StatusUnauthorized, Code: "invalid_request",
 			Description: "send the access token in an Authorization header: Bearer TOKEN",
 			Header:      map[string]string{"WWW-Authenticate": "Bearer"}}
-		if !q.hasAuth && h.HeaderHint != nil {
-			if hint := h.HeaderHint(q.http); hint != "" {
-				e.Description = hint
-			}
+		if hint := h.headerHint(q); hint != "" {
+			e.Description = hint
 		}
 		return nil, e
 	}
@@ -115,6 +113,15 @@ func (h *Handler) verifyBearer(q *request, at oauth.Resource) (*grant.Token, err
 		return nil, invalidToken(err.Error())
 	}
 	return t, err
+}
+
+// headerHint is what to tell a caller who may have sent an Authorization header that did
+// not arrive (R11); "" if one arrived, or nobody in between is known to remove it.
+func (h *Handler) headerHint(q *request) string {
+	if q.hasAuth || h.HeaderHint == nil {
+		return ""
+	}
+	return h.HeaderHint(q.http)
 }
 
 func invalidToken(why string) *oauth.Error {
