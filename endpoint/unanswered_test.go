@@ -3,11 +3,16 @@ package endpoint_test
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"code.dny.dev/ssrf"
+
+	"mintkeep/endpoint/grant"
 )
 
 // TestNoAnswerIsNobodysMistake: where the network failed, perhaps on the side of this
@@ -32,4 +37,30 @@ func TestNoAnswerIsNobodysMistake(t *testing.T) {
 		v.begin(modern("redirect_uri", "https://other.example/cb")).page(t, 400, "")
 	}
 	v.begin(modern("redirect_uri", "https://other.example/cb")).page(t, http.StatusTooManyRequests, "too many")
+}
+
+// TestF5Certificate: a certificate that is not accepted, or none, lasts until the owner
+// mends it, whether a code is redeemed directly or through the front.
+func TestF5Certificate(t *testing.T) {
+	quiet := log.New(io.Discard, "", 0)
+	secured := httptest.NewUnstartedServer(http.NotFoundHandler())
+	secured.Config.ErrorLog = quiet
+	secured.StartTLS()
+	t.Cleanup(secured.Close)
+	plain := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(plain.Close)
+	for endpoint, says := range map[string]string{
+		secured.URL + "/auth/": "has a certificate that is not accepted here: x509: certificate",
+		strings.Replace(plain.URL, "http:", "https:", 1) + "/auth/": "answers http where https is set",
+	} {
+		h := newHouse(t)
+		h.set(func(st *grant.Settings) { st.Endpoints = []string{endpoint} })
+		a := h.redeem(h.code()).want(t, http.StatusInternalServerError, "server_error")
+		if said := a.text("error_description"); !strings.Contains(said, endpoint+": "+says) || h.events("failed") != 1 || h.events("refused") != 0 {
+			t.Error(a.body)
+		}
+		v := h.visitor()
+		inner := v.begin(modern()).to().Query()
+		v.fails(v.get(inner.Get("redirect_uri")+"&code=x&state="+inner.Get("state")).to(), "server_error")
+	}
 }

@@ -3,6 +3,7 @@ package authorize
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -106,6 +107,12 @@ func (h *Handler) post(ctx context.Context, upstream string, ask grant.TokenRequ
 // upstream rejects the code, another error if it does not work.
 func (h *Handler) verifyCodeAt(ctx context.Context, upstream string, ask grant.TokenRequest) (*VerifiedCode, error) {
 	resp, err := h.post(ctx, upstream, ask)
+	if certificate := new(tls.CertificateVerificationError); errors.As(err, &certificate) {
+		return nil, &upstreamFault{"has a certificate that is not accepted here: " + certificate.Err.Error(), true}
+	}
+	if errors.Is(err, http.ErrSchemeMismatch) {
+		return nil, &upstreamFault{"answers http where https is set", true}
+	}
 	if err != nil {
 		return nil, err
 	}
