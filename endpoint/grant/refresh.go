@@ -180,7 +180,21 @@ func (t *tx) rotate(row *refreshRow, token secret.Secret, asked string) *TokenRe
 		ExpiresIn: t.Settings.expiresIn(), RefreshToken: string(next)}
 	t.markRotated(row, token, next, tokens)
 	t.record("refreshed", g, id, g.allows(scope))
+	if store.Time(t.Now)[:len(time.DateOnly)] != store.Time(row.created)[:len(time.DateOnly)] { // once a day
+		t.deleteReplaced(g.ID)
+	}
 	return tokens
+}
+
+// deleteReplaced deletes what of a grant was replaced more than 30 days ago, as Prune
+// does: some programs refresh whenever they start, and some owners have no shell.
+func (t *tx) deleteReplaced(grantID int64) {
+	const doing = "deleting what was replaced"
+	before := store.Time(t.Now.Add(-pruneAfter))
+	t.Exec(doing, `DELETE FROM refresh_tokens WHERE grant_id = ? AND coalesce(rotated, killed) < ?`, grantID, before)
+	t.Exec(doing, `DELETE FROM tokens WHERE grant_id = ?1 AND revoked < ?2
+		AND token_id NOT IN (SELECT token_id FROM refresh_tokens WHERE grant_id = ?1)`, grantID, before)
+	t.Exec(doing, `DELETE FROM events WHERE event = 'refreshed' AND client_id IS NOT NULL AND at < ?`, before)
 }
 
 // markRotated names the successor, and deletes the reply that brought the presented
