@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"code.dny.dev/ssrf"
 
@@ -63,4 +64,29 @@ func TestF5Certificate(t *testing.T) {
 		inner := v.begin(modern()).to().Query()
 		v.fails(v.get(inner.Get("redirect_uri")+"&code=x&state="+inner.Get("state")).to(), "server_error")
 	}
+}
+
+// TestE13SharedByApps: whoever has 30 redirects refused does not keep the apps of others
+// away that share the address (a CDN's).
+func TestE13SharedByApps(t *testing.T) {
+	h := newHouse(t)
+	h.outside().HandleFunc("docs.example/c.json", serve("application/json", document("/c.json", `,"redirect_uris":["http://docs.example/cb"]`)))
+	h.from("198.51.100.9:1")
+	good := modern("client_id", "http://docs.example/c.json", "redirect_uri", "http://docs.example/cb")
+	bad := modern("client_id", "http://docs.example/c.json", "redirect_uri", "http://docs.example/evil")
+	v := h.visitor()
+	for range 30 {
+		v.begin(bad).page(t, 400, "does not list")
+	}
+	v.begin(good).page(t, http.StatusTooManyRequests, "wait 10 seconds")
+	h.clock.pass(10 * time.Second)
+	v.begin(bad).page(t, http.StatusTooManyRequests, "wait 300 seconds")
+	for range 3 { // what is not refused, takes nobody's turn
+		if s := v.begin(good); s.StatusCode != http.StatusFound {
+			t.Errorf("%d %s", s.StatusCode, s.text)
+		}
+	}
+	bad["redirect_uri"] = "http://docs.example/more"
+	v.begin(bad).page(t, 400, "does not list")
+	v.begin(good).page(t, http.StatusTooManyRequests, "wait 10 seconds")
 }

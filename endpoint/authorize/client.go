@@ -69,7 +69,7 @@ func (h *Handler) askApp(ctx context.Context, r Request, a *grant.Pending, same,
 		return oauth.Unavailable("too many apps are being looked at; try again in half a minute", err)
 	}
 	defer release()
-	if r.Reservation, err = h.Grants.Reserve(ctx, r.Request, ""); err != nil {
+	if r.Reservation, err = h.Grants.Reserve(ctx, r.Request, a.ClientID+" "+a.RedirectURI); err != nil {
 		return err
 	}
 	app, err := h.Discover.ReadApp(ctx, a.ClientID)

@@ -13,7 +13,7 @@ import (
 const (
 	refusalWindow = 5 * time.Minute  // refused redemptions are counted this long
 	refusalLimit  = 30               // after so many from one address, more are answered 429 …
-	passEvery     = 10 * time.Second // … but for one new code in this time: many people may share the address
+	passEvery     = 10 * time.Second // … but for one new one in this time: many people may share the address
 	sharedFactor  = 10               // limits of all together whose address is not known
 	maxRefusals   = 2000             // rows; the oldest are deleted
 )
@@ -29,13 +29,10 @@ func (r Request) ofAddress(limit int) int {
 // Reserve counts a request against its address before an authorization endpoint or an
 // app's page is asked for it, so that many at once are no way around the limit. The
 // reservation is given back by the next write of a Request that carries it, unless
-// Settle finds a refusal. code is empty if there is none. The error is an
+// Settle finds a refusal. what is the code, or the app with its redirect. The error is an
 // *oauth.Error with status 429 if too many were refused.
-func (s *Store) Reserve(ctx context.Context, r Request, code string) (reservation int64, err error) {
-	key := ""
-	if code != "" {
-		key = codeKey(code)[:16]
-	}
+func (s *Store) Reserve(ctx context.Context, r Request, what string) (reservation int64, err error) {
+	key := codeKey(what)[:16]
 	err = s.write(ctx, r, func(t *tx) {
 		const doing = "counting refusals"
 		var n int
@@ -45,7 +42,7 @@ func (s *Store) Reserve(ctx context.Context, r Request, code string) (reservatio
 			WHERE address = ? AND refused > ? AND refused <= ?`,
 			[]any{key, r.Address, store.Time(r.Now.Add(-refusalWindow)), store.Time(r.Now.Add(time.Minute))}, &n, store.Into(&last), &seen)
 		if n >= r.ofAddress(refusalLimit) {
-			if seen || key == "" {
+			if seen {
 				t.refusal = errTooMany(refusalWindow)
 			} else if r.Now.Sub(last) < passEvery {
 				t.refusal = errTooMany(passEvery)
@@ -64,7 +61,7 @@ func errTooMany(wait time.Duration) *oauth.Error {
 	seconds := strconv.Itoa(int(wait.Seconds()))
 	return &oauth.Error{Status: http.StatusTooManyRequests, Code: "temporarily_unavailable",
 		Header:      map[string]string{"Retry-After": seconds},
-		Description: "too many codes from this address were refused; wait " + seconds + " seconds"}
+		Description: "too many requests from this address were refused; wait " + seconds + " seconds"}
 }
 
 // Settle ends the reservation of a request. An *oauth.Error with status 400 is a refusal:
