@@ -157,7 +157,8 @@ CREATE TABLE IF NOT EXISTS code_shapes (
 -- Refused redemptions of the last five minutes, and those that are being looked at,
 -- to slow down guessing: at most 2,000.
 --   address   of the client: public, IPv6 by /64; empty where a proxy names none
---   code_key  the first 16 characters of that of redeemed_codes; empty if there is no code
+--   code_key  the first 16 characters of that of redeemed_codes, or of the hash of an app and
+--             its redirect
 CREATE TABLE IF NOT EXISTS refusals (
     refusal_id INTEGER PRIMARY KEY,
     address    TEXT NOT NULL,

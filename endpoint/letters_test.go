@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"mintkeep/internal/store"
 )
 
 // TestLettersOfStrangers: no character that an app puts into its name or address is
@@ -51,5 +53,17 @@ func TestL1Cache(t *testing.T) {
 		if got := s.Header.Get("Cache-Control"); kept != strings.HasPrefix(got, "public") || kept && s.Header.Get("Vary") != "Accept" {
 			t.Errorf("Accept %s: %v", accept, s.Header)
 		}
+	}
+}
+
+// TestLettersInTheLog: nor do they in the log, where strangers' refusals are shown.
+func TestLettersInTheLog(t *testing.T) {
+	h := newHouse(t)
+	form := values("no code")
+	form["client_id"] = "a\u202eb\u200b\u2066\u00e9 日"
+	h.send(redeemText, form).want(t, http.StatusBadRequest, "invalid_grant")
+	events, err := store.Events(t.Context(), h.Grants.DB, 0, 1)
+	if err != nil || len(events) != 1 || events[0].ClientID != "a\ufffdb\ufffd\ufffd\u00e9 日" {
+		t.Errorf("%+v, %v", events, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // An Event is something worth remembering, shown by `mintkeep log` and on the
@@ -38,8 +39,18 @@ func Record(ctx context.Context, tx Querier, e Event) error {
 		(SELECT event_id FROM events WHERE event = ?1 ORDER BY event_id DESC LIMIT 1 OFFSET ?2)`, e.Kind, maxKind)
 }
 
-// cut shortens a text to maxText bytes, without a part of a character at its end.
+// cut shortens a text to maxText bytes, without a part of a character at its end. What
+// strangers put into it that is invisible or turns the text around it is marked.
 func cut(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsPrint(r):
+			return r
+		case unicode.IsSpace(r):
+			return ' '
+		}
+		return unicode.ReplacementChar
+	}, s)
 	if len(s) <= maxText {
 		return s
 	}
