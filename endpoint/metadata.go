@@ -58,10 +58,10 @@ func (h *Handler) client(q *request) (*oauth.Reply, error) {
 		return reply, err
 	}
 	name := h.clientName()
-	reply, err := pageReply(&page.Page{Title: name, Template: "client.html", Data: struct {
+	reply, err := authorize.PageReply(&page.Page{Title: name, Template: "client.html", Data: struct {
 		ID, Name  string
 		Redirects []string
-	}{h.URL + "/client", name, h.clientRedirects()}})
+	}{h.URL + "/client", name, h.clientRedirects()}}, templates())
 	if err == nil {
 		reply.Header["Link"] = h.redirectLinks()
 	}

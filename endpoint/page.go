@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"mintkeep/endpoint/authorize"
 	"mintkeep/endpoint/grant"
 	"mintkeep/internal/discover"
 	"mintkeep/internal/oauth"
@@ -19,14 +20,6 @@ import (
 var pageFiles embed.FS
 
 var templates = page.Templates(pageFiles)
-
-func pageReply(p *page.Page) (*oauth.Reply, error) {
-	body, header, err := p.Render(templates())
-	if err != nil {
-		return nil, err
-	}
-	return &oauth.Reply{ContentType: header["Content-Type"], Body: body, Header: header}, nil
-}
 
 // errorPage tells a person what error JSON tells a program: what happened, what it
 // means, and the way on.
@@ -59,7 +52,7 @@ func (h *Handler) errorPage(q *request, e *oauth.Error) (*oauth.Reply, error) {
 	}
 	p := &page.Page{Title: title, Heading: title, Site: v.Site, Template: "error.html", Data: v}
 	p.OfferSignOut(h.URL, h.Authorize.OwnerClient(), q.http.Cookies())
-	reply, err := pageReply(p)
+	reply, err := authorize.PageReply(p, templates())
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +87,7 @@ func (h *Handler) publicPage(q *request) (*oauth.Reply, error) {
 	}
 	p.Data = v
 	signedIn := p.OfferSignOut(h.URL, v.OwnerURL, q.http.Cookies())
-	reply, err := pageReply(p)
+	reply, err := authorize.PageReply(p, templates())
 	if err != nil {
 		return nil, err
 	}

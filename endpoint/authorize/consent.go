@@ -88,7 +88,7 @@ func (h *Handler) showConsent(ctx context.Context, r Request, a *grant.Pending) 
 	}{a.Person, name, uri, id.Host, a.ClientID, a.RedirectURI, h.URL + "/consent", string(a.ID), to, a.Resource, here,
 		to.Host != "" && !oauth.SameOrigin(id, to), boxes}}
 	d.OfferSignOut(h.URL, h.OwnerClient(), r.Cookies)
-	return reply(d)
+	return PageReply(d, templates())
 }
 
 // redirectPage takes the browser from our form to the client with a page, not with
@@ -96,8 +96,8 @@ func (h *Handler) showConsent(ctx context.Context, r Request, a *grant.Pending) 
 // those that the client makes later.
 func (h *Handler) redirectPage(a *grant.Pending, to string) (*oauth.Reply, error) {
 	address := template.URL(to) // also of an app's own scheme, which html/template does not know
-	r, err := reply(&page.Page{Title: "Back to the app", Heading: "Back to the app", Refresh: address, Template: "continue.html",
-		Data: backLink{To: address, RedirectURI: oauth.ASCII(a.RedirectURI)}})
+	r, err := PageReply(&page.Page{Title: "Back to the app", Heading: "Back to the app", Refresh: address, Template: "continue.html",
+		Data: backLink{To: address, RedirectURI: oauth.ASCII(a.RedirectURI)}}, templates())
 	if err != nil {
 		return nil, err
 	}
@@ -114,9 +114,9 @@ type backLink struct {
 
 // faultPage says what is wrong with a client's request, with a link that tells the client.
 func (h *Handler) faultPage(a *grant.Pending, fault *oauth.Error) (*oauth.Reply, error) {
-	r, err := reply(&page.Page{Title: page.Short(a.ClientID) + " made a mistake", Heading: page.Short(a.ClientID) + " made a mistake",
+	r, err := PageReply(&page.Page{Title: page.Short(a.ClientID) + " made a mistake", Heading: page.Short(a.ClientID) + " made a mistake",
 		Lead: "The app asked for something that cannot be given.", Template: "continue.html",
-		Data: backLink{fault, template.URL(h.errorURL(a, fault)), oauth.ASCII(a.RedirectURI)}})
+		Data: backLink{fault, template.URL(h.errorURL(a, fault)), oauth.ASCII(a.RedirectURI)}}, templates())
 	if err != nil {
 		return nil, err
 	}
@@ -124,8 +124,9 @@ func (h *Handler) faultPage(a *grant.Pending, fault *oauth.Error) (*oauth.Reply,
 	return r, nil
 }
 
-func reply(p *page.Page) (*oauth.Reply, error) {
-	body, header, err := p.Render(templates())
+// PageReply is a page, with a package's templates, as a reply.
+func PageReply(p *page.Page, templates *template.Template) (*oauth.Reply, error) {
+	body, header, err := p.Render(templates)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"mintkeep/endpoint"
 	"mintkeep/endpoint/grant"
@@ -252,14 +251,12 @@ func (q *request) parse() error {
 			return badRequest("the field " + strconv.Quote(name) + " was sent more than once")
 		}
 		q.form[name] = strings.TrimSpace(strings.Join(v, " "))
-		if !utf8.ValidString(q.form[name]) || strings.ContainsFunc(q.form[name], isControl) {
+		if !oauth.IsPrintable(q.form[name]) {
 			return badRequest("a field contains characters that cannot be part of it")
 		}
 	}
 	return nil
 }
-
-func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 
 func badRequest(why string) error { return oauth.InvalidRequest(why) }
 
