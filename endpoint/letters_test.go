@@ -67,3 +67,14 @@ func TestLettersInTheLog(t *testing.T) {
 		t.Errorf("%+v, %v", events, err)
 	}
 }
+
+// TestC2Document: a byte order mark before a client metadata document is skipped, as
+// before other JSON.
+func TestC2Document(t *testing.T) {
+	h := newHouse(t)
+	h.outside().HandleFunc("docs.example/c.json", serve("application/json", "\ufeff"+document("/c.json", `,"redirect_uris":["http://docs.example/cb"]`)))
+	s := h.visitor().begin(modern("client_id", "http://docs.example/c.json", "redirect_uri", "http://docs.example/cb"))
+	if s.StatusCode != http.StatusFound {
+		t.Errorf("%d %s", s.StatusCode, s.text)
+	}
+}

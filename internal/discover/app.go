@@ -1,6 +1,7 @@
 package discover
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -94,7 +95,7 @@ func (p *Page) appFromJSON(clientID string) (*App, error) {
 	if len(p.Body) > maxDocument {
 		return nil, fmt.Errorf("%w: it is larger than %d KB", ErrDocument, maxDocument>>10)
 	}
-	if err := json.Unmarshal(p.Body, &doc); err != nil {
+	if err := json.Unmarshal(bytes.TrimPrefix(p.Body, []byte("\ufeff")), &doc); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
 	switch {
