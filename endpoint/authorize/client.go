@@ -61,7 +61,7 @@ func (h *Handler) askApp(ctx context.Context, r Request, a *grant.Pending, same,
 	if id, err := oauth.Parse(a.ClientID); err != nil || oauth.IsLoopback(id.Hostname()) {
 		return foreign
 	}
-	release, err := h.Discover.Reserve(r.Address, a.ClientID)
+	release, err := h.Discover.WaitTurn(ctx, r.Address, a.ClientID)
 	if err != nil && same && !strict {
 		return nil
 	}
