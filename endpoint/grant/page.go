@@ -23,7 +23,11 @@ func (s *Store) CachedPage(ctx context.Context, now time.Time, about, page strin
 	var fetched, tried time.Time
 	_, err := store.Row(ctx, s.DB, "reading what pages said", `SELECT said, fetched, tried FROM pages WHERE about = ? AND url = ?`,
 		[]any{about, page}, &text, store.Into(&fetched), store.Into(&tried))
-	if err != nil || now.Sub(fetched) < life || now.Sub(tried) < min(life, retryAfter) {
+	within := func(at time.Time, life time.Duration) bool { // not if the clock was ahead then
+		age := now.Sub(at)
+		return age < life && (age >= -aheadLife || at.Year() == 9999)
+	}
+	if err != nil || within(fetched, life) || within(tried, min(life, retryAfter)) {
 		return text, err
 	}
 	fresh, fault := read()

@@ -201,8 +201,8 @@ func (s *Store) recordUse(ctx context.Context, r Request, t *Token, token secret
 	if r.Settings.IdleLifetime > 0 {
 		every = min(every, r.Settings.IdleLifetime/10)
 	}
-	recent := !t.LastUse.IsZero() && r.Now.Sub(t.LastUse) < every
-	if slow := strings.HasPrefix(t.hash, "$2"); recent && !slow { // bcrypt's prefix
+	recent := !t.LastUse.IsZero() && r.Now.Sub(t.LastUse).Abs() < every // the clock may have been ahead
+	if slow := strings.HasPrefix(t.hash, "$2"); recent && !slow {       // bcrypt's prefix
 		return
 	}
 	err := s.execBriefly(ctx, `UPDATE tokens SET last_use = ?, token_hash = ?, last_server = coalesce(?, last_server)

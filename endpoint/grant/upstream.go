@@ -23,14 +23,16 @@ const (
 	scopesLife = 30 * 24 * time.Hour // how long GrantsScopes is remembered
 	probedLife = 24 * time.Hour      // and the others
 	failedLife = 10 * time.Minute    // how long no further probe is made after one that failed
+	aheadLife  = time.Minute         // how far ahead of ours another process's clock may be
 )
 
 // UpstreamKind is what is known of an upstream; "" if nothing is, or what is known
-// is too old: people put other programs at old addresses.
+// is too old, or from a clock that was ahead: people put other programs at old addresses.
 func (s *Store) UpstreamKind(ctx context.Context, now time.Time, endpoint string) (kind UpstreamKind, err error) {
 	_, err = store.Row(ctx, s.DB, "looking up the kind of an endpoint",
-		`SELECT kind FROM endpoint_kinds WHERE endpoint = ? AND learned > CASE kind WHEN ? THEN ? ELSE ? END`,
-		[]any{endpoint, GrantsScopes, store.Time(now.Add(-scopesLife)), store.Time(now.Add(-probedLife))}, &kind)
+		`SELECT kind FROM endpoint_kinds WHERE endpoint = ? AND learned > CASE kind WHEN ? THEN ? ELSE ? END AND learned <= ?`,
+		[]any{endpoint, GrantsScopes, store.Time(now.Add(-scopesLife)), store.Time(now.Add(-probedLife)), store.Time(now.Add(aheadLife))},
+		&kind)
 	return kind, err
 }
 

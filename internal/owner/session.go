@@ -80,7 +80,7 @@ func (p *Pages) findSession(q *request) (*session, error) {
 	if !q.now.Before(s.Ends()) || !s.Admin && !q.st.Issues(s.Me) {
 		return nil, nil
 	}
-	if q.now.Sub(s.LastUse) >= sessionNote {
+	if q.now.Sub(s.LastUse).Abs() >= sessionNote {
 		err := store.Exec(q.ctx(), p.In.Grants.DB, "writing the last use of a session",
 			`UPDATE sessions SET last_use = ? WHERE session_hash = ?`, store.Time(q.now), s.Hash)
 		if err != nil { // a disk that is full must not lock the owner out
