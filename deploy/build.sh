@@ -22,6 +22,9 @@ out=${1:-$here/dist}
 [ $# -gt 0 ] || set -- amd64 arm64 386
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
+case $out in
+*[[:space:]]*) echo "build.sh: the compilers take no folder with a space in its path: $out" >&2; exit 2 ;;
+esac
 cd "$here"
 
 version=$(cat deploy/VERSION)

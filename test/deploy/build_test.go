@@ -134,6 +134,14 @@ func TestBuildFiles(t *testing.T) {
 	}
 }
 
+// A folder that the compilers would not take is told, instead of a program with another C library.
+func TestBuildFolder(t *testing.T) {
+	c := exec.Command(files+"/build.sh", filepath.Join(t.TempDir(), "a folder"), "386")
+	if out, err := c.CombinedOutput(); err == nil || !strings.Contains(string(out), "no folder with a space") {
+		t.Errorf("%v %s", err, out)
+	}
+}
+
 // installed is a host with a living token, and the program of the architecture.
 func installed(t *testing.T, arch string) (*host, string) {
 	t.Helper()
