@@ -119,3 +119,27 @@ func TestSitesFullDisk(t *testing.T) {
 	}
 	f.is(401, "good.example", good)
 }
+
+// As many sites stay open as the limit of open files allows, and it is said how many.
+func TestSitesOpenFiles(t *testing.T) {
+	f := newFleet(t)
+	var tokens []string
+	hosts := []string{"a.example", "b.example", "c.example"}
+	for _, host := range hosts {
+		tokens = append(tokens, f.site(host))
+	}
+	limited := filepath.Join(t.TempDir(), "limited")
+	if err := writeExecutable(limited, "#!/bin/sh\nulimit -n 1112\nexec '"+f.bin+"' \"$@\"\n"); err != nil {
+		t.Fatal(err)
+	}
+	f.bin = limited
+	f.start("serve", "-max-open", "500")
+	if log := f.log(); !strings.Contains(log, `level=WARN`) || !strings.Contains(log, `"open files"=1112 sites=2`) {
+		t.Errorf("not told: %s", log)
+	}
+	for range 3 {
+		for i, host := range hosts {
+			f.is(200, host, tokens[i])
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 const (
 	requestsOfSite = 16              // at once; more are told to come again
 	filesOfSite    = 6               // that an open site needs: two idle connections of up to three
+	maxTold        = 1000            // sites whose faults are logged in a minute
 	idleLife       = 5 * time.Minute // after its last request a site is closed
 	connLifeOfSite = time.Minute     // after which a connection that could not write when it was opened is gone
 )
@@ -116,17 +118,20 @@ func (s *Sites) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		Header: map[string]string{"Retry-After": "2"}})
 }
 
-// tell logs why a site does not answer, once a minute: strangers can ask any number of times.
+// tell logs why a site does not answer, once a minute, and at most maxTold of them:
+// strangers can ask any number of times, for any host name.
 func (s *Sites) tell(host string, err error) {
 	s.mu.Lock()
-	last, now := s.told[host], time.Now()
-	if quiet := now.Sub(last) < time.Minute; quiet {
-		s.mu.Unlock()
-		return
+	now := time.Now()
+	maps.DeleteFunc(s.told, func(_ string, at time.Time) bool { return now.Sub(at) >= time.Minute })
+	_, quiet := s.told[host]
+	if quiet = quiet || len(s.told) >= maxTold; !quiet {
+		s.told[host] = now
 	}
-	s.told[host] = now // there are no more than there are folders
 	s.mu.Unlock()
-	s.log.Error("not ready", "site", host, "error", err)
+	if !quiet {
+		s.log.Error("not ready", "site", host, "error", err)
+	}
 }
 
 var (

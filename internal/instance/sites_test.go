@@ -2,9 +2,11 @@ package instance
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -66,6 +68,33 @@ func TestSitesRoom(t *testing.T) {
 	}
 	if len(s.leaving) > 0 {
 		t.Errorf("%d are left and not closed", len(s.leaving))
+	}
+}
+
+// Strangers who ask for a site that has a fault fill no log: each has a line a minute.
+func TestSitesTell(t *testing.T) {
+	var log strings.Builder
+	s, err := OpenSites(&Environment{Stderr: &log}, t.TempDir(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		s.tell("a.example", errBusySite)
+		s.tell("b.example", errNoRoom)
+	}
+	if n := strings.Count(log.String(), "\n"); n != 2 {
+		t.Errorf("%d lines:\n%s", n, log.String())
+	}
+	s.told["a.example"] = time.Now().Add(-time.Minute)
+	s.tell("a.example", errBusySite)
+	if n := strings.Count(log.String(), "site=a.example"); n != 2 {
+		t.Errorf("a minute later there are %d lines about it:\n%s", n, log.String())
+	}
+	for i := range 2 * maxTold { // nothing can be looked at, and there are names without end
+		s.tell(fmt.Sprintf("h%d.example", i), fs.ErrPermission)
+	}
+	if n := strings.Count(log.String(), "permission"); n > maxTold || len(s.told) > maxTold {
+		t.Errorf("%d lines, %d names", n, len(s.told))
 	}
 }
 
