@@ -1,0 +1,48 @@
+package test
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+// TestAllowedTwiceInBrowser: who clicks Allow twice gets to the app.
+func TestAllowedTwiceInBrowser(t *testing.T) {
+	k := ownedSite(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		if r.Method == http.MethodPost {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprintf(w, `{"me":%q}`, owned)
+			return
+		}
+		back, _ := url.Parse(q.Get("redirect_uri"))
+		back.RawQuery += "&" + url.Values{"code": {rand.Text()}, "state": {q.Get("state")}}.Encode()
+		http.Redirect(w, r, back.String(), http.StatusFound)
+	}))
+	b := newBrowser(t, look{"desk", 1280, true, false})
+	k.serve()
+	app := anApp(t, k)
+	for range 5 { // as long as the first answer is on its way
+		b.open(app.URL)
+		b.see("Sign in with your site")
+		b.press("Sign in with your site")
+		b.see("in?", "change posts")
+		said, err := b.js(`(() => { const r = document.querySelector('button[value=allow]').getBoundingClientRect(); return JSON.stringify([r.x + 9, r.y + 9]) })()`)
+		var at [2]float64
+		if err == nil {
+			err = json.Unmarshal([]byte(said), &at)
+		}
+		if err == nil {
+			err = chromedp.Do(b.ctx, chromedp.MouseClickXY(at[0], at[1]), chromedp.MouseClickXY(at[0], at[1]))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.see("granted: create update media, to " + owned)
+	}
+}
