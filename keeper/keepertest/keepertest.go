@@ -119,24 +119,18 @@ func (p *Provider) Count(what string) int {
 // Fail makes the next requests for a path fail with a status and, if it is not
 // empty, a body such as {"error":"invalid_grant"}.
 func (p *Provider) Fail(path string, times, status int, body ...string) {
-	p.setFault(path, &fault{times: times, status: status, body: strings.Join(body, "")})
+	p.Set(func(p *Provider) { p.faults[path] = &fault{times: times, status: status, body: strings.Join(body, "")} })
 }
 
 // DropAnswer does the work of the next requests for a path and cuts the
 // connection instead of answering: the reply is lost on its way.
 func (p *Provider) DropAnswer(path string, times int) {
-	p.setFault(path, &fault{times: times, drop: true})
+	p.Set(func(p *Provider) { p.faults[path] = &fault{times: times, drop: true} })
 }
 
 // DropRequest cuts the connection of the next requests for a path without doing anything.
 func (p *Provider) DropRequest(path string, times int) {
-	p.setFault(path, &fault{times: times, before: true})
-}
-
-func (p *Provider) setFault(path string, f *fault) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.faults[path] = f
+	p.Set(func(p *Provider) { p.faults[path] = &fault{times: times, before: true} })
 }
 
 // Set changes fields of the box while it is in use.
@@ -216,7 +210,7 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	serve := map[string]func(*Provider, http.ResponseWriter, *http.Request){
 		"/authorize": (*Provider).authorize, "/token": (*Provider).token, "/device": (*Provider).device,
 		"/oauth/authorize": (*Provider).authorize, "/oauth/token": (*Provider).token, "/oauth/revoke": (*Provider).revoke,
-		"/register": (*Provider).registration, "/api/v1/apps": (*Provider).apps,
+		"/register": (*Provider).register, "/api/v1/apps": (*Provider).apps,
 		"/mcp": (*Provider).mcp, "/.well-known/oauth-protected-resource/mcp": (*Provider).resource,
 		"/revoke": (*Provider).revoke, "/introspect": (*Provider).introspect,
 		"/.well-known/oauth-authorization-server": (*Provider).metadata, "/.well-known/openid-configuration": (*Provider).metadata,
@@ -240,6 +234,8 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.Contains(r.URL.Path, "/token") || strings.HasPrefix(r.URL.Path, "/json/") {
 		time.Sleep(delay)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	switch {
 	case f == nil:
 		serve(p, w, r)

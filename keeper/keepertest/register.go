@@ -10,8 +10,8 @@ import (
 
 // A client is one that registered by itself, or by its metadata document.
 type client struct {
-	secret, token, scope string
-	redirects            []string
+	secret, token string
+	redirects     []string
 }
 
 // known is a client that may ask; redirect is "" where none is sent.
@@ -42,15 +42,16 @@ func (p *Provider) secretOf(id string) string {
 
 // register is RFC 7591; an OpenID provider's rules for kinds of applications hold.
 func (p *Provider) register(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodDelete {
+		p.unregister(w, r)
+		return
+	}
 	var q struct {
 		RedirectURIs []string `json:"redirect_uris"`
 		Type         string   `json:"application_type"`
 		Method       string   `json:"token_endpoint_auth_method"`
-		Scope        string   `json:"scope"`
 	}
 	err := json.NewDecoder(r.Body).Decode(&q)
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	for _, to := range q.RedirectURIs {
 		if strings.HasPrefix(to, "https:") != (q.Type == "web") {
 			refuse(w, http.StatusBadRequest, "invalid_redirect_uri")
@@ -62,7 +63,7 @@ func (p *Provider) register(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id := p.name("client")
-	c := client{secret: p.name("registered"), token: p.name("registration"), scope: q.Scope, redirects: q.RedirectURIs}
+	c := client{secret: p.name("registered"), token: p.name("registration"), redirects: q.RedirectURIs}
 	p.clients[id] = c
 	write(w, http.StatusCreated, map[string]any{"client_id": id, "client_secret": c.secret, "client_secret_expires_at": p.SecretExpires,
 		"token_endpoint_auth_method": "client_secret_post", "redirect_uris": c.redirects,
@@ -71,8 +72,6 @@ func (p *Provider) register(w http.ResponseWriter, r *http.Request) {
 
 // unregister is RFC 7592 section 2.3.
 func (p *Provider) unregister(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	id := r.URL.Query().Get("client")
 	if c, ok := p.clients[id]; !ok || r.Header.Get("Authorization") != "Bearer "+c.token {
 		refuse(w, http.StatusUnauthorized, "invalid_token")
@@ -82,33 +81,23 @@ func (p *Provider) unregister(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-func (p *Provider) registration(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodDelete {
-		p.unregister(w, r)
-		return
-	}
-	p.register(w, r)
-}
-
 // apps is Mastodon's POST /api/v1/apps.
 func (p *Provider) apps(w http.ResponseWriter, r *http.Request) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if r.FormValue("client_name") == "" || r.FormValue("redirect_uris") == "" {
 		write(w, http.StatusUnprocessableEntity, map[string]string{"error": "Validation failed: Redirect URI can't be blank"})
 		return
 	}
 	id := p.name("client")
-	c := client{secret: p.name("registered"), scope: r.FormValue("scopes"), redirects: strings.Split(r.FormValue("redirect_uris"), "\n")}
+	c := client{secret: p.name("registered"), redirects: strings.Split(r.FormValue("redirect_uris"), "\n")}
 	p.clients[id] = c
 	write(w, http.StatusOK, map[string]any{"id": "1", "name": r.FormValue("client_name"), "client_id": id, "client_secret": c.secret,
-		"redirect_uri": r.FormValue("redirect_uris"), "redirect_uris": c.redirects, "scopes": strings.Fields(c.scope)})
+		"redirect_uri": r.FormValue("redirect_uris"), "redirect_uris": c.redirects, "scopes": strings.Fields(r.FormValue("scopes"))})
 }
 
 // mcp is an MCP server: it refuses who has no token, and names its metadata.
 func (p *Provider) mcp(w http.ResponseWriter, r *http.Request) {
 	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	if !p.Active(token) {
+	if !p.active(token) {
 		w.Header().Set("WWW-Authenticate", `Bearer resource_metadata="`+issuer(r)+`/.well-known/oauth-protected-resource/mcp", scope="read"`)
 		refuse(w, http.StatusUnauthorized, "invalid_token")
 		return
