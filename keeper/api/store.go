@@ -74,15 +74,7 @@ func decode(body []byte, to any) error {
 }
 
 // fieldText is a string or number of token_data as text, "" for anything else.
-func (q storeRequest) fieldText(name string) string {
-	switch v := q.TokenData[name].(type) {
-	case string:
-		return v
-	case json.Number:
-		return v.String()
-	}
-	return ""
-}
+func (q storeRequest) fieldText(name string) string { return provider.TextOf(q.TokenData[name]) }
 
 // tokenFields says in which fields of token_data an access token may come.
 func tokenFields(tokenType string) []string {

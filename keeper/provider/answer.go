@@ -88,9 +88,10 @@ func (f fields) value(name string) any {
 	return f[found]
 }
 
-func (f fields) text(name string) string { return textOf(f.value(name)) }
+func (f fields) text(name string) string { return TextOf(f.value(name)) }
 
-func textOf(v any) string {
+// TextOf is a member of a JSON object that is a text or a number; "" for anything else.
+func TextOf(v any) string {
 	switch v := v.(type) {
 	case string:
 		return v

@@ -75,11 +75,7 @@ func maxAnswer(method string) int {
 // form nor empty, is an Error without the secrets. A JSON object is taken although the
 // connection broke behind it: it may hold the only refresh token.
 func (c Client) send(ctx context.Context, req *http.Request, secrets []string) (fields, error) {
-	timeout := c.Timeout
-	if timeout <= 0 {
-		timeout = DefaultTimeout
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.Timeout, DefaultTimeout))
 	defer cancel()
 	if req.Header.Get("Accept") == "" {
 		req.Header.Set("Accept", "application/json")
@@ -122,6 +118,15 @@ func challenge(header string) fields {
 		f[m[1]] = m[2]
 	}
 	return f
+}
+
+// get reads a document.
+func (c Client) get(ctx context.Context, address string) (fields, error) {
+	req, err := http.NewRequest(http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c.send(ctx, req, nil)
 }
 
 func (c Client) parseRetryAfter(s string) time.Duration {
@@ -196,35 +201,30 @@ func secretsIn(p Provider, form url.Values) []string {
 	return secrets
 }
 
-func newRequest(p Provider, to string, form url.Values) (*http.Request, error) {
-	if p.JSONBody {
-		body := map[string]string{}
+// newRequest posts a form, or whatever else the body is as JSON; a form too where the
+// provider wants that.
+func newRequest(p Provider, to string, body any) (*http.Request, error) {
+	form, isForm := body.(url.Values)
+	if isForm && p.JSONBody {
+		members := map[string]string{}
 		for name := range form {
-			body[name] = form.Get(name)
+			members[name] = form.Get(name)
 		}
-		return newJSONRequest(p, to, body)
+		body, isForm = members, false
 	}
-	req, err := http.NewRequest(http.MethodPost, to, strings.NewReader(form.Encode()))
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	for name, value := range p.Headers {
-		req.Header.Set(name, value)
-	}
-	return req, nil
-}
-
-func newJSONRequest(p Provider, to string, body any) (*http.Request, error) {
-	data, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
+	media, data := "application/x-www-form-urlencoded", []byte(form.Encode())
+	if !isForm {
+		var err error
+		media = "application/json"
+		if data, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
 	}
 	req, err := http.NewRequest(http.MethodPost, to, bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", media)
 	for name, value := range p.Headers {
 		req.Header.Set(name, value)
 	}

@@ -30,9 +30,7 @@ type DeviceAuthorization struct {
 // texts that a person is to read are fit for a terminal, the URLs are web addresses.
 func (c Client) StartDevice(ctx context.Context, p Provider, scope string) (DeviceAuthorization, error) {
 	form := url.Values{"client_id": {p.ClientID}}
-	if scope != "" {
-		form.Set("scope", p.joinScope(scope))
-	}
+	p.setScope(form, scope)
 	f, err := c.post(ctx, p, p.DeviceURL, form)
 	if err != nil {
 		return DeviceAuthorization{}, fmt.Errorf("starting the device flow: %w", err)
@@ -65,7 +63,7 @@ func (c Client) StartDevice(ctx context.Context, p Provider, scope string) (Devi
 // PollDevice asks once whether the person has decided (RFC 8628 section 3.4). The
 // error codes of section 3.5 come as Error, with that Meaning.
 func (c Client) PollDevice(ctx context.Context, p Provider, code secret.Secret) (TokenResponse, error) {
-	t, err := c.requestToken(ctx, p, url.Values{"grant_type": {deviceGrant}, "device_code": {string(code)}})
+	t, err := c.requestToken(ctx, p, url.Values{"grant_type": {deviceGrant}, "device_code": {string(code)}}, "")
 	if e := (*Error)(nil); errors.As(err, &e) && e.Meaning() == "" && !e.page {
 		e.meant = e.pollMeaning()
 	}

@@ -20,7 +20,9 @@ import (
 // is ErrTemporary. A URL that is no issuer is ErrInvalid, and so is one that leads
 // where Client.Public does not go.
 func (c Client) Discover(ctx context.Context, issuer string) (Provider, error) {
-	c = c.naming(hostOf(issuer))
+	if u, err := url.Parse(issuer); err == nil {
+		c = c.naming(u.Hostname())
+	}
 	p, err := c.discover(ctx, issuer)
 	p.NamedHost = c.named
 	return p, err
@@ -64,11 +66,7 @@ func metadataURLs(issuer string) []string {
 }
 
 func (c Client) readMetadata(ctx context.Context, issuer, address string) (Provider, error) {
-	req, err := http.NewRequest(http.MethodGet, address, nil)
-	if err != nil {
-		return Provider{}, err
-	}
-	m, err := c.send(ctx, req, nil)
+	m, err := c.get(ctx, address)
 	if err != nil {
 		return Provider{}, err
 	}

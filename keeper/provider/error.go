@@ -46,34 +46,20 @@ var (
 	ErrNoRevocation = errors.New("the provider has no revocation endpoint")
 )
 
-// unreachable is a request that failed on its way. The text of the cause may
-// quote what the provider wrote, and with it secrets.
+// unreachable is a request that failed on its way: a Fault that passes, whatever its
+// cause is. The text of the cause may quote what the provider wrote, and with it secrets.
 type unreachable struct {
-	redacted string
-	cause    error
+	*fault.Fault
+	cause error
 }
 
 func newUnreachable(err error, secrets []string) error {
 	cause := err
-	if outer := (*url.Error)(nil); errors.As(err, &outer) {
+	if outer, ok := errors.AsType[*url.Error](err); ok {
 		cause = outer.Err // without the address
 	}
-	return &unreachable{text.Redact(cause.Error(), secrets), err}
+	return &unreachable{&fault.Fault{Kind: fault.ErrTemporary, What: "asking the provider: " + text.Redact(cause.Error(), secrets)}, err}
 }
 
-func (e *unreachable) Error() string { return "asking the provider: " + e.redacted }
-
-// Is and As make it a Fault that passes: it is the provider's, whatever its cause is.
-func (e *unreachable) Is(target error) bool { return target == fault.ErrTemporary }
-
-// As fills in a Fault.
-func (e *unreachable) As(target any) bool {
-	f, ok := target.(**fault.Fault)
-	if ok {
-		*f = &fault.Fault{Kind: fault.ErrTemporary, What: e.Error()}
-	}
-	return ok
-}
-
-// Unwrap is the cause, for errors.Is and errors.As; it is not for printing.
-func (e *unreachable) Unwrap() error { return e.cause }
+// Unwrap is the Fault, then the cause, for errors.Is and errors.As; it is not for printing.
+func (e *unreachable) Unwrap() []error { return []error{e.Fault, e.cause} }

@@ -28,7 +28,7 @@ func Ends(answer map[string]any, sent time.Time) (access, refresh time.Time) {
 		if m == nil {
 			continue
 		}
-		s, to := textOf(answer[n]), &access
+		s, to := TextOf(answer[n]), &access
 		inner, _ := answer[n].(map[string]any) // as frameworks print a date
 		for _, part := range []string{"date", "$date", "seconds", "value"} {
 			s = cmp.Or(s, fields(inner).text(part))

@@ -70,7 +70,7 @@ func (c Client) postLogin(ctx context.Context, p Provider, path string, body map
 	for _, v := range body {
 		secrets = append(secrets, v)
 	}
-	req, err := newJSONRequest(p, p.Login.url(path), body)
+	req, err := newRequest(p, p.Login.url(path), body)
 	if len(body) == 0 && err == nil { // Bluesky refuses even an empty object
 		req, err = http.NewRequest(http.MethodPost, req.URL.String(), nil)
 	}
@@ -109,7 +109,7 @@ func (c Client) LogOut(ctx context.Context, p Provider, access, refresh secret.S
 	if p.Login == nil || p.Login.LogoutPath == "" {
 		return ErrNoRevocation
 	}
-	req, err := newJSONRequest(Provider{}, p.Login.url(p.Login.LogoutPath), string(refresh))
+	req, err := newRequest(Provider{}, p.Login.url(p.Login.LogoutPath), string(refresh))
 	bearer := access
 	if p.RefreshBearer && err == nil {
 		bearer = refresh
@@ -120,8 +120,7 @@ func (c Client) LogOut(ctx context.Context, p Provider, access, refresh secret.S
 	}
 	req.Header.Set("Authorization", "Bearer "+string(bearer))
 	_, err = c.send(ctx, req, []string{string(refresh), string(access)})
-	var e *Error
-	if errors.As(err, &e) && (e.Status == http.StatusOK || // whatever the answer is, the status says that it worked
+	if e, ok := errors.AsType[*Error](err); ok && (e.Status == http.StatusOK || // whatever the answer is, the status says that it worked
 		// the session has ended before; unless that is said of the access token
 		IsRefused(err) && e.Meaning() == "invalid_grant" && (e.Status != http.StatusUnauthorized || p.RefreshBearer)) {
 		return nil

@@ -71,7 +71,7 @@ func (c Client) askMCP(ctx context.Context, server string) (said fields, refused
 	params := map[string]any{"protocolVersion": mcpVersion, "capabilities": map[string]any{}, "clientInfo": map[string]string{"name": "mintkeep", "version": "1"}}
 	session := ""
 	for id, method := range []string{"initialize", "tools/list"} {
-		req, err := newJSONRequest(Provider{}, server, map[string]any{"jsonrpc": "2.0", "id": id + 1, "method": method, "params": params})
+		req, err := newRequest(Provider{}, server, map[string]any{"jsonrpc": "2.0", "id": id + 1, "method": method, "params": params})
 		if err != nil {
 			return nil, false, err
 		}
@@ -112,11 +112,7 @@ func (c Client) resourceMetadata(ctx context.Context, server *url.URL, named str
 		if err := checkURL(address); err != nil {
 			return nil, err
 		}
-		req, err := http.NewRequest(http.MethodGet, address, nil)
-		if err != nil {
-			return nil, err
-		}
-		m, err := c.send(ctx, req, nil)
+		m, err := c.get(ctx, address)
 		if err == nil {
 			return m, nil
 		}

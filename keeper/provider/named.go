@@ -3,7 +3,6 @@ package provider
 import (
 	"errors"
 	"net/http"
-	"net/url"
 
 	"code.dny.dev/ssrf"
 
@@ -23,15 +22,6 @@ func (c Client) naming(host string) Client {
 		c.named = ""
 	}
 	return c
-}
-
-// hostOf is the host in an address that was checked.
-func hostOf(address string) string {
-	u, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
 }
 
 // to is what speaks with a host: Public, if only somebody's documents name it.

@@ -10,6 +10,7 @@
 package provider
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -167,12 +168,11 @@ func (p Provider) OfflineHint(scope string) string {
 	return "connect again with -scope " + text.ShellWord(NormalScope(scope+" offline_access"))
 }
 
-// joinScope is the scope as this provider wants it written.
-func (p Provider) joinScope(scope string) string {
-	if p.Separator == "" {
-		return scope
+// setScope puts a scope, unless it is "", into a request as this provider wants it written.
+func (p Provider) setScope(form url.Values, scope string) {
+	if scope != "" {
+		form.Set("scope", strings.ReplaceAll(scope, " ", cmp.Or(p.Separator, " ")))
 	}
-	return strings.ReplaceAll(scope, " ", p.Separator)
 }
 
 // AuthorizationURL is the authorization request: RFC 6749 section 4.1.1, with
@@ -187,9 +187,7 @@ func (p Provider) AuthorizationURL(state, redirect, scope, verifier string) stri
 	q.Set("client_id", p.ClientID)
 	q.Set("redirect_uri", redirect)
 	q.Set("state", state)
-	if scope != "" {
-		q.Set("scope", p.joinScope(scope))
-	}
+	p.setScope(q, scope)
 	if p.usesPKCE() {
 		q.Set("code_challenge_method", "S256")
 		q.Set("code_challenge", oauth2.S256ChallengeFromVerifier(verifier))

@@ -20,7 +20,7 @@ func (f fields) reasons() (all []string) {
 		error_message error_msg err_msg error_reason error_summary tag title detail details description fault fault_string
 		resource field non_field_errors errors name data body meta response result`) {
 		v := f.value(name)
-		if s := textOf(v); s != "" && slices.Contains([]string{"data", "body", "meta", "response", "result"}, name) {
+		if s := TextOf(v); s != "" && slices.Contains([]string{"data", "body", "meta", "response", "result"}, name) {
 			continue // may be anything, a token too
 		}
 		if all = append(all, reasonsOf(v)...); len(all) >= maxReasons {
@@ -44,7 +44,7 @@ func reasonsOf(v any) (all []string) {
 	case map[string]any:
 		return fields(v).reasons()
 	case string, interface{ String() string }: // a number is the latter
-		switch s := strings.Join(strings.Fields(textOf(v)), " "); strings.ToLower(s) {
+		switch s := strings.Join(strings.Fields(TextOf(v)), " "); strings.ToLower(s) {
 		case "", "0", "error", "fail", "failed", "failure", "success", "ok": // that it is an error is known
 		default:
 			return []string{s}
@@ -188,8 +188,8 @@ func IsRefused(err error) bool {
 	if errors.Is(err, ErrNoRefreshToken) {
 		return true
 	}
-	var e *Error
-	if !errors.As(err, &e) || e.Status >= 500 || e.Status == http.StatusTooManyRequests {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Status >= 500 || e.Status == http.StatusTooManyRequests {
 		return false
 	}
 	meaning := e.Meaning()

@@ -137,7 +137,7 @@ func (c Client) registerAs(ctx context.Context, p *Provider, base string, body m
 	if base != "" {
 		body["client_uri"] = base
 	}
-	req, err := newJSONRequest(Provider{}, p.Registers.URL, body)
+	req, err := newRequest(Provider{}, p.Registers.URL, body)
 	if err != nil {
 		return err
 	}

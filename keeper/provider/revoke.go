@@ -20,8 +20,7 @@ func (c Client) Revoke(ctx context.Context, p Provider, token secret.Secret, hin
 		return ErrNoRevocation
 	}
 	_, err := c.post(ctx, p, p.RevokeURL, url.Values{"token": {string(token)}, "token_type_hint": {hint}})
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		switch {
 		case e.Status == http.StatusOK && e.Code == "",
 			// section 2.2: the content of the answer does not matter

@@ -20,10 +20,12 @@ type TokenResponse struct {
 	Expires, RefreshExpires   time.Time
 }
 
-// requestToken sends the token request. Grants differ in their form alone. An answer
-// whose access token is of no use is an Error, and the refresh token in it comes all the same.
-func (c Client) requestToken(ctx context.Context, p Provider, form url.Values) (TokenResponse, error) {
+// requestToken sends the token request, with the scope unless it is "". Grants differ in
+// their form alone. An answer whose access token is of no use is an Error, and the refresh
+// token in it comes all the same.
+func (c Client) requestToken(ctx context.Context, p Provider, form url.Values, scope string) (TokenResponse, error) {
 	sent := c.now()
+	p.setScope(form, scope)
 	f, err := c.post(ctx, p, p.TokenURL, form)
 	if err != nil {
 		return TokenResponse{}, err
@@ -103,25 +105,18 @@ func (c Client) ExchangeCode(ctx context.Context, p Provider, code, redirect, ve
 	if p.usesPKCE() {
 		form.Set("code_verifier", verifier)
 	}
-	return c.requestToken(ctx, p, form)
+	return c.requestToken(ctx, p, form, "")
 }
 
 // Password exchanges a user's password (RFC 6749 section 4.3).
 func (c Client) Password(ctx context.Context, p Provider, username string, password secret.Secret, scope string) (TokenResponse, error) {
 	form := url.Values{"grant_type": {"password"}, "username": {username}, "password": {string(password)}}
-	if scope != "" {
-		form.Set("scope", p.joinScope(scope))
-	}
-	return c.requestToken(ctx, p, form)
+	return c.requestToken(ctx, p, form, scope)
 }
 
 // ClientCredentials obtains a token for the client itself (RFC 6749 section 4.4).
 func (c Client) ClientCredentials(ctx context.Context, p Provider, scope string) (TokenResponse, error) {
-	form := url.Values{"grant_type": {"client_credentials"}}
-	if scope != "" {
-		form.Set("scope", p.joinScope(scope))
-	}
-	return c.requestToken(ctx, p, form)
+	return c.requestToken(ctx, p, url.Values{"grant_type": {"client_credentials"}}, scope)
 }
 
 // Refresh exchanges a refresh token (RFC 6749 section 6). Only the JSON login
@@ -130,9 +125,8 @@ func (c Client) Refresh(ctx context.Context, p Provider, access, refresh secret.
 	if p.Login != nil {
 		return c.refreshLogin(ctx, p, access, refresh)
 	}
-	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {string(refresh)}}
-	if p.ScopeOnRefresh && p.Scope != "" {
-		form.Set("scope", p.joinScope(p.Scope))
+	if !p.ScopeOnRefresh {
+		p.Scope = ""
 	}
-	return c.requestToken(ctx, p, form)
+	return c.requestToken(ctx, p, url.Values{"grant_type": {"refresh_token"}, "refresh_token": {string(refresh)}}, p.Scope)
 }
