@@ -185,14 +185,10 @@ func (c connectionRow) at(column string) keyring.AssociatedData {
 
 // connectionNames are those of a user's connections, to guess what a mistyped one meant.
 func connectionNames(ctx context.Context, db store.Querier, user string) (all []string) {
-	rows, err := db.QueryContext(ctx, `SELECT connection_name FROM connections WHERE user_id = ? ORDER BY 1 LIMIT 1000`, user)
-	if err != nil {
-		return nil
-	}
-	defer rows.Close()
-	for name := ""; rows.Next() && rows.Scan(&name) == nil; {
-		all = append(all, name)
-	}
+	all, _ = store.List(ctx, db, "reading names", func(scan func(...any) error) (name string, err error) {
+		err = scan(&name)
+		return name, err
+	}, `SELECT connection_name FROM connections WHERE user_id = ? ORDER BY 1 LIMIT 1000`, user)
 	return all
 }
 

@@ -219,23 +219,6 @@ func revokeAccess(ctx context.Context, k *Keeper, keys *keyring.Keyring, c conne
 	return k.client().Revoke(ctx, p, access, hintAccess)
 }
 
-// accessToken is a connection with its provider and its access token, whether
-// that is still valid or not.
-func accessToken(ctx context.Context, k *Keeper, user, name string) (c connectionRow, p provider.Provider, access Secret, err error) {
-	keys, err := k.Keys.Load()
-	if err != nil {
-		return c, p, "", err
-	}
-	if c, err = k.load(ctx, k.DB, user, name); err != nil {
-		return c, p, "", err
-	}
-	if p, err = k.Registry().of(ctx, keys, c); err != nil {
-		return c, p, "", err
-	}
-	access, err = keys.Open(c.access, c.at("access_token"))
-	return c, p, access, err
-}
-
 // An Inspection says what is asked of a provider about a connection's token.
 type Inspection struct {
 	Refresh      bool   // about the refresh token instead of the access token
@@ -246,11 +229,21 @@ type Inspection struct {
 // Introspect asks the provider about a connection's token (RFC 7662 section 2.1)
 // and returns its answer.
 func (k *Keeper) Introspect(ctx context.Context, user, name string, i Inspection) (map[string]any, error) {
-	c, p, token, err := accessToken(ctx, k, user, name)
-	hint := hintAccess
-	if err == nil && i.Refresh {
-		hint = hintRefresh
-		token, err = refreshTokenOf(c, k.Keys)
+	keys, c, err := loadWithKeys(ctx, k, user, name)
+	if err != nil {
+		return nil, err
+	}
+	p, err := k.Registry().of(ctx, keys, c)
+	if err != nil {
+		return nil, err
+	}
+	hint, sealed := hintAccess, c.access
+	if i.Refresh {
+		hint, sealed = hintRefresh, c.refresh
+	}
+	token, err := keys.Open(sealed, c.at(hint))
+	if err == nil && token == "" && i.Refresh {
+		err = fault.Invalid("connection "+c.Name+" has no refresh token", "")
 	}
 	if err != nil {
 		return nil, err
@@ -267,16 +260,4 @@ func (k *Keeper) Introspect(ctx context.Context, user, name string, i Inspection
 		return nil, fmt.Errorf("introspecting %s: %w", name, err)
 	}
 	return m, nil
-}
-
-// refreshTokenOf is the refresh token of a connection; ErrInvalid if there is none.
-func refreshTokenOf(c connectionRow, from keyring.Source) (token Secret, err error) {
-	keys, err := from.Load()
-	if err == nil {
-		token, err = keys.Open(c.refresh, c.at("refresh_token"))
-	}
-	if err == nil && token == "" {
-		err = fault.Invalid("connection "+c.Name+" has no refresh token", "")
-	}
-	return token, err
 }

@@ -92,50 +92,45 @@ func sameSite(imported, here provider.Provider) bool {
 		(imported.Issuer == "" || here.Issuer == imported.Issuer)
 }
 
-// importOne registers the provider if it is new, and keeps its token if that is new.
+// importOne registers the provider if it is new, and keeps its token if that is new. What
+// cannot be kept is skipped.
 func (k importer) importOne(ctx context.Context, p provider.Provider, n NewConnection) (Imported, error) {
-	result := Imported{Name: n.Name, Provider: p.Name, Result: "imported"}
-	if n.Name == "" {
-		n.Name, result.Name = p.Name, p.Name
+	n.Provider, n.Name = p.Name, cmp.Or(n.Name, p.Name)
+	result, err := k.importChecked(ctx, p, n)
+	if errors.Is(err, ErrInvalid) {
+		result, err = "skipped: "+text.FirstLine(err.Error()), nil
 	}
+	return Imported{n.Name, p.Name, result}, err
+}
+
+// importChecked says what importOne did; ErrInvalid if it cannot be kept.
+func (k importer) importChecked(ctx context.Context, p provider.Provider, n NewConnection) (string, error) {
 	p.RevokeURL = cmp.Or(p.RevokeURL, revokeURL(p))
 	err := k.Registry().Add(ctx, p)
-	if errors.Is(err, ErrInvalid) {
-		result.Result = "skipped: " + text.FirstLine(err.Error())
-		return result, nil
-	}
 	if errors.Is(err, ErrExists) {
 		q := provider.Provider{}
 		if q, err = k.Registry().Get(ctx, p.Name); err == nil && !sameSite(p, q) {
-			result.Result = "skipped: another provider of that name is here already"
-			return result, nil
+			return "skipped: another provider of that name is here already", nil
 		}
 	}
 	if err != nil {
-		return result, err
+		return "", err
 	}
 	if n.Token.AccessToken == "" && n.Token.RefreshToken == "" {
-		result.Result = "provider imported; it has no token: mintkeep connect " + text.ShellWord(p.Name)
-		return result, nil
+		return "provider imported; it has no token: mintkeep connect " + text.ShellWord(p.Name), nil
 	}
-	n.Provider = p.Name
 	if err := n.setDefaults(p); err != nil {
-		result.Result = "skipped: " + text.FirstLine(err.Error())
-		return result, nil
+		return "", err
 	}
 	if _, err := k.load(ctx, k.DB, n.User, n.Name); !errors.Is(err, ErrUnknown) {
-		result.Result = "skipped: already here"
-		return result, err
+		return "skipped: already here", err
 	}
 	keys, err := k.Keys.Load()
 	if err != nil {
-		return result, err
+		return "", err
 	}
 	_, err = k.saveConnection(ctx, keys, n, "imported", APIKey{})
-	if errors.Is(err, ErrInvalid) {
-		result.Result, err = "skipped: "+text.FirstLine(err.Error()), nil
-	}
-	return result, err
+	return "imported", err
 }
 
 // ImportPyAuthFlow takes a PyAuthFlow token store: a JSON object of objects,

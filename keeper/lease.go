@@ -35,11 +35,7 @@ func (k *Keeper) acquireLease(ctx context.Context, user, name string) (*keyring.
 	deadline := time.Now().Add(k.lease() + k.client().Timeout)
 	for {
 		began := time.Now()
-		keys, err := k.Keys.Load()
-		if err != nil {
-			return nil, connectionRow{}, began, err
-		}
-		c, err := k.load(ctx, k.DB, user, name)
+		keys, c, err := loadWithKeys(ctx, k, user, name)
 		if err != nil {
 			return nil, c, began, err
 		}

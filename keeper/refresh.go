@@ -290,8 +290,7 @@ func backoff(failures int, failure error) time.Duration {
 	d := 30 * time.Second << min(failures, 7)
 	d = min(d, time.Hour)
 	d = d/2 + rand.N(d)
-	var e *provider.Error
-	if errors.As(failure, &e) {
+	if e, ok := errors.AsType[*provider.Error](failure); ok {
 		d = max(d, min(e.RetryAfter, longestBackoff))
 	}
 	return d

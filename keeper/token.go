@@ -102,11 +102,7 @@ func (k *Keeper) token(ctx context.Context, user, name string, w wish) (Token, e
 	deadline := time.Now().Add(k.lease() + k.client().Timeout)
 	for {
 		began := time.Now()
-		keys, err := k.Keys.Load() // before the row is read: a rotation in between only adds keys
-		if err != nil {
-			return Token{}, err
-		}
-		c, err := k.load(ctx, k.DB, user, name)
+		keys, c, err := loadWithKeys(ctx, k, user, name)
 		if err != nil {
 			return Token{}, err
 		}
@@ -142,6 +138,17 @@ func (k *Keeper) token(ctx context.Context, user, name string, w wish) (Token, e
 			return Token{}, err
 		}
 	}
+}
+
+// loadWithKeys is load with the keys that open its values. They are read first: a rotation
+// in between only adds keys.
+func loadWithKeys(ctx context.Context, k *Keeper, user, name string) (*keyring.Keyring, connectionRow, error) {
+	keys, err := k.Keys.Load()
+	if err != nil {
+		return nil, connectionRow{}, err
+	}
+	c, err := k.load(ctx, k.DB, user, name)
+	return keys, c, err
 }
 
 // refreshBlocked is why the token cannot be refreshed now; nil if it can be tried.
@@ -199,11 +206,7 @@ func (k *Keeper) StoredToken(ctx context.Context, by APIKey, user, name string) 
 		}
 		t.NewlyRefreshed = fresh.Refreshed || !fresh.Expires.Equal(c.Expires)
 	}
-	keys, err := k.Keys.Load()
-	if err != nil {
-		return t, err
-	}
-	c, err = k.load(ctx, k.DB, user, name)
+	keys, c, err := loadWithKeys(ctx, k, user, name)
 	if err := c.coveredBy(by, name, err); err != nil {
 		return t, err
 	}
