@@ -84,15 +84,15 @@ CREATE INDEX IF NOT EXISTS redeemed_codes_by_time ON redeemed_codes (redeemed);
 -- few rows have no index besides their key.)
 
 -- Authorization requests that were sent on to an upstream (the authorization endpoint
--- behind this one) and are not finished, or were allowed on our page: at most 1,000,
--- of one address 50, for ten minutes.
+-- behind this one), finished ones too, since a browser may come back twice: at most
+-- 1,000, of one address 50, for ten minutes.
 --   flow_hash    of the id that goes through URLs, cookie_hash of the secret in
 --                the cookie that ties the flow to one browser
 --   endpoint     the upstream that the browser was sent to
 --   own          1 if towards that upstream we are the client
 --   state        the client's, to be given back
 --   challenge    PKCE, S256; empty if the client sent none
---   grant_id, person  once the upstream has said who it is, while the owner is asked
+--   grant_id, person  once the upstream has said who it is
 --   address      the browser's, as it is counted
 --   resource     as in grants
 CREATE TABLE IF NOT EXISTS authorizations (

@@ -2,6 +2,7 @@ package authorize
 
 import (
 	"context"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"mintkeep/endpoint/grant"
 	"mintkeep/internal/oauth"
+	"mintkeep/internal/page"
 	"mintkeep/internal/secret"
 )
 
@@ -34,9 +36,35 @@ func (h *Handler) Callback(ctx context.Context, r Request, p CallbackParams) (*o
 	if !secret.Secret(p.State).Equal(secret.Secret(a.UpstreamState())) || !a.AsClient && p.Flow != id {
 		return nil, grant.ErrNotPending()
 	}
-	if a.GrantID != 0 { // reloaded while the owner is asked
+	if a.GrantID != 0 {
+		return h.again(ctx, r, a)
+	}
+	reply, err := h.signedIn(ctx, r, a, p)
+	if grant.IsNotPending(err) { // another request of this browser was faster
+		if a, err2 := h.pending(ctx, r, secret.Secret(id)); err2 == nil && a.GrantID != 0 {
+			return h.again(ctx, r, a)
+		}
+	}
+	return reply, err
+}
+
+// again answers a browser that comes back once more: while the owner is asked for consent
+// with that page, else with a page that leads on to the client. A redirect is not
+// repeated: whoever reloads it has been there.
+func (h *Handler) again(ctx context.Context, r Request, a *grant.Pending) (*oauth.Reply, error) {
+	code, made, err := h.Grants.IssuedCode(ctx, r.Now, a)
+	switch {
+	case err != nil:
+		return nil, err
+	case !made:
 		return h.showConsent(ctx, r, a)
 	}
+	return PageReply(&page.Page{Title: "Back to the app", Heading: "You are signed in", Template: "continue.html",
+		Data: backLink{To: template.URL(h.codeURL(a, code, a.Person)), RedirectURI: oauth.ASCII(a.RedirectURI)}}, templates())
+}
+
+// signedIn redeems what the upstream sent back.
+func (h *Handler) signedIn(ctx context.Context, r Request, a *grant.Pending, p CallbackParams) (*oauth.Reply, error) {
 	if p.Error != "" || p.Code == "" {
 		return h.fail(ctx, r, a, upstreamError(p.Error, p.Description))
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
+	"errors"
 	"time"
 
 	"mintkeep/internal/oauth"
@@ -39,7 +40,7 @@ type Pending struct {
 	Me          string         // as the client sent it
 	Resource    oauth.Resource
 
-	// While the owner is asked for consent:
+	// Once the upstream has said who it is:
 	GrantID int64
 	Person  string // who signed in, a canonical profile URL
 }
@@ -69,9 +70,16 @@ func (s *Store) Create(ctx context.Context, r Request, p *Pending) error {
 // which is unknown, expired, finished or another browser's. It has to be shown on a
 // page: nothing says where the browser could go back to.
 func ErrNotPending() *oauth.Error {
-	return oauth.InvalidRequest("this sign-in was not begun in this browser, has expired or is already finished; " +
+	e := oauth.InvalidRequest("this sign-in was not begun in this browser, has expired or is already finished; " +
 		"go back to the app and begin again")
+	e.Cause = errNotPending
+	return e
 }
+
+var errNotPending = errors.New("the authorization request is not pending")
+
+// IsNotPending reports whether an error is ErrNotPending.
+func IsNotPending(err error) bool { return errors.Is(err, errNotPending) }
 
 // Pending finds a pending authorization by its ID and the browser's cookie. Both
 // must fit: with the ID alone, somebody else's browser has followed the link.
@@ -92,7 +100,7 @@ func (s *Store) Pending(ctx context.Context, now time.Time, id, cookie secret.Se
 
 // Accept makes the grant of an upstream's code (ask, as it was redeemed there) and
 // marks that code as used. With consent, the authorization then waits for the
-// owner; else the code for the client is returned. If kind is not empty, it is
+// owner; else the code for the client is returned, and IssuedCode has it again. If kind is not empty, it is
 // remembered as that of the upstream. A code that was used before ends its first
 // grant; that is the refusal, and the authorization is still pending.
 func (s *Store) Accept(ctx context.Context, r Request, p *Pending, ask TokenRequest, g *Grant, kind UpstreamKind, consent bool,
@@ -106,12 +114,10 @@ func (s *Store) Accept(ctx context.Context, r Request, p *Pending, ask TokenRequ
 		if kind != "" {
 			t.learnUpstream(p.Endpoint, kind)
 		}
-		if consent {
-			t.awaitConsent(p, g)
-			return
+		t.storePerson(p, g)
+		if !consent {
+			code = t.insertCode(p, g.ID)
 		}
-		t.consume(p)
-		code = t.insertCode(p, g.ID)
 	})
 	return code, refusal, err
 }
@@ -135,10 +141,25 @@ func (s *Store) IssueCode(ctx context.Context, r Request, p *Pending, scope stri
 	return code, err
 }
 
+// IssuedCode is the code of an authorization that has one: to a browser whose redirect was
+// dropped, because somebody clicked twice. It is ErrNotPending if the code was used since
+// or is too old; made is false if the owner has still to be asked.
+func (s *Store) IssuedCode(ctx context.Context, now time.Time, p *Pending) (code secret.Secret, made bool, err error) {
+	var fresh bool
+	code = p.code()
+	made, err = store.Row(ctx, s.DB, "looking up a code", `SELECT used IS NULL AND created > ? FROM codes WHERE code_hash = ?`,
+		[]any{store.Time(now.Add(-codeLife)), code.Hash()}, &fresh)
+	if err == nil && made && !fresh {
+		err = ErrNotPending()
+	}
+	return code, made, err
+}
+
 // Refuse ends the authorization, and the grant that waited for the owner's consent
 // if there is one.
 func (s *Store) Refuse(ctx context.Context, r Request, p *Pending) error {
 	return s.write(ctx, r, func(t *tx) {
+		t.stillPending(p)
 		t.consume(p)
 		t.end(p.GrantID, "refused")
 	})
@@ -154,8 +175,8 @@ func (t *tx) stillPending(p *Pending) {
 	}
 }
 
-// awaitConsent keeps the authorization until the owner has said what is granted.
-func (t *tx) awaitConsent(p *Pending, g *Grant) {
+// storePerson keeps the authorization, with who signed in, for as long as it may be.
+func (t *tx) storePerson(p *Pending, g *Grant) {
 	p.GrantID, p.Person = g.ID, g.Me
 	t.Exec("storing who signed in", `UPDATE authorizations SET grant_id = ?, person = ? WHERE flow_hash = ?`, g.ID, g.Me, p.ID.Hash())
 }
