@@ -43,17 +43,15 @@ func timeLeft(end, now time.Time) string {
 // pollDevice asks until the person has decided (RFC 8628 section 3.4), or fails
 // with ErrDenied or ErrExpired.
 func (o *obtaining) pollDevice(ctx context.Context, d provider.DeviceAuthorization) (provider.TokenResponse, error) {
-	said := d.Expires // when the time left was last said; at first it just has been
+	said := o.now() // when the time left was last said: it just has been
 	for {
 		now := o.now()
 		if !now.Add(d.Interval).Before(d.Expires) {
 			o.say("The code has expired.")
 			return provider.TokenResponse{}, tooLate(nil)
 		}
-		if said.Sub(now) >= time.Minute {
+		if now.Sub(said) >= time.Minute {
 			o.say("Waiting ... %s left.", timeLeft(d.Expires, now))
-			said = now
-		} else if said == d.Expires {
 			said = now
 		}
 		if err := o.wait(ctx, d.Interval); err != nil {

@@ -1,11 +1,13 @@
 package keeper_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"mintkeep/keeper"
 	"mintkeep/keeper/keepertest"
@@ -141,4 +143,25 @@ func TestHintNamesTheUser(t *testing.T) {
 	to.Provider = "other"
 	_, err = h.Connect(t.Context(), to, keeper.GrantPassword, ask(keepertest.Password))
 	wants(t, err, keeper.ErrExists, "mintkeep forget mine -user bob")
+}
+
+// TestDeviceTimeLeft: who waits for a person is told the time left each minute.
+func TestDeviceTimeLeft(t *testing.T) {
+	h := newHouse(t)
+	h.provider()
+	var out bytes.Buffer
+	_, err := h.Connect(context.Background(), keeper.Target{Provider: "box"}, keeper.GrantDevice, keeper.Ask{Out: &out,
+		Wait: func(_ context.Context, d time.Duration) error {
+			h.clock.pass(d)
+			return nil
+		}})
+	wants(t, err, keeper.ErrExpired)
+	said := []string{}
+	for line := range strings.Lines(out.String()) {
+		if strings.HasPrefix(line, "Waiting") {
+			said = append(said, strings.TrimSpace(line))
+		}
+	}
+	equal(t, "said", strings.Join(said, "|"), "Waiting ... 4:00 minutes left.|Waiting ... 3:00 minutes left.|"+
+		"Waiting ... 2:00 minutes left.|Waiting ... 1:00 minutes left.")
 }
