@@ -30,12 +30,8 @@ func (k *Keeper) Registry() Registry {
 	return Registry{DB: k.DB, Keys: k.Keys, Client: k.client(), Now: k.now}
 }
 
-func secretOf(providerName string) keyring.AssociatedData {
-	return keyring.At("providers", "client_secret", providerName)
-}
-
-func registrationOf(providerName string) keyring.AssociatedData {
-	return keyring.At("providers", "registration", providerName)
+func sealedOf(providerName, column string) keyring.AssociatedData {
+	return keyring.At("providers", column, providerName)
 }
 
 // sealedProvider is what is sealed of a provider.
@@ -94,7 +90,7 @@ func (r Registry) withSecret(ctx context.Context, keys *keyring.Keyring, name st
 	if err != nil {
 		return p, err
 	}
-	if p.ClientSecret, err = keys.Open(sealed.secret, secretOf(p.Name)); err != nil {
+	if p.ClientSecret, err = keys.Open(sealed.secret, sealedOf(p.Name, "client_secret")); err != nil {
 		return p, err
 	}
 	if p.TokenURL != "" || p.Issuer == "" || p.Login != nil {
@@ -124,10 +120,10 @@ func (r Registry) of(ctx context.Context, keys *keyring.Keyring, c connectionRow
 func values(p provider.Provider, key keyring.Key, sealed sealedProvider) ([]any, error) {
 	options, err := json.Marshal(p.Options)
 	if p.ClientSecret != "" {
-		sealed.secret = key.Seal(p.ClientSecret, secretOf(p.Name))
+		sealed.secret = key.Seal(p.ClientSecret, sealedOf(p.Name, "client_secret"))
 	}
 	if p.RegistrationToken != "" {
-		sealed.registration = key.Seal(p.RegistrationToken, registrationOf(p.Name))
+		sealed.registration = key.Seal(p.RegistrationToken, sealedOf(p.Name, "registration"))
 	}
 	return []any{p.Name, p.Preset, p.Issuer, p.AuthURL, p.TokenURL, p.DeviceURL, p.RevokeURL, p.IntrospectURL,
 		p.ClientID, sealed.secret, p.AuthStyle, p.Scope, string(options), sealed.registration}, err
@@ -227,7 +223,7 @@ func (r Registry) Remove(ctx context.Context, name string) error {
 	if err == nil && sealed.registration.Valid {
 		keys, noKey := r.Keys.Load()
 		if err = noKey; err == nil {
-			p.RegistrationToken, err = keys.Open(sealed.registration, registrationOf(name))
+			p.RegistrationToken, err = keys.Open(sealed.registration, sealedOf(name, "registration"))
 		}
 	}
 	if err != nil {

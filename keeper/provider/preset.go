@@ -23,13 +23,6 @@ type Preset struct {
 	base         Provider
 }
 
-// Named returns the preset as a provider under a name of the owner's choice.
-func (s Preset) Named(name string) Provider {
-	p := s.base
-	p.Name, p.Preset = name, s.Name
-	return p
-}
-
 // withURLs is more with the endpoints that x/oauth2 knows.
 func withURLs(e oauth2.Endpoint, style string, more Provider) Provider {
 	more.AuthURL, more.TokenURL, more.AuthStyle = e.AuthURL, e.TokenURL, style
@@ -157,7 +150,8 @@ func FromPreset(preset, name, instance string) (Provider, error) {
 	if err != nil {
 		return Provider{}, err
 	}
-	p := s.Named(name)
+	p := s.base
+	p.Name, p.Preset = name, preset
 	if !s.HasInstances() {
 		return p, nil
 	}
