@@ -75,7 +75,7 @@ func copyDatabase(ctx context.Context, db *sql.DB, path string) (*os.File, error
 	if err != nil {
 		return nil, err
 	}
-	_, err = copied.ExecContext(ctx, `PRAGMA journal_mode = MEMORY; PRAGMA secure_delete = ON;
+	_, err = copied.ExecContext(ctx, `PRAGMA journal_mode = OFF; PRAGMA secure_delete = ON;
 		DELETE FROM sessions; DELETE FROM authorizations; DELETE FROM codes; DELETE FROM flows; UPDATE refresh_tokens SET reply = NULL; VACUUM`)
 	if err = errors.Join(err, copied.Close()); err != nil {
 		return nil, err
