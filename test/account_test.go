@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -34,7 +35,8 @@ type host struct {
 	socket string            // of FastCGI
 	stderr *os.File          // what the server would write to its error log
 
-	running *runningProcess
+	starting sync.Mutex // guards running in do: the first of many requests at once starts the process
+	running  *runningProcess
 }
 
 const scriptPath = "/auth/token.cgi"
@@ -97,14 +99,18 @@ func (h *host) do(r *wire.Request) (*wire.Reply, error) {
 	if h.mode == "cgi" {
 		return h.cgi(r)
 	}
+	h.starting.Lock()
 	if h.running == nil {
 		p, err := h.start()
 		if err != nil {
+			h.starting.Unlock()
 			return nil, err
 		}
 		h.running = p
 	}
-	return h.running.do(h, r)
+	p := h.running
+	h.starting.Unlock()
+	return p.do(h, r)
 }
 
 // start starts the long-running process of the host's mode.

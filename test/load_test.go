@@ -58,13 +58,12 @@ func TestLoad(t *testing.T) {
 // twin is the same account, asked through a process of its own.
 func (h *testHost) twin(t testing.TB, mode string, n int) *testHost {
 	t.Helper()
-	inner := *h.host
-	inner.mode, inner.socket, inner.running = mode, fmt.Sprintf("%d.sock", n), nil
+	inner := &host{dir: h.dir, mode: mode, script: h.script, env: h.env, vars: h.vars, bare: h.bare, socket: fmt.Sprintf("%d.sock", n)}
 	var err error
 	if inner.stderr, err = os.OpenFile(h.path(fmt.Sprintf("%d.log", n)), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := &testHost{host: &inner, auth: h.auth, authURL: h.authURL}
+	w := &testHost{host: inner, auth: h.auth, authURL: h.authURL}
 	w.codes.Store(int64(n) * 1_000_000)
 	t.Cleanup(func() { inner.stop(); inner.stderr.Close() })
 	return w
