@@ -1,7 +1,6 @@
 package test
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"html"
@@ -273,17 +272,7 @@ func (b *browser) otherPages(k *keepSite) {
 func TestConsentInBrowser(t *testing.T) {
 	for _, l := range looks() {
 		t.Run(l.name, func(t *testing.T) {
-			k := ownedSite(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				q := r.URL.Query()
-				if r.Method == http.MethodPost {
-					w.Header().Set("Content-Type", "application/json")
-					fmt.Fprintf(w, `{"me":%q}`, owned)
-					return
-				}
-				back, _ := url.Parse(q.Get("redirect_uri"))
-				back.RawQuery += "&" + url.Values{"code": {rand.Text()}, "state": {q.Get("state")}}.Encode()
-				http.Redirect(w, r, back.String(), http.StatusFound)
-			}))
+			k := ownedSite(t, http.HandlerFunc(identityOnly))
 			b := newBrowser(t, l)
 			k.serve()
 			app := anApp(t, k)

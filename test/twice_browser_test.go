@@ -14,19 +14,22 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
+// identityOnly is an authorization endpoint that says only who the person is, at once.
+func identityOnly(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	if r.Method == http.MethodPost {
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprintf(w, `{"me":%q}`, owned)
+		return
+	}
+	back, _ := url.Parse(q.Get("redirect_uri"))
+	back.RawQuery += "&" + url.Values{"code": {rand.Text()}, "state": {q.Get("state")}}.Encode()
+	http.Redirect(w, r, back.String(), http.StatusFound)
+}
+
 // TestAllowedTwiceInBrowser: who clicks Allow twice gets to the app.
 func TestAllowedTwiceInBrowser(t *testing.T) {
-	k := ownedSite(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		q := r.URL.Query()
-		if r.Method == http.MethodPost {
-			w.Header().Set("Content-Type", "application/json")
-			fmt.Fprintf(w, `{"me":%q}`, owned)
-			return
-		}
-		back, _ := url.Parse(q.Get("redirect_uri"))
-		back.RawQuery += "&" + url.Values{"code": {rand.Text()}, "state": {q.Get("state")}}.Encode()
-		http.Redirect(w, r, back.String(), http.StatusFound)
-	}))
+	k := ownedSite(t, http.HandlerFunc(identityOnly))
 	b := newBrowser(t, look{"desk", 1280, true, false})
 	slow := &httputil.ReverseProxy{ModifyResponse: func(r *http.Response) error {
 		if r.Request.Method == http.MethodPost {
